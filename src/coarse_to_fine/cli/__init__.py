@@ -1,0 +1,1 @@
+"""The command `ctf`, one module a verb."""

@@ -1,0 +1,1 @@
+"""Stage one: rank the segments of a library for a sentence."""

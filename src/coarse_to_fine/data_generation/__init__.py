@@ -1,0 +1,1 @@
+"""Made data: procedural videos with exact truth, coarse captions."""

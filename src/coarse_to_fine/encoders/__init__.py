@@ -1,0 +1,1 @@
+"""Image-text towers: CLIP in the Hugging Face layout and its tokenizer."""

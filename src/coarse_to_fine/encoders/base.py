@@ -1,0 +1,43 @@
+"""The contract of an image-text encoder: what the rest of the package may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from coarse_to_fine.types import TextFeatures
+
+
+class ImageTextEncoder(Protocol):
+    """Two towers with one embedding space, on one device, in eval mode, without gradients.
+
+    Attributes:
+        name: the name it was asked by, e.g. `clip-vit-b-32` or a folder.
+        fingerprint: sha256 (hex) over weights and preprocessing; equal fingerprints give equal features.
+        embed_dim: D, width of image and sentence embeddings.
+        token_dim: W, width of the word states.
+        image_size: pictures are given as (image_size, image_size) by `prepare`.
+        warning: one line about what the encoder does not know (shown by searches on foreign video), or None.
+    """
+
+    name: str
+    fingerprint: str
+    embed_dim: int
+    token_dim: int
+    image_size: int
+    warning: str | None
+
+    def prepare(self, picture: UInt8[Tensor, "H W 3"]) -> UInt8[Tensor, "S S 3"]:
+        """Resize and crop one upright RGB picture as the tower's own processor does, before normalisation."""
+        ...
+
+    def encode_images(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
+        """Embed prepared pictures; projected, not normalised, float32 on the CPU. N may be 0."""
+        ...
+
+    def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
+        """Embed sentences; over-long ones are cut at a word and marked `truncated`."""
+        ...

@@ -1,0 +1,1 @@
+"""Metrics of both stages; imports no model."""

@@ -1,0 +1,1 @@
+"""Feature files: extraction, our sharded format, published formats."""

@@ -1,0 +1,1 @@
+"""Stage two: locate the moments of a sentence in a segment."""

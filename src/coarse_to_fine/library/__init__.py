@@ -1,0 +1,1 @@
+"""The on-disk library: catalogue, segments, features, fingerprints."""

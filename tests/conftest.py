@@ -1,0 +1,25 @@
+"""Options and fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+FULL_PARITY = HERE.parent.parent / "shared" / "parity"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity-dir",
+        type=Path,
+        default=None,
+        help="folder with one folder a parity suite; default: the full set beside the checkout, else the committed cases",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(min(2, torch.get_num_threads()))
