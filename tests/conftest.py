@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--parity-dir",
         type=Path,
         default=None,
-        help="folder with one folder a parity suite; default: the full set beside the checkout, else the committed cases",
+        help="folder with one folder a suite; default: the full set beside the checkout, else the committed cases",
     )
 
 

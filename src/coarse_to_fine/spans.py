@@ -42,7 +42,7 @@ def pairwise_giou(a: Float[Tensor, "M 2"], b: Float[Tensor, "N 2"]) -> Float[Ten
 
 
 def temporal_nms(
-    spans: Float[Tensor, "K 2"], scores: Float[Tensor, "K"], threshold: float, limit: int | None = None
+    spans: Float[Tensor, "K 2"], scores: Float[Tensor, " K"], threshold: float, limit: int | None = None
 ) -> list[int]:
     """Indices kept by greedy non-maximum suppression, best first.
 
