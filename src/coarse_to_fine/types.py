@@ -99,7 +99,9 @@ class MomentHit:
         video_id: id in the library.
         path: the file.
         start_s, end_s: the moment in the video, seconds, 0 <= start < end <= duration of the video.
-        score: foreground probability of the fine stage.
+        score: what the list is sorted by, in [0, 1]: both stages fused in a search, the foreground probability alone
+            where one video is given.
+        moment_score: foreground probability of the fine stage.
         coarse_score: coarse score of the segment's video, a cosine.
         coarse_rank: rank of the video in the coarse stage, 1 for the best.
         segment_s: start and end of the segment that it was found in, seconds.
@@ -110,6 +112,7 @@ class MomentHit:
     start_s: float
     end_s: float
     score: float
+    moment_score: float
     coarse_score: float
     coarse_rank: int
     segment_s: tuple[float, float]
