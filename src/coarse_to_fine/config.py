@@ -1,0 +1,157 @@
+"""Reading a configuration file with overrides, strictly: an unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from coarse_to_fine.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+
+
+def load_config(
+    model_class: type[Model], path: Path | str | None = None, overrides: Sequence[str] = (), **defaults: Any
+) -> Model:
+    """A validated configuration from a YAML file and `key=value` overrides.
+
+    Args:
+        model_class: the pydantic model with `extra="forbid"`.
+        path: YAML file with a mapping; none: defaults only.
+        overrides: `key=value` or `outer.inner=value`; the value is YAML (`1e-4`, `true`, `null`, `[1, 2]`, text).
+        defaults: top-level values that the file and the overrides replace.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value is out of range; one line.
+    """
+    values: dict[str, Any] = dict(defaults)
+    if path is not None:
+        values.update(read_yaml(Path(path)))
+    for override in overrides:
+        apply_override(values, override)
+    return parse_config(model_class, values, source=str(path) if path is not None else "the configuration")
+
+
+def parse_config(model_class: type[Model], values: Mapping[str, Any], source: str = "the configuration") -> Model:
+    """Validate a mapping; raises ConfigError with one line for all that is wrong."""
+    try:
+        return model_class.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_problem(model_class, values, item["type"], item["loc"], item["msg"]) for item in error.errors()]
+        raise ConfigError(f"{source}: {'; '.join(dict.fromkeys(problems))}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; an empty file is an empty mapping."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not YAML ({reason}); expected `key: value` lines, correct the file") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}, expected `key: value` lines; correct the file")
+    return {str(key): _numbers(value) for key, value in values.items()}
+
+
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Put one `outer.inner=value` into a nested mapping, in place."""
+    name, sign, text = override.partition("=")
+    keys = name.strip().split(".")
+    if not sign or not all(keys):
+        raise ConfigError(f"--set {override}: expected key=value, for instance --set learning_rate=1e-4")
+    target = values
+    for key in keys[:-1]:
+        inner = target.get(key)
+        inner = dict(inner) if isinstance(inner, Mapping) else {}
+        target[key] = inner
+        target = inner
+    target[keys[-1]] = parse_value(text)
+
+
+def parse_value(text: str) -> Any:
+    """The value of an override: YAML, and text where that is not YAML."""
+    try:
+        return _numbers(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that leads from a wrong name to the right one: the nearest known name, or the list of all."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def _numbers(value: Any) -> Any:
+    """`1e-4` is text in YAML 1.1 and a number for everybody who writes it."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, dict):
+        return {str(key): _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return value
+
+
+def _problem(
+    model_class: type[BaseModel], values: Any, kind: str, location: tuple[int | str, ...], message: str
+) -> str:
+    name = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        owner = _model_at(model_class, location[:-1])
+        known = owner.model_fields if owner is not None else ()
+        return f"unknown key {name!r}, {nearest(str(location[-1]), known)}"
+    message = message.removeprefix("Value error, ")
+    if not name:
+        return message
+    if kind == "missing":
+        return f"the key {name!r} is missing; add it"
+    return f"{name} is {_value_at(values, location)!r}: {message[:1].lower() + message[1:]}"
+
+
+def _value_at(values: Any, location: tuple[int | str, ...]) -> Any:
+    for part in location:
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
+            values = values[part]
+    return values
+
+
+def _model_at(model_class: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model class that a location leads to; parts that are no field (list indices, union tags) are passed over."""
+    current: list[type[BaseModel]] = [model_class]
+    for part in location:
+        tagged = [model for model in current if model.__name__ == part]
+        if tagged:
+            current = tagged
+            continue
+        inner = [
+            found
+            for model in current
+            if isinstance(part, str) and part in model.model_fields
+            for found in _models_in(model.model_fields[part].annotation)
+        ]
+        current = inner or current
+    return current[0] if current else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [found for argument in typing.get_args(annotation) for found in _models_in(argument)]

@@ -1,0 +1,116 @@
+"""Files of a training run, written so that the last good one is always intact.
+
+A checkpoint is one safetensors file: tensors under `model/`, `optimizer/`; the rest as JSON in the header (`state`).
+A finished model is a folder with `config.json` and `model.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from coarse_to_fine.errors import WeightsError
+
+FORMAT_VERSION = 1
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name beside `path`, sync, rename: after a crash the old or the new content is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """A safetensors file with a JSON document in its header, written atomically."""
+    plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    header = {"format": "coarse-to-fine", "version": str(FORMAT_VERSION), "state": json.dumps(state)}
+    write_atomically(path, save(plain, metadata=header))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_tensors` wrote.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of a newer version.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; expected a checkpoint of this package, check the path")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error}); restore or delete it") from None
+    if int(header.get("version", FORMAT_VERSION)) > FORMAT_VERSION:
+        raise WeightsError(
+            f"{path}: format version {header['version']}, this package reads {FORMAT_VERSION}; update it"
+        )
+    return tensors, json.loads(header.get("state", "{}"))
+
+
+def export_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool = False) -> None:
+    """Write a finished model: `config.json` and `model.safetensors`.
+
+    Args:
+        folder: made if it is not there.
+        config: architecture and origin, as plain JSON.
+        weights: a state dict.
+        half: store floating-point tensors as float16 (they are loaded into float32 models without further ado).
+
+    Raises:
+        WeightsError: with `half`, a value that float16 cannot hold.
+    """
+    stored = {name: _halved(name, tensor) if half else tensor for name, tensor in weights.items()}
+    write_tensors(folder / "model.safetensors", stored, {"config": dict(config)})
+    document = {"format_version": FORMAT_VERSION, **config}
+    write_atomically(folder / "config.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+
+
+def load_exported(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights (floating point as float32) of a folder written by `export_model`."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error}); expected a folder with config.json and weights"
+        ) from None
+    tensors, _ = read_tensors(folder / "model.safetensors")
+    config.pop("format_version", None)
+    return config, {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.detach().to(torch.float16)
+    if not torch.isfinite(half).all():
+        raise WeightsError(f"{name} holds values that float16 cannot; expected at most 65504, export in float32")
+    return half
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # directories cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
