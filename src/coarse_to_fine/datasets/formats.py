@@ -1,0 +1,170 @@
+"""Recognises an annotation file by its content and reads it into records."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from coarse_to_fine.datasets import (
+    activitynet,
+    charades_cd,
+    charades_cg,
+    charades_sta,
+    didemo,
+    highlights,
+    lsmdc,
+    msrvtt,
+    qvhighlights,
+    tacos,
+    tacos_cg,
+)
+from coarse_to_fine.datasets.repair import Annotations, Policy, assemble
+from coarse_to_fine.datasets.report import DataReport
+from coarse_to_fine.datasets.rows import RawRow, RowError
+from coarse_to_fine.datasets.source import Source, read_source
+from coarse_to_fine.errors import DataError
+
+Rows = Callable[[Source], Iterator[RawRow | RowError]]
+
+FORMATS: dict[str, Rows] = {
+    "tacos": tacos.rows,
+    "charades-cd": charades_cd.rows,
+    "charades-cg": charades_cg.rows,
+    "activitynet": activitynet.rows,
+    "qvhighlights": qvhighlights.rows,
+    "lighthouse": qvhighlights.rows,
+    "highlights": highlights.rows,
+    "tacos-cg": tacos_cg.rows,
+    "msrvtt": msrvtt.rows,
+    "didemo-csv": didemo.csv_captions,
+    "didemo": didemo.segment_moments,
+    "lsmdc": lsmdc.rows,
+}
+"""Readers that need only the file; `charades-sta` needs the durations too."""
+
+SPLITS = (
+    "test_composition",
+    "test_iid",
+    "test_ood",
+    "test_trivial",
+    "novel_composition",
+    "novel_word",
+    "train",
+    "val",
+    "test",
+)
+
+
+def read_annotations(
+    path: str | Path,
+    format: str | None = None,
+    split: str | None = None,
+    policy: Policy = "repair",
+    durations: Mapping[str, float] | None = None,
+    encoding: str = "utf-8",
+) -> Annotations:
+    """Read one annotation file; refused rows are listed in the report and not among the queries.
+
+    Args:
+        path: the file.
+        format: a key of FORMATS or `charades-sta`; None recognises it by content.
+        split: name of the split; None takes it from the file name.
+        policy: `repair` mends and counts, `strict` refuses every row that would need mending.
+        durations: seconds by video for Charades-STA; None looks for a table beside the file.
+        encoding: of the file.
+
+    Raises:
+        DataError: the file cannot be read at all, or its format is unknown.
+    """
+    source = read_source(Path(path), encoding)
+    name = format or guess_format(source)
+    part = split or guess_split(source.path)
+    report = DataReport(str(path), name, part, source.sha256)
+    for note in source.notes:
+        report.add("R01", 1, note, "accepted")
+    if name == "charades-sta":
+        known = durations if durations is not None else charades_sta.find_durations(source.path)
+        rows = charades_sta.rows(source, known, part)
+    elif name in FORMATS:
+        rows = FORMATS[name](source)
+    else:
+        raise DataError(f"format {name!r} is unknown; expected one of {', '.join(['charades-sta', *FORMATS])}")
+    return assemble(_until_broken(rows), report, policy)
+
+
+def load_annotations(path: str | Path, **options: object) -> Annotations:
+    """`read_annotations` for use in training and evaluation: a refused row is an error, since it changes a denominator.
+
+    Raises:
+        DataError: names file, first refused row and the number of refused rows.
+    """
+    annotations = read_annotations(path, **options)  # type: ignore[arg-type]
+    refused = annotations.report.refused
+    if refused:
+        more = f" (and {len(refused) - 1} more rows)" if len(refused) > 1 else ""
+        raise DataError(f"{path}: {refused[0].code} row {refused[0].line}: {refused[0].message}{more}")
+    return annotations
+
+
+def guess_format(source: Source) -> str:
+    """Name of the format by content.
+
+    Raises:
+        DataError: nothing known looks like this.
+    """
+    head = source.text.lstrip()[:100_000]
+    first = head.split("\n", 1)[0]
+    if re.match(r"^\S+\s+\S+\s+\S+##", first):
+        return "charades-sta"
+    if first.startswith("key,") and "video_id" in first:
+        return "msrvtt"
+    if "video_path" in first and "starts" in first:
+        return "didemo-csv"
+    if first.count("\t") == lsmdc.COLUMNS - 1:
+        return "lsmdc"
+    if first.startswith("{") and first.rstrip().endswith("}") and '"qid"' in first:
+        return _guess_lines(first)
+    if head.startswith(("{", "[")):
+        return _guess_document(head)
+    raise DataError(
+        f"{source.path}: begins with {first[:50]!r}; no known annotation format looks so; name one by --format"
+    )
+
+
+def guess_split(path: Path) -> str:
+    """A split's name in the file name, else `all`."""
+    return next((split for split in SPLITS if split in path.stem.lower()), "all")
+
+
+def _guess_lines(first: str) -> str:
+    try:
+        row = json.loads(first)
+    except json.JSONDecodeError:
+        return "qvhighlights"
+    if "label" in row and row.get("relevant_windows") is None:
+        return "highlights"
+    return "lighthouse" if "relevant_windows" in row and "relevant_clip_ids" not in row else "qvhighlights"
+
+
+def _guess_document(head: str) -> str:
+    marks = {
+        "num_frames": "tacos-cg" if '"summarized_sentence"' in head else "tacos",
+        "video_duration": "charades-cd",
+        "novels": "charades-cg",
+        "news": "charades-cg",
+        "annotation_id": "didemo",
+    }
+    for mark, name in marks.items():
+        if f'"{mark}"' in head:
+            return name
+    return "charades-cg" if re.match(r'^\{\s*"[A-Z0-9]{5}"', head) else "activitynet"
+
+
+def _until_broken(rows: Iterator[RawRow | RowError]) -> Iterator[RawRow | RowError]:
+    """Rows up to the one that breaks the whole file, which comes last as an error."""
+    try:
+        yield from rows
+    except RowError as error:
+        yield error

@@ -1,0 +1,200 @@
+"""Every odd row is repaired and counted, or refused with its place and reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from coarse_to_fine.datasets.formats import guess_split, load_annotations, read_annotations
+from coarse_to_fine.errors import DataError
+
+ROW = {"qid": 1, "query": "a dog runs", "duration": 30, "vid": "v", "relevant_windows": [[2, 8]]}
+
+
+def lines(tmp_path, *rows, name="train.jsonl"):
+    path = tmp_path / name
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def refusals(path, **options):
+    return [(one.code, one.line) for one in read_annotations(path, **options).report.refused]
+
+
+@pytest.mark.parametrize(
+    ("window", "kept", "code"),
+    [
+        ([8, 2], (2, 8), "R02"),
+        ([-1, 8], (0, 8), "R03"),
+        ([20, 31], (20, 30), "R04"),
+        ([8, 2.5], (2.5, 8), "R02"),
+        ([0, 40], (0, 30), "R04"),
+    ],
+)
+def test_a_window_is_repaired_and_counted(tmp_path, window, kept, code):
+    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [window]}))
+    assert annotations.queries[0].windows_s == (kept,)
+    assert annotations.report.counts == {code: 1}
+
+
+@pytest.mark.parametrize("window", [[30, 35], [5, 5], [40, 31]])
+def test_a_window_outside_or_empty_is_dropped_with_its_query(tmp_path, window):
+    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [window]}))
+    assert annotations.queries == ()
+    assert annotations.report.counts["R05"] == 1
+
+
+def test_an_end_far_after_the_video_is_called_suspicious(tmp_path):
+    report = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [[3, 34]]})).report
+    assert (report.counts["R04"], report.suspicious) == (1, 1)
+
+
+def test_windows_are_sorted_and_overlap_kept(tmp_path):
+    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [[6, 9], [1, 7]]}))
+    assert annotations.queries[0].windows_s == ((1, 7), (6, 9))
+    assert annotations.report.counts == {"R07": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"query": "  "}, "E07"),
+        ({"query": 3}, "E04"),
+        ({"duration": "30"}, "E04"),
+        ({"duration": True}, "E04"),
+        ({"duration": 0}, "E09"),
+        ({"relevant_windows": [[1, float("nan")]]}, "E05"),
+        ({"relevant_windows": [[1, 1e9]]}, "E05"),
+        ({"relevant_windows": [[1, "3.0"]]}, "E04"),
+        ({"relevant_windows": [1, 3]}, "E04"),
+        ({"relevant_windows": [[1, 2, 3]]}, "E04"),
+    ],
+)
+def test_a_bad_field_is_refused_and_the_other_rows_are_read(tmp_path, change, code):
+    path = lines(tmp_path, ROW, ROW | {"qid": 2} | change, ROW | {"qid": 3, "query": "a cat"})
+    assert refusals(path) == [(code, 2)]
+    assert [query.query_id for query in read_annotations(path).queries] == ["1", "3"]
+
+
+def test_a_misspelt_field_is_named_with_the_nearest(tmp_path):
+    row = {("relevant_window" if name == "relevant_windows" else name): value for name, value in ROW.items()}
+    refused = read_annotations(lines(tmp_path, row), format="qvhighlights").report.refused
+    assert refused[0].code == "E03"
+    assert "did you mean 'relevant_window'" in refused[0].message
+
+
+def test_broken_json_is_refused_with_line_and_column(tmp_path):
+    path = lines(tmp_path, ROW, '{"qid": 2, "query": "cut of')
+    assert refusals(path) == [("E02", 2)]
+    assert "column" in read_annotations(path).report.refused[0].message
+
+
+def test_a_duplicate_id_names_both_rows(tmp_path):
+    refused = read_annotations(lines(tmp_path, ROW, ROW | {"query": "other"})).report.refused
+    assert refused[0].code == "E06"
+    assert "rows 1 and 2" in refused[0].message
+
+
+def test_two_durations_of_one_video_are_refused(tmp_path):
+    assert refusals(lines(tmp_path, ROW, ROW | {"qid": 2, "duration": 31})) == [("E09", 2)]
+
+
+def test_the_same_row_again_is_kept_and_counted(tmp_path):
+    annotations = read_annotations(lines(tmp_path, ROW, ROW | {"qid": 2, "query": "A  dog runs"}))
+    assert len(annotations.queries) == 2
+    assert annotations.report.counts == {"R06": 1, "R09": 1}
+
+
+def test_white_space_is_normalised_and_the_raw_text_kept(tmp_path):
+    query = read_annotations(lines(tmp_path, ROW | {"query": " a\tdog \n runs "})).queries[0]
+    assert query.text == "a dog runs"
+    assert query.extras["raw_text"] == " a\tdog \n runs "
+
+
+def test_byte_order_mark_crlf_and_missing_newline_lose_no_row(tmp_path):
+    path = tmp_path / "val.jsonl"
+    second = json.dumps(ROW | {"qid": 2, "query": "x"})
+    path.write_bytes(b"\xef\xbb\xbf" + f"{json.dumps(ROW)}\r\n\r\n{second}".encode())
+    annotations = read_annotations(path)
+    assert len(annotations.queries) == 2
+    assert annotations.report.counts == {"R01": 2}
+
+
+def test_a_file_in_another_encoding_is_an_error_with_its_line(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(json.dumps(ROW).encode() + b"\n" + '{"query": "Türe"}'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"E01 .*line 2"):
+        read_annotations(path)
+
+
+def test_strict_policy_refuses_every_repair(tmp_path):
+    path = lines(tmp_path, ROW | {"relevant_windows": [[8, 2]]})
+    assert refusals(path, policy="strict") == [("R02", 1)]
+
+
+def test_highlight_rows_are_sent_to_their_own_reader(tmp_path):
+    row = {name: value for name, value in ROW.items() if name != "relevant_windows"} | {"label": [[1], [2]]}
+    path = lines(tmp_path, row)
+    assert read_annotations(path).report.format == "highlights"
+    assert refusals(path, format="qvhighlights") == [("E10", 1)]
+
+
+def test_loading_for_use_raises_on_the_first_refused_row(tmp_path):
+    with pytest.raises(DataError, match=r"E07 row 2.*1 more"):
+        load_annotations(lines(tmp_path, ROW, ROW | {"qid": 2, "query": ""}, ROW | {"qid": 3, "query": ""}))
+
+
+def test_charades_ids_stay_when_rows_are_dropped(tmp_path):
+    path = tmp_path / "charades_sta_train.txt"
+    path.write_text("AAAAA 1.0 3.0##one.\nAAAAA 40 50##gone.\nAAAAA 3.0 1.0##two##half.\nAAAAA 1.0##no end\n")
+    annotations = read_annotations(path, durations={"AAAAA": 30.0})
+    assert [query.query_id for query in annotations.queries] == ["train:1", "train:3"]
+    assert annotations.queries[1].text == "two##half."
+    assert [(one.code, one.line) for one in annotations.report.refused] == [("E02", 4)]
+
+
+def test_didemo_segments_are_indices_of_five_seconds(tmp_path):
+    path = tmp_path / "val_data.json"
+    row = {"annotation_id": 7, "video": "v.mov", "description": "a dog", "times": [[2, 2], [2, 3]], "num_segments": 6}
+    path.write_text(json.dumps([row]))
+    annotations = read_annotations(path)
+    assert annotations.report.format == "didemo"
+    assert annotations.queries[0].windows_s == ((10.0, 15.0), (10.0, 20.0))
+
+
+def test_lsmdc_lines_have_six_columns(tmp_path):
+    path = tmp_path / "LSMDC16_train.csv"
+    path.write_text('"1_Film_00.1\t1.0\t2.0\t3.0\t4.0\tSOMEONE walks.\nbroken\tline\n')
+    annotations = read_annotations(path)
+    assert [query.video_id for query in annotations.queries] == ["1_Film_00.1"]
+    assert [one.code for one in annotations.report.refused] == ["E02"]
+
+
+def test_activitynet_and_charades_cd_are_recognised(tmp_path):
+    captions = tmp_path / "val_1.json"
+    captions.write_text(json.dumps({"v_x": {"duration": 20.0, "timestamps": [[0, 5]], "sentences": ["a man sits"]}}))
+    moments = tmp_path / "charades_test_ood.json"
+    entry = {"timestamps": [[0, 5]], "sentences": ["a man sits"], "video_duration": 9.0, "framestamps": [[0, 80]]}
+    moments.write_text(json.dumps({"AAAAA": entry | {"decode_fps": 16, "video_fps": -1}}))
+    assert read_annotations(captions).report.format == "activitynet"
+    report = read_annotations(moments).report
+    assert (report.format, report.split) == ("charades-cd", "test_ood")
+
+
+def test_lists_of_different_length_are_refused(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps({"s1.avi": {"timestamps": [[0, 5]], "sentences": [], "fps": 29.4, "num_frames": 300}}))
+    assert refusals(path) == [("E04", 0)]
+
+
+def test_an_unknown_file_says_what_it_begins_with(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello world\n")
+    with pytest.raises(DataError, match="hello world"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize(("name", "split"), [("charades_test_ood", "test_ood"), ("highlight_val", "val"), ("x", "all")])
+def test_the_split_is_read_from_the_file_name(tmp_path, name, split):
+    assert guess_split(tmp_path / f"{name}.json") == split
