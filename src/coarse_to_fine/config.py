@@ -1,10 +1,9 @@
-"""Reading a configuration file with overrides, strictly: an unknown key is an error that names the nearest known one."""
+"""Reading a configuration file with overrides, strictly: an unknown key is an error that names the nearest one."""
 
 from __future__ import annotations
 
 import difflib
 import re
-import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -126,10 +125,10 @@ def _problem(
 
 def _value_at(values: Any, location: tuple[int | str, ...]) -> Any:
     for part in location:
-        if isinstance(values, Mapping) and part in values:
+        try:
             values = values[part]
-        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
-            values = values[part]
+        except (KeyError, IndexError, TypeError):  # the name of a branch of a union, not of a value
+            continue
     return values
 
 
@@ -152,6 +151,7 @@ def _model_at(model_class: type[BaseModel], location: tuple[int | str, ...]) -> 
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    arguments = typing.get_args(annotation)
+    if not arguments and isinstance(annotation, type):
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [found for argument in typing.get_args(annotation) for found in _models_in(argument)]
+    return [found for argument in arguments for found in _models_in(argument)]

@@ -44,6 +44,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
     write_atomically(path, save(plain, metadata=header))
 
 
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """A JSON file, written atomically."""
+    write_atomically(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that a killed process left in a folder."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `write_tensors` wrote.
 
@@ -79,8 +90,7 @@ def export_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, 
     """
     stored = {name: _halved(name, tensor) if half else tensor for name, tensor in weights.items()}
     write_tensors(folder / "model.safetensors", stored, {"config": dict(config)})
-    document = {"format_version": FORMAT_VERSION, **config}
-    write_atomically(folder / "config.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+    write_json(folder / "config.json", {"format_version": FORMAT_VERSION, **config})
 
 
 def load_exported(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CONTINUABLE = frozenset(
-    {"device", "workers", "compile", "checkpoint_every_seconds", "checkpoint_every_steps", "patience", "tensorboard"}
+    {
+        "device",
+        "workers",
+        "worker_start",
+        "compile",
+        "checkpoint_every_seconds",
+        "checkpoint_every_steps",
+        "patience",
+        "tensorboard",
+    }
 )
 """Settings that may differ between the run that wrote a checkpoint and the one that continues it."""
 
@@ -34,6 +43,7 @@ class RunConfig(BaseModel):
     drop_last: bool = Field(default=False, description="leave out the last batch of an epoch if it is not full")
     accumulate: int = Field(default=1, ge=1, description="parts of a step that a process computes one after another")
     workers: int = Field(default=0, ge=0, description="processes that prepare batches; 0: none beside the trainer")
+    worker_start: Literal["auto", "fork", "spawn"] = Field(default="auto", description="how workers are started")
 
     optimizer: Literal["adamw", "adam-decoupled"] = Field(
         default="adamw", description="'adam-decoupled' is the variant of the T-MASS release"
