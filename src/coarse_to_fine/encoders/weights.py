@@ -1,0 +1,90 @@
+"""Reading the weights of a CLIP folder, strictly and without running anything that is stored in them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from coarse_to_fine.encoders.config import ClipConfig
+from coarse_to_fine.encoders.towers import ClipTowers
+from coarse_to_fine.errors import WeightsError
+
+SAFE_FILE = "model.safetensors"
+SHARD_INDEX = "model.safetensors.index.json"
+PICKLE_FILE = "pytorch_model.bin"
+
+DROPPED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
+"""Buffers of old files: 0, 1, 2, ..., not parameters."""
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights; safetensors before pickles.
+
+    Raises:
+        WeightsError: the folder holds no weights.
+    """
+    if (folder / SAFE_FILE).is_file():
+        return [folder / SAFE_FILE]
+    if (folder / SHARD_INDEX).is_file():
+        names = json.loads((folder / SHARD_INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / Path(str(name)).name for name in sorted(set(names))]
+    if (folder / PICKLE_FILE).is_file():
+        return [folder / PICKLE_FILE]
+    raise WeightsError(f"{folder}: no weights; expected {SAFE_FILE} or {PICKLE_FILE}, put one of them there")
+
+
+def read_weights(files: list[Path]) -> dict[str, Tensor]:
+    """All tensors of some files.
+
+    Raises:
+        WeightsError: a file is damaged, or a pickle holds more than tensors.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            if path.suffix == ".safetensors":
+                tensors.update(load_file(path))
+            else:
+                tensors.update(torch.load(path, map_location="cpu", weights_only=True))
+        except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WeightsError(f"{path}: weights cannot be read ({reason}); fetch or copy the file again") from None
+    return tensors
+
+
+def build_towers(config: ClipConfig, weights: Mapping[str, Tensor], source: str) -> ClipTowers:
+    """Towers in evaluation mode, float32, with these weights.
+
+    Args:
+        config: architecture.
+        weights: state dict of a `CLIPModel`; floating-point tensors of any precision.
+        source: name of the file for messages.
+
+    Raises:
+        WeightsError: a key is missing or unknown, or a shape differs; all of them are listed.
+    """
+    with torch.device("meta"):  # no memory and no time for weights that are replaced at once
+        towers = ClipTowers(config)
+    kept = {name: tensor.float() for name, tensor in weights.items() if name not in DROPPED}
+    expected = towers.state_dict()
+    problems = [f"missing {name}" for name in sorted(expected.keys() - kept.keys())]
+    problems += [f"unknown {name}" for name in sorted(kept.keys() - expected.keys())]
+    problems += [
+        f"{name} is {tuple(kept[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & kept.keys())
+        if kept[name].shape != expected[name].shape
+    ]
+    if problems:
+        raise WeightsError(
+            f"{source}: {len(problems)} keys do not fit the CLIP model of its config.json: {'; '.join(problems)}; "
+            "give config.json and weights of one and the same model"
+        )
+    towers.load_state_dict(kept, strict=True, assign=True)
+    return towers.eval().requires_grad_(False)
