@@ -6,15 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
 from torch import nn
 
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
 
 class FineModel(nn.Module, ABC):
-    """Locates the moments of a sentence in a segment."""
+    """Locates the moments of a sentence in a segment.
+
+    A model is built from its architecture alone, `Model(config)`; `config_class` reads that architecture.
+    """
 
     name: ClassVar[str]
+    config_class: ClassVar[type[BaseModel]]
+    config: BaseModel
 
     @abstractmethod
     def video_cache(self, segment: SegmentFeatures) -> Any:

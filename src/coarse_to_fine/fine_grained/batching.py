@@ -1,0 +1,31 @@
+"""How pairs of different length are run together: sorted by length, in small batches, in eval mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from coarse_to_fine.errors import UserError
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Indices in batches of at most `batch_size`, neighbours of similar length together."""
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}, expected at least 1; leave it out for the default")
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; the mode of before comes back."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)

@@ -1,0 +1,1 @@
+"""Layers that QD-DETR and MESM share; names of parameters are those of the released checkpoints."""

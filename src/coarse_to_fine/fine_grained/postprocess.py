@@ -1,0 +1,86 @@
+"""Predicted spans into windows in seconds: ranking, clamping, and the releases' rounding and suppression by name.
+
+Axes: Q moment queries, K windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coarse_to_fine.spans import center_width_to_start_end, temporal_nms
+from coarse_to_fine.types import MomentOutput
+
+MIN_WINDOW_S = 1e-3
+"""Shorter windows count as empty."""
+
+
+def foreground(logits: Float[Tensor, "*N 2"]) -> Float[Tensor, "*N"]:
+    """Probability of index 0."""
+    return logits.softmax(-1)[..., 0]
+
+
+def rank_windows(
+    logits: Float[Tensor, "Q 2"], spans: Float[Tensor, "Q 2"], duration_s: float
+) -> tuple[Float[Tensor, "Q 2"], Float[Tensor, " Q"]]:
+    """Windows in seconds, not clamped, and their scores, by descending score (ties: the earlier query first)."""
+    scores = foreground(logits)
+    order = torch.argsort(scores, descending=True, stable=True)
+    return center_width_to_start_end(spans)[order] * duration_s, scores[order]
+
+
+def moment_output(
+    logits: Float[Tensor, "Q 2"], spans: Float[Tensor, "Q 2"], saliency: Float[Tensor, " L"], duration_s: float
+) -> MomentOutput:
+    """Ranked windows, clamped to the duration; empty ones dropped."""
+    windows, scores = rank_windows(logits, spans, duration_s)
+    windows = windows.clamp(0, duration_s)
+    kept = windows[:, 1] - windows[:, 0] > MIN_WINDOW_S
+    return MomentOutput(windows[kept], scores[kept], saliency)
+
+
+def suppress(output: MomentOutput, threshold: float, limit: int | None = None) -> MomentOutput:
+    """Temporal non-maximum suppression of an output's windows."""
+    kept = temporal_nms(output.windows_s, output.scores, threshold, limit)
+    return MomentOutput(output.windows_s[kept], output.scores[kept], output.saliency)
+
+
+def official_rows(logits: Float[Tensor, "Q 2"], spans: Float[Tensor, "Q 2"], duration_s: float) -> list[list[float]]:
+    """[start, end, score] rows of the release before its post-processing: ranked, 4 decimals, not clamped."""
+    windows, scores = rank_windows(logits, spans, duration_s)
+    rows = torch.cat([windows, scores[:, None]], dim=1).tolist()
+    return [[float(f"{value:.4f}") for value in row] for row in rows]
+
+
+def official_rounding(
+    rows: Sequence[Sequence[float]], clip_seconds: float | None = 2.0, max_s: float | None = 150.0
+) -> list[list[float]]:
+    """The release's post-processing: clamp to [0, max_s], then multiples of the clip length, half to even.
+
+    The clamp is to a fixed time, not to the video's duration, and a window may collapse to zero length. None leaves
+    a step out (Lighthouse: TACoS and ActivityNet are rounded but not clamped; MESM on TACoS is clamped only).
+    """
+    if not rows:
+        return []
+    values = torch.tensor([list(row) for row in rows], dtype=torch.float32)
+    windows = values[:, :2]
+    if max_s is not None:
+        windows = windows.clamp(0, max_s)
+    if clip_seconds is not None:
+        windows = torch.round(windows / clip_seconds) * clip_seconds
+    values = torch.cat([windows, values[:, 2:]], dim=1)
+    return [[float(f"{value:.4f}") for value in row] for row in values.tolist()]
+
+
+def official_nms(
+    rows: Sequence[Sequence[float]], threshold: float, max_before: int = 10, max_after: int = 10
+) -> list[list[float]]:
+    """The release's suppression of [start, end, score] rows: of the first `max_before` keep at most `max_after`."""
+    first = [list(row) for row in rows[:max_before]]
+    if len(first) <= 1:
+        return first
+    values = torch.tensor(first, dtype=torch.float64)
+    return [first[index] for index in temporal_nms(values[:, :2], values[:, 2], threshold, max_after)]

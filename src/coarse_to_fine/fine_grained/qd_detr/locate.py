@@ -1,0 +1,146 @@
+"""QD-DETR as a fine model: whatever depends on the video, the sentence or the weights alone is computed once.
+
+Axes: B batch, L clips, T words, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.batching import batches_by_length, evaluating
+from coarse_to_fine.fine_grained.inputs import pad_rows
+from coarse_to_fine.fine_grained.layers.attention import key_padding
+from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput, QuerySide
+from coarse_to_fine.fine_grained.layers.positions import video_position_code
+from coarse_to_fine.fine_grained.layers.text_to_video import KeyValue
+from coarse_to_fine.fine_grained.postprocess import moment_output
+from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
+from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
+from coarse_to_fine.fine_grained.qd_detr.model import QdDetrNetwork
+from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class QdDetrVideo:
+    """What depends on a segment only.
+
+    Attributes:
+        clips: (L, D) projected clips.
+        query: (L, D) their query vectors in the first text-to-video layer.
+        duration_s: length of the segment in seconds.
+    """
+
+    clips: Tensor
+    query: Tensor
+    duration_s: float
+
+
+class QdDetr(QdDetrNetwork, FineModel):
+    """The network with `video_cache` and `locate`; equal to the plain forward to 1e-5.
+
+    Pairs never see each other here: the mask is key padding whatever `config.mask` says, which is what the release
+    gives for one sample alone. `forward` itself follows `config.mask`.
+    """
+
+    name: ClassVar[str] = "qd-detr"
+    config_class = QdDetrConfig
+    config: QdDetrConfig
+
+    def video_cache(self, segment: SegmentFeatures) -> QdDetrVideo:
+        with evaluating(self):
+            rows = clip_rows(segment.clips, self.config).to(self.global_rep_token.device)
+            clips = self.input_vid_proj(rows)
+            query = self.transformer.t2v_encoder.typed_layers()[0].self_attn.project_query(
+                clips + _Shared(self).position(len(clips))
+            )
+            return QdDetrVideo(clips, query, segment.duration_s)
+
+    def locate(self, pairs: Sequence[tuple[QdDetrVideo, TextFeatures]], batch_size: int = 8) -> list[MomentOutput]:
+        outputs: dict[int, MomentOutput] = {}
+        with evaluating(self):
+            shared = _Shared(self)
+            for batch in batches_by_length([len(video.clips) for video, _ in pairs], batch_size):
+                outputs.update(zip(batch, self._locate_batch([pairs[index] for index in batch], shared), strict=True))
+        return [outputs[index] for index in range(len(pairs))]
+
+    def _locate_batch(self, pairs: Sequence[tuple[QdDetrVideo, TextFeatures]], shared: _Shared) -> list[MomentOutput]:
+        clips, video_mask = pad_rows([video.clips for video, _ in pairs])  # (B, L, D), (B, L)
+        query, _ = pad_rows([video.query for video, _ in pairs])
+        lengths = [len(video.clips) for video, _ in pairs]
+        position, _ = pad_rows([shared.position(length) for length in lengths])
+        key_values, text_mask = shared.words([text for _, text in pairs])
+        clips = self.transformer.t2v_encoder.read(clips, position, key_values, key_padding(text_mask), query)
+        memory = self.contextualise(clips, video_mask, position)
+        key_positions = shared.key_positions(lengths)
+        reference, side = shared.first_side(len(pairs))
+        decoded = self.transformer.decoder.run(reference, side, memory.clips, key_positions, video_mask)
+        logits, spans = self.heads(DecoderOutput(decoded.hidden[-1:], decoded.references[-1:]))
+        saliency = self.saliency(memory)
+        return [
+            moment_output(logits[0, i].cpu(), spans[0, i].cpu(), saliency[i, : lengths[i]].cpu(), video.duration_s)
+            for i, (video, _) in enumerate(pairs)
+        ]
+
+
+class _Shared:
+    """Parts of one `locate` call that several pairs share; each is computed when it is first needed."""
+
+    def __init__(self, model: QdDetrNetwork) -> None:
+        self.model = model
+        self._positions: dict[int, Tensor] = {}
+        self._key_positions: dict[int, list[Tensor]] = {}
+        self._words: dict[int, tuple[TextFeatures, list[KeyValue]]] = {}
+        self._first: tuple[Tensor, QuerySide] | None = None
+
+    def position(self, clips: int) -> Tensor:
+        """(L, D) position code of a video of L clips."""
+        if clips not in self._positions:
+            mask = torch.ones(1, clips, dtype=torch.bool, device=self.model.global_rep_token.device)
+            self._positions[clips] = video_position_code(mask, self.model.config.hidden_dim)[0]
+        return self._positions[clips]
+
+    def key_positions(self, lengths: Sequence[int]) -> list[Tensor]:
+        """Projected clip positions of each decoder layer, (B, L, D)."""
+        for clips in set(lengths) - self._key_positions.keys():
+            self._key_positions[clips] = self.model.transformer.decoder.key_positions(self.position(clips))
+        layers = zip(*(self._key_positions[clips] for clips in lengths), strict=True)
+        return [pad_rows(layer)[0] for layer in layers]
+
+    def words(self, texts: Sequence[TextFeatures]) -> tuple[list[KeyValue], Tensor]:
+        """Keys and values of the words in each text-to-video layer, and the mask (B, T)."""
+        for text in texts:
+            if id(text) not in self._words:
+                self._words[id(text)] = text, self._key_values(text)
+        each = [self._words[id(text)][1] for text in texts]
+        if len({id(text) for text in texts}) == 1:  # one sentence, many videos: no copy
+            batch, words = len(texts), len(each[0][0][0])
+            mask = torch.ones(batch, words, dtype=torch.bool, device=each[0][0][0].device)
+            return [(key.expand(batch, -1, -1), value.expand(batch, -1, -1)) for key, value in each[0]], mask
+        padded = [
+            (pad_rows([key for key, _ in layer])[0], pad_rows([value for _, value in layer])[0])
+            for layer in zip(*each, strict=True)
+        ]
+        return padded, pad_rows([key_values[0][0] for key_values in each])[1]
+
+    def first_side(self, batch: int) -> tuple[Tensor, QuerySide]:
+        """References (B, Q, 2) and the query side of decoder layer 0, which depend on the weights only."""
+        if self._first is None:
+            reference = self.model.query_embed.weight.sigmoid()[None]
+            self._first = reference, self.model.transformer.decoder.first_side(reference)
+        reference, side = self._first
+        content = side.content.expand(batch, -1, -1)
+        return reference.expand(batch, -1, -1), QuerySide(content, side.query.expand(batch, -1, -1, -1))
+
+    def _key_values(self, text: TextFeatures) -> list[KeyValue]:
+        model = self.model
+        rows = word_rows(text.tokens, model.config).to(model.global_rep_token.device)
+        words = model.input_txt_proj(rows)[None]  # (1, T, D)
+        position = model.txt_position_embed(words) if model.config.text_positions else None
+        layers = model.transformer.t2v_encoder.key_values(words, position)
+        return [(key[0], value[0]) for key, value in layers]

@@ -1,0 +1,105 @@
+"""The training objective of QD-DETR.
+
+Axes: B batch, Q moment queries, L clips, N decoder layers, P clip pairs of a sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from coarse_to_fine.fine_grained.losses import (
+    class_error,
+    giou_loss,
+    label_loss,
+    matched_spans,
+    negative_pair_loss,
+    saliency_margin_loss,
+    saliency_rank_loss,
+    span_loss,
+)
+from coarse_to_fine.fine_grained.matching import CostWeights, match
+from coarse_to_fine.fine_grained.qd_detr.model import QdDetrOutput
+
+RANK_DIVISOR = 12
+
+
+class QdDetrLossConfig(BaseModel):
+    """Weights of the terms; the same three weights stand in the matching cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    span: float = Field(default=10.0, ge=0, description="weight of the span distance")
+    giou: float = Field(default=1.0, ge=0, description="weight of the overlap term")
+    label: float = Field(default=4.0, ge=0, description="weight of the foreground term")
+    saliency: float = Field(default=1.0, ge=0, description="weight of the saliency terms")
+    background: float = Field(default=0.1, ge=0, description="weight of background queries in the foreground term")
+    margin: float = Field(default=0.2, ge=0, description="margin between clips inside and outside")
+    temperature: float = Field(default=0.5, gt=0, description="temperature of the ranking term")
+    auxiliary: bool = Field(default=True, description="whether earlier decoder layers are trained too")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a batch should give.
+
+    Attributes:
+        spans: for each sample its true windows, (G, 2) centre and width in [0, 1].
+        labels: (B, L) relevance of each clip, 0..12.
+        positive, negative: (B, P) clips inside and outside that are compared.
+    """
+
+    spans: list[Tensor]
+    labels: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+def window_losses(output: QdDetrOutput, targets: Targets, config: QdDetrLossConfig) -> dict[str, Tensor]:
+    """The three window terms of each decoder layer, un-weighted; earlier layers carry their number."""
+    weights = CostWeights(config.span, config.giou, config.label)
+    last = len(output.logits) - 1
+    losses: dict[str, Tensor] = {}
+    for layer in range(last + 1) if config.auxiliary else [last]:
+        logits, spans = output.logits[layer], output.spans[layer]
+        matches = match(logits, spans, targets.spans, weights)
+        predicted, truth = matched_spans(spans, targets.spans, matches)
+        suffix = "" if layer == last else f"_{layer}"
+        losses["loss_span" + suffix] = span_loss(predicted, truth)
+        losses["loss_giou" + suffix] = giou_loss(predicted, truth)
+        losses["loss_label" + suffix] = label_loss(logits, matches, config.background)
+        losses["class_error" + suffix] = class_error(logits, matches)
+    return losses
+
+
+def saliency_loss(
+    scores: Tensor, negative_scores: Tensor, mask: Tensor, targets: Targets, config: QdDetrLossConfig
+) -> Tensor:
+    """Margin, ranking and foreign-sentence terms of the saliency curve, un-weighted.
+
+    Args:
+        scores: (B, L) saliency beside the own sentence.
+        negative_scores: (B, L) saliency of the same videos beside foreign sentences.
+        mask: (B, L) True = real clip.
+    """
+    rank = saliency_rank_loss(scores, negative_scores, targets.labels, mask, config.temperature) / RANK_DIVISOR
+    margin = saliency_margin_loss(scores, targets.positive, targets.negative, config.margin)
+    return margin + rank + negative_pair_loss(negative_scores, mask)
+
+
+def total_loss(losses: dict[str, Tensor], config: QdDetrLossConfig) -> Tensor:
+    """Weighted sum; `class_error` is for the log only."""
+    weights = {
+        "loss_span": config.span,
+        "loss_giou": config.giou,
+        "loss_label": config.label,
+        "loss_saliency": config.saliency,
+    }
+    terms = []
+    for name, value in losses.items():
+        base = name if name in weights else name.rpartition("_")[0]
+        if base in weights:
+            terms.append(weights[base] * value)
+    return sum(terms[1:], terms[0])

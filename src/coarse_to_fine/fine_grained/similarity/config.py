@@ -1,0 +1,17 @@
+"""Settings of the training-free model."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SimilarityConfig(BaseModel):
+    """How windows are read off the curve of frame-sentence cosines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    windows: int = Field(default=10, ge=1, description="windows returned at most")
+    smoothing_clips: int = Field(
+        default=3, ge=1, description="width of the triangular kernel that smooths the curve, clips"
+    )
+    nms: float = Field(default=0.5, ge=0, le=1, description="windows that overlap a better one by more IoU are dropped")
