@@ -48,7 +48,8 @@ def frame_caption(scene: Scene, time_s: float, rng: random.Random) -> str:
         active = [sight for sight in seen if scene.actors.index(sight.actor) in busy]
         words = described(rng.choice(active if active and rng.random() < 0.6 else seen), rng)
     elif draw < 0.65 and len(seen) > 1:
-        words = related(*rng.sample(seen, 2), rng)
+        first, second = rng.sample(seen, 2)
+        words = related(first, second, rng)
     else:
         rng.shuffle(seen)
         words = listed([_short(sight, rng) for sight in seen[: rng.randint(2, 4)]])

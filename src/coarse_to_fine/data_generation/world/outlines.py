@@ -17,7 +17,7 @@ TONES: tuple[str, ...] = ("main", "dark", "light", "ink", "paper")
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """One filled polygon: corners in the unit box and a tone (the colour itself, a shade of it, near black or white)."""
+    """One filled polygon: corners in the unit box and a tone (the colour, a shade of it, near black or near white)."""
 
     tone: str
     corners: tuple[tuple[float, float], ...]

@@ -41,8 +41,10 @@ def render_frame(scene: Scene, time_s: float, size: tuple[int, int] | None = Non
     image = _drawn(scene, time_s, width * factor, height * factor)
     if factor == 2:
         image = image.reduce(2)
-    pixels = np.asarray(image)
-    return pixels + _noise(scene, time_s, width, height) if scene.noise else pixels.copy()
+    pixels = np.array(image)
+    if scene.noise:
+        pixels += _noise(scene, time_s, width, height)
+    return pixels
 
 
 def _drawn(scene: Scene, time_s: float, width: int, height: int) -> Image.Image:

@@ -140,7 +140,7 @@ class Stage:
             yield Candidate("circle", "counterclockwise", subject, target)
         for slot in beyond:
             yield Candidate("pass", side, subject, target, slot=slot)
-            if slot - step != here:
+            if abs(slot - there) + abs(slot - step - here) >= 3:
                 yield Candidate("follow", side, subject, target, slot=slot - step, target_slot=slot)
         if self.hit_reach(subject, target) > 0.3:
             yield Candidate("hit", None, subject, target)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 KINDS: tuple[str, ...] = (
     "cat", "dog", "fish", "duck", "butterfly", "snail", "car", "bus", "boat", "plane", "rocket", "ball", "tree",
-    "house", "star", "heart", "flower", "umbrella", "balloon", "mushroom", "mug", "robot", "key", "chair", "hat", "bell",
+    "house", "star", "heart", "flower", "umbrella", "balloon", "mushroom", "mug", "robot", "key", "chair", "hat",
+    "bell",
 )  # fmt: skip
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -32,7 +33,8 @@ class ActionRule:
 
     Attributes:
         name: the action.
-        directions: its directions; empty where it has none. For `enter` the side it comes from, else the side it goes to.
+        directions: its directions; empty where it has none. For `enter` the side it comes from, else the side it
+            goes to.
         pair: whether it is done to a second object.
         min_s: shortest length, seconds, in which frames every 2 s show it.
     """
