@@ -1,0 +1,121 @@
+"""Rows of JSON lines files with their place, and the checks of single fields; every refusal names file and row."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coarse_to_fine.datasets.rows import RowError
+from coarse_to_fine.datasets.source import json_lines, read_source
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.overlap import Float64, FloatArray
+
+ID_FIELDS = ("query_id", "qid", "desc_id", "caption_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One JSON object of a file; `where` is `file:line`."""
+
+    where: str
+    fields: Mapping[str, Any]
+
+    @property
+    def query_id(self) -> str:
+        """The id as text, whatever the layout calls it."""
+        for name in ID_FIELDS:
+            value = self.fields.get(name)
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                return str(value)
+        raise self.error(f"no query id among the fields {sorted(self.fields)}", f"one of {', '.join(ID_FIELDS)}")
+
+    def error(self, got: str, expected: str, advice: str = "correct the row") -> DataError:
+        """The refusal of this row in three parts."""
+        return DataError(f"{self.where}: {got}; expected {expected}; {advice}")
+
+    def numbers(self, name: str, width: int) -> Float64[FloatArray, "N W"]:
+        """A list of rows of `width` finite numbers; (0, width) for an empty list."""
+        value = self._list(name)
+        for position, item in enumerate(value):
+            if not isinstance(item, list) or len(item) != width:
+                raise self.error(f"{name}[{position}] is {_short(item)}", f"{width} numbers")
+            self._check(name, position, item)
+        return np.array(value, dtype=np.float64).reshape(-1, width)
+
+    def named_numbers(self, name: str, width: int) -> tuple[tuple[str, ...], Float64[FloatArray, "N W"]]:
+        """A list of rows [video id, number, ...] with `width` numbers."""
+        value = self._list(name)
+        for position, item in enumerate(value):
+            if not isinstance(item, list) or len(item) != width + 1 or not isinstance(item[0], str | int):
+                raise self.error(f"{name}[{position}] is {_short(item)}", f"a video id and {width} numbers")
+            self._check(name, position, item[1:])
+        spans = np.array([item[1:] for item in value], dtype=np.float64).reshape(-1, width)
+        return tuple(str(item[0]) for item in value), spans
+
+    def vector(self, name: str) -> Float64[FloatArray, " N"]:
+        """A list of finite numbers."""
+        value = self._list(name)
+        self._check(name, None, value)
+        return np.array(value, dtype=np.float64)
+
+    def windows(self, name: str, width: int = 2) -> Float64[FloatArray, "N W"]:
+        """`numbers` whose first two columns are start <= end."""
+        found = self.numbers(name, width)
+        for position in np.flatnonzero(found[:, 1] < found[:, 0]):
+            start_s, end_s = found[position, :2]
+            raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
+        return found
+
+    def _list(self, name: str) -> list[Any]:
+        value = self.fields.get(name)
+        if not isinstance(value, list):
+            raise self.error(f"{name} is {_short(value)}", "a list")
+        return value
+
+    def _check(self, name: str, position: int | None, values: Sequence[Any]) -> None:
+        for at, value in enumerate(values):
+            if type(value) not in (int, float) or not math.isfinite(value):
+                place = f"{name}[{at}]" if position is None else f"{name}[{position}]"
+                raise self.error(f"{place} holds {_short(value)}", "finite numbers", "remove NaN and text from the row")
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The objects of a JSON lines file.
+
+    Raises:
+        DataError: the file cannot be read, a line is no JSON object, or there is none at all.
+    """
+    empty = True
+    for item in json_lines(read_source(path)):
+        empty = False
+        if isinstance(item, RowError):
+            raise DataError(f"{path}:{item.refusal.line}: {item}; expected one JSON object a line; correct the line")
+        line, fields = item
+        if not isinstance(fields, dict):
+            raise DataError(f"{path}:{line}: {_short(fields)}; expected one JSON object a line; correct the line")
+        yield Row(f"{path}:{line}", fields)
+    if empty:
+        raise DataError(f"{path}: no rows; expected one JSON object a line; check that the file was written to its end")
+
+
+def read_document(path: Path, mark: str) -> dict[str, Any] | None:
+    """The one JSON object that fills a file and has the key `mark`; None where the file is something else."""
+    text = read_source(path).text
+    if f'"{mark}"' not in text:
+        return None
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) and mark in document else None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

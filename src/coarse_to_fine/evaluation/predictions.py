@@ -1,0 +1,201 @@
+"""Readers of prediction files: what a system answered to each query, in the submission layouts.
+
+JSON lines, one row a query, any of these fields:
+
+- `pred_relevant_windows` [[start_s, end_s, score], ...] and `pred_saliency_scores` [score of each clip] (QVHighlights);
+- `predictions` [[video_id, start_s, end_s, score], ...] or, for ranked videos, [[video_id, score], ...];
+- `videos` [[video_id, score], ...] and `moments` [[video_id, start_s, end_s, score], ...] (ours).
+
+The one JSON document of a TVR submission (`video2idx` with `VCMR`, `SVMR`, `VR`) is read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.json_rows import Row, read_document, read_rows
+from coarse_to_fine.evaluation.overlap import Float64, FloatArray
+
+TVR_SECTIONS = {"VCMR": "moments", "SVMR": "given_video", "VR": "videos"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedMoments:
+    """Moments of several videos, best first: `video_ids` (N) and `spans` (N, 3) [start_s, end_s, score]."""
+
+    video_ids: tuple[str, ...]
+    spans: Float64[FloatArray, "N 3"]
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def sorted(self) -> RankedMoments:
+        """By descending score; ties keep their order."""
+        order = np.argsort(-self.spans[:, 2], kind="stable")
+        return RankedMoments(tuple(self.video_ids[at] for at in order), self.spans[order])
+
+    def of(self, video_id: str) -> Float64[FloatArray, "n 3"]:
+        """The windows of one video, in list order."""
+        return self.spans[np.array([found == video_id for found in self.video_ids], dtype=np.bool_)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedVideos:
+    """Videos with their scores, best first."""
+
+    video_ids: tuple[str, ...]
+    scores: Float64[FloatArray, " N"]
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryPrediction:
+    """What was answered to one query; None: the file does not say it.
+
+    Attributes:
+        query_id: as text.
+        windows: (P, 3) moments inside the given true video, in file order.
+        saliency: (L,) rank score of each clip, any sign.
+        videos: ranked videos.
+        moments: ranked moments of the whole corpus.
+        given_video: TVR's SVMR list.
+    """
+
+    query_id: str
+    windows: Float64[FloatArray, "P 3"] | None = None
+    saliency: Float64[FloatArray, " L"] | None = None
+    videos: RankedVideos | None = None
+    moments: RankedMoments | None = None
+    given_video: RankedMoments | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """The answers of one file by query id, and what was noticed while reading."""
+
+    by_id: Mapping[str, QueryPrediction]
+    source: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def predictions_in_memory(rows: Iterable[QueryPrediction], source: str = "memory") -> Predictions:
+    """The answers of a running system.
+
+    Raises:
+        DataError: two answers to one query.
+    """
+    found: dict[str, QueryPrediction] = {}
+    for row in rows:
+        if row.query_id in found:
+            raise DataError(f"{source}: two answers to query {row.query_id}; expected one; merge their lists")
+        found[row.query_id] = row
+    return Predictions(found, source)
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read a prediction file of any layout named above.
+
+    Raises:
+        DataError: names file and row: a broken line, a NaN, a window that ends before it starts, a field that only some
+            rows have, one query in two rows.
+    """
+    path = Path(path)
+    document = read_document(path, "video2idx")
+    if document is not None:
+        return _read_tvr(path, document)
+    found: dict[str, QueryPrediction] = {}
+    first_seen: dict[str, str] = {}
+    fields: set[str] = set()
+    reversed_moments = 0
+    for row in read_rows(path):
+        query_id = row.query_id
+        if query_id in found:
+            first = first_seen[query_id]
+            raise row.error(f"query {query_id} again, first in {first}", "one row a query", "merge or remove a row")
+        fields = _same_fields(row, fields)
+        found[query_id], bad = _prediction(row)
+        reversed_moments += bad
+        first_seen[query_id] = row.where
+    notes = (f"{reversed_moments} moments end before they start and count as misses",) if reversed_moments else ()
+    return Predictions(found, path.name, notes)
+
+
+PREDICTION_FIELDS = ("pred_relevant_windows", "pred_saliency_scores", "predictions", "videos", "moments")
+
+
+def _same_fields(row: Row, before: set[str]) -> set[str]:
+    """The fields of a row, which have to be those of the rows before it."""
+    here = {name for name in PREDICTION_FIELDS if row.fields.get(name) is not None}
+    if not here:
+        raise row.error(f"fields {sorted(row.fields)}", f"one of {', '.join(PREDICTION_FIELDS)}")
+    if before and here != before:
+        odd = sorted(before ^ here)
+        raise row.error(f"{', '.join(odd)} in some rows only", "the same fields in every row", "complete the rows")
+    return here
+
+
+def _prediction(row: Row) -> tuple[QueryPrediction, int]:
+    fields = row.fields
+    videos = moments = None
+    if fields.get("videos") is not None:
+        ids, scores = row.named_numbers("videos", 1)
+        videos = RankedVideos(ids, scores[:, 0])
+    if fields.get("predictions") is not None:
+        if _is_pairs(fields["predictions"]):
+            ids, scores = row.named_numbers("predictions", 1)
+            videos = RankedVideos(ids, scores[:, 0])
+        else:
+            moments = RankedMoments(*row.named_numbers("predictions", 3))
+            _refuse_reversed(row, moments.spans)
+    bad = 0
+    if fields.get("moments") is not None:
+        moments = RankedMoments(*row.named_numbers("moments", 3))
+        bad = int(np.count_nonzero(moments.spans[:, 1] < moments.spans[:, 0]))
+    found = QueryPrediction(
+        row.query_id,
+        row.windows("pred_relevant_windows", 3) if fields.get("pred_relevant_windows") is not None else None,
+        row.vector("pred_saliency_scores") if fields.get("pred_saliency_scores") is not None else None,
+        videos,
+        moments,
+    )
+    return found, bad
+
+
+def _is_pairs(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list) and len(value[0]) == 2
+
+
+def _refuse_reversed(row: Row, spans: FloatArray) -> None:
+    for position in np.flatnonzero(spans[:, 1] < spans[:, 0]):
+        start_s, end_s = spans[position, :2]
+        raise row.error(f"predictions[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
+
+
+def _read_tvr(path: Path, document: Mapping[str, Any]) -> Predictions:
+    """A TVR submission: video indices are turned back into ids."""
+    names = {str(index): str(name) for name, index in document["video2idx"].items()}
+    parts: dict[str, dict[str, Any]] = {}
+    for section, target in TVR_SECTIONS.items():
+        for position, fields in enumerate(document.get(section, ())):
+            row = Row(f"{path}: {section}[{position}]", fields)
+            lists = parts.setdefault(row.query_id, {})
+            if target in lists:
+                raise row.error(f"query {row.query_id} again", "one row a query", "merge or remove a row")
+            indices, spans = row.named_numbers("predictions", 3)
+            unknown = [index for index in indices if index not in names]
+            if unknown:
+                raise row.error(f"video index {unknown[0]}", "an index of video2idx")
+            _refuse_reversed(row, spans)
+            ids = tuple(names[index] for index in indices)
+            lists[target] = RankedVideos(ids, spans[:, 2]) if target == "videos" else RankedMoments(ids, spans)
+    if not parts:
+        raise DataError(f"{path}: none of {', '.join(TVR_SECTIONS)}; expected a TVR submission; name its lists so")
+    return Predictions({query_id: QueryPrediction(query_id, **lists) for query_id, lists in parts.items()}, path.name)

@@ -1,0 +1,125 @@
+"""A report: metrics that each say over how many queries, with the split, the conventions and what was noticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coarse_to_fine.evaluation.columns import Metric
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group of metrics under one heading."""
+
+    title: str
+    metrics: tuple[Metric, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        task: moments, highlights, videos, corpus or pipeline.
+        convention: the rules in force, by name.
+        split, truth, predictions: what was evaluated.
+        queries, videos: |Q| and |V| (size of the gallery; 0 where the files name no video).
+        sections: the metrics.
+        warnings: what makes a number weaker than it looks: empty lists, unsorted lists, missing answers.
+        official: the numbers in the layout of the official tool, where there is one.
+        figures: series for plots: curves, classes, timelines, by name.
+    """
+
+    task: str
+    convention: str
+    split: str
+    truth: str
+    predictions: str
+    queries: int
+    videos: int
+    sections: tuple[Section, ...]
+    warnings: tuple[str, ...] = ()
+    official: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every metric, section after section."""
+        return tuple(metric for section in self.sections for metric in section.metrics)
+
+    def value(self, name: str) -> float | None:
+        """One metric by name, unrounded.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric.value
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `metrics` maps each name to its number, `details` says N, interval, chance and rule."""
+        details = {metric.name: metric.to_json() for metric in self.metrics}
+        return {
+            "task": self.task,
+            "convention": self.convention,
+            "split": self.split,
+            "truth": self.truth,
+            "predictions": self.predictions,
+            "queries": self.queries,
+            "videos": self.videos,
+            "metrics": {name: found["value"] for name, found in details.items()},
+            "details": details,
+            "sections": {section.title: [metric.name for metric in section.metrics] for section in self.sections},
+            "warnings": list(self.warnings),
+            "official": dict(self.official),
+            "figures": dict(self.figures),
+        }
+
+    def write_json(self, path: Path) -> None:
+        """One JSON document."""
+        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def to_table(self) -> Table:
+        """A table for a terminal."""
+        from rich.table import Table
+
+        table = Table(title=self.title(), caption="\n".join(self.warnings) or None, title_justify="left")
+        table.add_column("metric", overflow="fold")
+        for name in ("value", "95 % over videos", "chance", "N"):
+            table.add_column(name, justify="right")
+        for section in self.sections:
+            table.add_section()
+            table.add_row(f"[bold]{section.title}[/bold]" + (f"\n{section.note}" if section.note else ""))
+            for metric in section.metrics:
+                table.add_row(*table_cells(metric))
+        return table
+
+    def title(self) -> str:
+        """Task, split, sizes and rules in one line."""
+        gallery = f", |V| = {self.videos}" if self.videos else ""
+        return (
+            f"{self.task} on {self.truth} (split {self.split}), |Q| = {self.queries}{gallery}, rules: {self.convention}"
+        )
+
+
+def table_cells(metric: Metric) -> tuple[str, str, str, str, str]:
+    """Name, value, interval, chance and N as text; a value below chance is marked."""
+    mark = " < chance" if metric.below_chance else ""
+    interval = "" if metric.interval is None else f"{metric.interval.low:.2f} – {metric.interval.high:.2f}"
+    value = "–" if metric.value is None else f"{metric.value:.2f}{mark}"
+    return metric.name, value, interval, "" if metric.chance is None else f"{metric.chance:.2f}", str(metric.queries)
+
+
+def collect_rules(metrics: Sequence[Metric]) -> dict[str, str]:
+    """The rule of each metric that states one."""
+    return {metric.name: metric.rule for metric in metrics if metric.rule}
