@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save
@@ -16,15 +16,15 @@ TEMPORARY_SUFFIX = ".tmp"
 HASH_CHUNK = 1 << 20
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place; a failure leaves nothing behind.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put content in place of `path`; a kill or a failure leaves the old file or none, never a part.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        write(temporary)
+        temporary.write_bytes(content)
         sync(temporary)
         temporary.replace(path)
     except BaseException:
@@ -35,13 +35,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """`write_atomically` for UTF-8 text."""
-    write_atomically(path, lambda temporary: _fill(temporary, text.encode("utf-8")))
+    write_atomically(path, text.encode("utf-8"))
 
 
-def write_tensors_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """`write_atomically` for a safetensors file."""
+def write_tensors_atomically(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[str, int]:
+    """`write_atomically` for a safetensors file; returns sha256 (hex) and size of what was written."""
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, dict(metadata))
-    write_atomically(path, lambda temporary: _fill(temporary, content))
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest(), len(content)
 
 
 def sync(path: Path) -> None:
@@ -68,7 +69,3 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _fill(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

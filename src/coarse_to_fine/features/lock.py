@@ -13,7 +13,7 @@ from types import TracebackType
 from coarse_to_fine.errors import LibraryError
 
 GUARD_OFFSET = 1 << 30
-"""Byte that is locked where the system locks ranges of bytes (Windows); far behind the text, so that it stays readable."""
+"""Byte that is locked where the system locks ranges of bytes (Windows): far behind the text, which stays readable."""
 
 
 class WriterLock:

@@ -89,7 +89,9 @@ class FeatureWriter:
         Raises:
             DataError: a value that is not finite.
         """
-        stored = {store.tensor_key(item_id, name): store.to_stored(value, self._dtype) for name, value in tensors.items()}
+        stored = {
+            store.tensor_key(item_id, name): store.to_stored(value, self._dtype) for name, value in tensors.items()
+        }
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
         item = FeatureItem(item_id, self._next_shard(), shapes, about)
         if any(waiting.item_id == item_id for waiting in self._waiting_items):
@@ -113,9 +115,9 @@ class FeatureWriter:
             return
         file = self._waiting_items[0].shard
         path = self.folder / file
-        write_tensors_atomically(path, self._waiting, {"fingerprint": self._manifest.fingerprint})
+        sha256, size = write_tensors_atomically(path, self._waiting, {"fingerprint": self._manifest.fingerprint})
         _append(self.folder / store.INDEX, "".join(store.index_line(item) for item in self._waiting_items))
-        self._add_shard(file)
+        self._add_shard(file, sha256, size)
         self._waiting, self._waiting_items, self._waiting_bytes = {}, [], 0
         self._write_manifest(complete=False)
 
@@ -148,7 +150,7 @@ class FeatureWriter:
             wanted.setdefault(item.shard, set()).update(store.tensor_key(item.item_id, name) for name in item.shapes)
         for path in sorted(self.folder.glob("shard-*.safetensors")):
             if store.stored_names(path) == wanted.get(path.name):
-                self._add_shard(path.name)
+                self._add_shard(path.name, sha256_of(path), path.stat().st_size)
             else:
                 path.unlink()
         kept = {file for file, _, _ in self._manifest.shards}
@@ -156,10 +158,8 @@ class FeatureWriter:
         self._items = {item.item_id: item for item in lines}
         write_text_atomically(self.folder / store.INDEX, "".join(map(store.index_line, lines)))
 
-    def _add_shard(self, file: str) -> None:
-        path = self.folder / file
-        entry = (file, sha256_of(path), path.stat().st_size)
-        self._manifest = replace(self._manifest, shards=(*self._manifest.shards, entry))
+    def _add_shard(self, file: str, sha256: str, size: int) -> None:
+        self._manifest = replace(self._manifest, shards=(*self._manifest.shards, (file, sha256, size)))
 
     def _next_shard(self) -> str:
         numbers = [int(file.split("-")[1].split(".")[0]) for file, _, _ in self._manifest.shards]

@@ -16,12 +16,14 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clip_seconds: float = Field(2.0, gt=0, description="length of a clip, seconds")
-    segment_seconds: float = Field(150.0, gt=0, description="longest segment, seconds; a multiple of clip_seconds")
-    segment_overlap_seconds: float = Field(
-        30.0, ge=0, description="overlap of neighbouring segments, seconds; a multiple of clip_seconds"
+    clip_seconds: float = Field(default=2.0, gt=0, description="length of a clip, seconds")
+    segment_seconds: float = Field(
+        default=150.0, gt=0, description="longest segment, seconds; multiple of clip_seconds"
     )
-    frames_per_segment: int = Field(12, ge=1, description="coarse frames of a segment")
+    segment_overlap_seconds: float = Field(
+        default=30.0, ge=0, description="overlap of neighbouring segments, seconds; a multiple of clip_seconds"
+    )
+    frames_per_segment: int = Field(default=12, ge=1, description="coarse frames of a segment")
 
     @property
     def fingerprint(self) -> str:

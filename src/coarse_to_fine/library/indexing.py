@@ -1,0 +1,146 @@
+"""Adds files to a library: sort, decode in threads, encode, store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.errors import CtfError, LibraryError, VideoError
+from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.features.files import FilePictures
+from coarse_to_fine.features.pictures import Outcome, embed_videos
+from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.library.catalogue import Catalogue
+from coarse_to_fine.library.changes import FileState
+from coarse_to_fine.library.planning import Plan, Work
+from coarse_to_fine.library.records import AddReport, FileNote
+from coarse_to_fine.library.scan import file_state
+from coarse_to_fine.library.storing import Storer, finished_video
+
+Progress = Callable[[int, int, str], None]
+"""progress(done, total, path): called after each decoded file."""
+
+
+class IndexedFile(FilePictures):
+    """A file with the hash of its content, read while nobody changes it."""
+
+    def __init__(self, work: Work, encoder: ImageTextEncoder, sampling: Sampling) -> None:
+        """Probe, plan and hash.
+
+        Raises:
+            VideoError: no frame can be had from the file.
+            OSError: the file is not there or not readable.
+        """
+        super().__init__(work.file.path, encoder, sampling)
+        self.sha256 = work.sha256 or sha256_of(Path(work.file.path))
+        self._file = work.file
+
+    def pictures(self) -> Iterator[tuple[int, UInt8[Tensor, "S S 3"]]]:
+        """As for the base class.
+
+        Raises:
+            OSError: the file was changed meanwhile.
+        """
+        yield from super().pictures()
+        if file_state(self._file.path) != self._file:
+            raise OSError("the file was changed while it was read; run again when it is complete")
+
+
+def index_files(
+    plan: Plan,
+    encoder: Callable[[], ImageTextEncoder],
+    sampling: Sampling,
+    catalogue: Catalogue,
+    storer: Storer,
+    workers: int,
+    progress: Progress | None,
+) -> AddReport:
+    """Do the work of a plan; the encoder is asked for only if there is any.
+
+    An exception (Ctrl-C too) stores what is finished before it goes on.
+    """
+    run = _Run(plan, storer)
+    if plan.work:
+        tower = encoder()
+        tasks = [partial(IndexedFile, work, tower, sampling) for work in plan.work]
+        try:
+            for outcome in embed_videos(tasks, tower, workers):
+                run.take(outcome)
+                if progress is not None:
+                    progress(outcome.index + 1, len(tasks), plan.work[outcome.index].file.path)
+        except LibraryError:
+            raise
+        except BaseException:
+            storer.flush()
+            raise
+        storer.flush()
+    run.take_twins(plan.twins, catalogue)
+    storer.flush()
+    return run.report()
+
+
+class _Run:
+    """Gathers the report while outcomes come in."""
+
+    def __init__(self, plan: Plan, storer: Storer) -> None:
+        self._plan = plan
+        self._storer = storer
+        self._added: list[str] = []
+        self._failed: dict[str, FileNote] = {}
+        self._warnings: list[FileNote] = []
+
+    def take(self, outcome: Outcome) -> None:
+        """Store one video, or note its failure."""
+        work = self._plan.work[outcome.index]
+        error: Exception | None = outcome.error
+        if isinstance(outcome.source, IndexedFile) and outcome.features is not None:
+            try:
+                finished = finished_video(work.file, outcome.source.sha256, outcome.source, outcome.features)
+            except CtfError as problem:
+                error = problem
+            else:
+                self._added.append(work.file.path)
+                self._warnings += [FileNote(work.file.path, warning) for warning in finished.video.warnings]
+                self._storer.put_video(finished)
+                return
+        self._fail(work.file, _reason(error), lasting=not isinstance(error, OSError))
+
+    def take_twins(self, twins: Sequence[tuple[FileState, str]], catalogue: Catalogue) -> None:
+        """Files with the content of one that was just indexed share its fate."""
+        owners = catalogue.ids_of_paths([path for _, path in twins])
+        for file, first in twins:
+            if first in self._failed:
+                self._fail(file, self._failed[first].reason, lasting=True)
+            elif first in owners:
+                self._storer.put_copy(file, owners[first])
+                self._plan.skipped.append(file.path)
+                self._plan.notes.append(FileNote(file.path, f"same content as {owners[first]!r}, kept once"))
+
+    def report(self) -> AddReport:
+        return AddReport(
+            added=tuple(self._added),
+            skipped=tuple(sorted(self._plan.skipped)),
+            failed=tuple(sorted([*self._plan.failed, *self._failed.values()])),
+            warnings=tuple(self._warnings),
+            notes=tuple(sorted(self._plan.notes)),
+            failed_before=tuple(self._plan.failed_before),
+        )
+
+    def _fail(self, file: FileState, reason: str, lasting: bool) -> None:
+        """`lasting`: the file itself is at fault, so it is not tried again before it changes."""
+        self._failed[file.path] = FileNote(file.path, reason)
+        if lasting:
+            self._storer.put_failure(file, reason)
+
+
+def _reason(error: Exception | None) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}; check that the file is there and readable"
+    if isinstance(error, VideoError | OSError):
+        return " ".join(str(error).split())
+    return " ".join(f"unexpected {type(error).__name__}: {error}".split())

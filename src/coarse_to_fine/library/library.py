@@ -1,0 +1,382 @@
+"""The library: stored videos, their segments and features, and everything that may be done with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from coarse_to_fine import __version__
+from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
+from coarse_to_fine.features.lock import WriterLock
+from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.library import changes, maintenance, schema
+from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
+from coarse_to_fine.library.catalogue import CATALOGUE, Catalogue, SegmentPlace, create_catalogue, is_library
+from coarse_to_fine.library.indexing import Progress, index_files
+from coarse_to_fine.library.planning import settle
+from coarse_to_fine.library.records import (
+    AddReport,
+    CheckReport,
+    CompactReport,
+    FrameBlock,
+    LibraryInfo,
+    StoredSegment,
+    StoredVideo,
+)
+from coarse_to_fine.library.scan import StrPath, find_videos
+from coarse_to_fine.library.storing import Storer
+from coarse_to_fine.types import SegmentFeatures
+
+DEFAULT_ENCODER = "tiny-world"
+LOCK = "writer.lock"
+READ_ATTEMPTS = 5
+T = TypeVar("T")
+
+
+class Library:
+    """An on-disk collection of indexed videos (docs/formats.md).
+
+    Any number of processes may read while one writes; `add`, `remove` and `compact` hold the writer's lock while they
+    run. What they store is stored for good when they return, and whole blocks of it after a kill.
+
+    Example:
+        library = Library.create("holidays.ctf", encoder="tiny-world")
+        report = library.add("videos/")
+        library.close()
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue, encoder: str | ImageTextEncoder | None, device: str) -> None:
+        """Use `create`, `open` or `open_or_create`."""
+        self.path = folder
+        self._catalogue = catalogue
+        self._blocks = BlockStore(folder)
+        self._blocks_generation = -1
+        meta = catalogue.meta()
+        self.encoder_name = meta["encoder"]
+        self.encoder_fingerprint = meta["encoder_fingerprint"]
+        self.embed_dim = int(meta["embed_dim"])
+        self.sampling = Sampling.model_validate_json(meta["sampling"])
+        self._device = device
+        self._encoder: ImageTextEncoder | None = None
+        self._wanted_encoder = encoder
+        if encoder is not None and encoder != self.encoder_name:
+            self._load_encoder()
+
+    @classmethod
+    def create(
+        cls,
+        path: StrPath,
+        encoder: str | ImageTextEncoder = DEFAULT_ENCODER,
+        *,
+        sampling: Sampling | None = None,
+        device: str = "auto",
+    ) -> Library:
+        """Make an empty library.
+
+        Args:
+            path: folder that is absent or empty; its parents are made too.
+            encoder: name or folder for `load_encoder`, or a loaded encoder. It stays the library's encoder for good.
+            sampling: lengths of clips and segments; these stay too.
+            device: where the encoder computes: `auto`, `cpu`, `cuda`, ...
+
+        Raises:
+            LibraryError: there is a library or something else already, or the folder cannot be written.
+        """
+        folder = Path(os.path.abspath(path))  # noqa: PTH100 (links in the path stay as the user wrote them)
+        _require_free(folder)
+        tower = _load(encoder, device) if isinstance(encoder, str) else encoder
+        sampling = sampling or Sampling()
+        meta = {
+            "format_version": str(schema.FORMAT_VERSION),
+            "encoder": _stored_name(tower.name),
+            "encoder_fingerprint": tower.fingerprint,
+            "embed_dim": str(tower.embed_dim),
+            "sampling": sampling.model_dump_json(),
+            "sampling_fingerprint": sampling.fingerprint,
+            "generation": "0",
+            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created_by": f"coarse-to-fine {__version__}",
+        }
+        create_catalogue(folder, meta)
+        return cls.open(folder, tower)
+
+    @classmethod
+    def open(
+        cls,
+        path: StrPath,
+        encoder: str | ImageTextEncoder | None = None,
+        *,
+        read_only: bool = False,
+        device: str = "auto",
+    ) -> Library:
+        """Open a library.
+
+        Args:
+            path: its folder.
+            encoder: None: the stored one, loaded when first used. A name or an encoder is checked at once.
+            read_only: refuse to write; needs no permission to write.
+            device: where the encoder computes.
+
+        Raises:
+            LibraryError: there is no library, or one of another format.
+            FingerprintError: the features were made by another encoder.
+        """
+        folder = Path(os.path.abspath(path))  # noqa: PTH100
+        if not is_library(folder):
+            raise LibraryError(
+                f"{folder} is no library; expected the folder of one; give its path, or make one with "
+                f"`ctf index VIDEOS --library {folder}`"
+            )
+        catalogue = Catalogue(folder, writable=not read_only and os.access(folder, os.W_OK))
+        try:
+            schema.require_version(int(catalogue.meta()["format_version"]), folder)
+            return cls(folder, catalogue, encoder, device)
+        except BaseException:
+            catalogue.close()
+            raise
+
+    @classmethod
+    def open_or_create(
+        cls, path: StrPath, encoder: str | ImageTextEncoder | None = None, *, device: str = "auto"
+    ) -> Library:
+        """`open` where there is a library, else `create`."""
+        if is_library(Path(path)):
+            return cls.open(path, encoder, device=device)
+        return cls.create(path, encoder if encoder is not None else DEFAULT_ENCODER, device=device)
+
+    def close(self) -> None:
+        """Let the files go; the library cannot be used afterwards."""
+        self._catalogue.close()
+        self._blocks.keep_only(())
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.path)!r}, encoder={self.encoder_name!r})"
+
+    @property
+    def encoder(self) -> ImageTextEncoder:
+        """The encoder that made the features, loaded on first use.
+
+        Raises:
+            FingerprintError: the encoder of that name is not the one that made them.
+            WeightsError: it is not to be had on this machine.
+        """
+        return self._encoder if self._encoder is not None else self._load_encoder()
+
+    @property
+    def generation(self) -> int:
+        """Number of writes so far, by any process; equal generations mean equal content."""
+        return self._catalogue.generation()
+
+    def __len__(self) -> int:
+        """Number of videos."""
+        return self._catalogue.count("videos")
+
+    def videos(self) -> list[StoredVideo]:
+        """All videos in the order of their ids."""
+        return self._catalogue.videos()
+
+    def video(self, video_id: str) -> StoredVideo:
+        """One video.
+
+        Raises:
+            UserError: there is none of this id.
+        """
+        video = self._catalogue.video(video_id)
+        if video is None:
+            raise UserError(f"no video {video_id!r} in {self.path}; expected an id of `ctf library list`; check it")
+        return video
+
+    def segments(self, video_id: str | None = None) -> list[StoredSegment]:
+        """Segments of one video or of all, in the order of video id and time."""
+        return self._catalogue.segments(video_id)
+
+    def segment_features(self, segment_ids: Sequence[str]) -> list[SegmentFeatures]:
+        """Features of segments in the order asked for, float32 copies.
+
+        Raises:
+            UserError: an unknown id.
+            LibraryError: a block is damaged.
+        """
+        return self._reading(lambda: self._segment_features(segment_ids))
+
+    def frames_matrix(self) -> Iterator[FrameBlock]:
+        """Coarse frames of all segments, block by block, float16 and memory-mapped; equal rows for equal content.
+
+        The blocks are those of one generation even if a writer goes on meanwhile.
+
+        Raises:
+            LibraryError: a block is damaged.
+        """
+        yield from self._reading(self._frame_blocks)
+
+    def add(
+        self,
+        paths: StrPath | Sequence[StrPath],
+        *,
+        workers: int = 2,
+        progress: Progress | None = None,
+        retry_failed: bool = False,
+        only: str | None = None,
+        include_hidden: bool = False,
+    ) -> AddReport:
+        """Index files and folders; again, it does only what is new or changed.
+
+        Args:
+            paths: files and folders; folders are searched to the bottom.
+            workers: files decoded side by side.
+            progress: called as progress(done, total, path) after each decoded file.
+            retry_failed: try unchanged files again that failed before.
+            only: shell pattern that the name or the absolute path of a file must match.
+            include_hidden: also hidden files and unfinished downloads.
+
+        Raises:
+            LibraryError: another process writes, the disk is full, or the folder is read-only.
+            FingerprintError: the encoder is not the library's.
+        """
+        found = find_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
+        with self._writing():
+            plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
+            self._blocks.delete(emptied)
+            plan.failed += found.problems
+            storer = Storer(self.path, self._catalogue, self._blocks)
+            report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, workers, progress)
+            maintenance.merge_small_blocks(self.path, self._catalogue, self._blocks)
+            return report
+
+    def remove(self, paths_or_ids: str | os.PathLike[str] | Sequence[StrPath]) -> list[str]:
+        """Take videos out, named by id, file, or folder; the files themselves stay. Returns the removed ids.
+
+        Raises:
+            UserError: one of the names is unknown; nothing is removed then.
+        """
+        given = [paths_or_ids] if isinstance(paths_or_ids, str | os.PathLike) else paths_or_ids
+        names = [os.fspath(name) for name in given]
+        with self._writing():
+            video_ids = maintenance.named_videos(self.videos(), names, self.path)
+            with self._catalogue.transaction() as connection:
+                emptied = changes.delete_videos(connection, video_ids)
+            self._blocks.delete(emptied)
+        return video_ids
+
+    def compact(self) -> CompactReport:
+        """Write the live rows of all blocks into few large ones and free the space of removed videos."""
+        with self._writing():
+            return maintenance.compact(self.path, self._catalogue, self._blocks)
+
+    def check(self) -> CheckReport:
+        """Read and hash everything again."""
+        while True:
+            before = self.generation
+            report = maintenance.check(self._catalogue, self._blocks.folder, self.embed_dim)
+            if not report.problems or self.generation == before:
+                return report
+
+    def info(self) -> LibraryInfo:
+        """The library in numbers."""
+        return maintenance.info(self._catalogue, self.path)
+
+    def _segment_features(self, segment_ids: Sequence[str]) -> list[SegmentFeatures]:
+        places = self._catalogue.segment_places(segment_ids)
+        unknown = [segment_id for segment_id in segment_ids if segment_id not in places]
+        if unknown:
+            raise UserError(
+                f"no segment {unknown[0]!r} in {self.path}; expected `<video id>#<number>`; see `segments()`"
+            )
+        return [self._features_at(places[segment_id]) for segment_id in segment_ids]
+
+    def _features_at(self, place: SegmentPlace) -> SegmentFeatures:
+        block = self._blocks.block(place.file)
+        return SegmentFeatures(
+            segment_id=place.segment.segment_id,
+            video_id=place.segment.video_id,
+            start_s=place.segment.start_s,
+            end_s=place.segment.end_s,
+            clip_seconds=self.sampling.clip_seconds,
+            frames=block.frames[place.frame_row].float(),
+            clips=block.clips[place.first_clip_row : place.first_clip_row + place.clips].float(),
+        )
+
+    def _frame_blocks(self) -> list[FrameBlock]:
+        files = {row.block_id: row.file for row in self._catalogue.blocks()}
+        return [
+            FrameBlock(SegmentIds(placements), live_frames(self._blocks.block(files[block_id]), placements))
+            for block_id, placements in maintenance.by_block(self._catalogue.placements()).items()
+        ]
+
+    def _reading(self, read: Callable[[], T]) -> T:
+        """Read again when a writer has replaced blocks between the catalogue's answer and their opening."""
+        for attempt in range(READ_ATTEMPTS):
+            before = self.generation
+            if before != self._blocks_generation:
+                self._blocks.keep_only(row.file for row in self._catalogue.blocks())
+                self._blocks_generation = before
+            try:
+                return read()
+            except (FileNotFoundError, KeyError) as error:
+                if self.generation == before or attempt == READ_ATTEMPTS - 1:
+                    raise LibraryError(
+                        f"{self.path} lacks a block ({error}); expected every file that its catalogue names; run "
+                        "`ctf library check`, remove the videos that it names, and index them again"
+                    ) from error
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the writer's lock; what a killed writer left is deleted first."""
+        if not self._catalogue.writable:
+            raise LibraryError(
+                f"{self.path} is opened for reading only, or its folder cannot be written; expected a library that "
+                "this user may change; open it without read_only, or fix the permissions"
+            )
+        with WriterLock(self.path / LOCK):
+            self._blocks.delete_orphans(row.file for row in self._catalogue.blocks())
+            yield
+
+    def _load_encoder(self) -> ImageTextEncoder:
+        wanted = self._wanted_encoder if self._wanted_encoder is not None else self.encoder_name
+        tower = _load(wanted, self._device) if isinstance(wanted, str) else wanted
+        if tower.fingerprint != self.encoder_fingerprint:
+            raise FingerprintError(
+                f"{self.path} was made by encoder {self.encoder_name!r} (fingerprint "
+                f"{self.encoder_fingerprint[:12]}), not by {tower.name!r} ({tower.fingerprint[:12]}); expected the "
+                "same one; open the library with its own encoder, or index the videos again: "
+                f"`ctf index VIDEOS --library NEW_FOLDER --encoder {tower.name}`"
+            )
+        self._encoder = tower
+        return tower
+
+
+def _require_free(folder: Path) -> None:
+    if is_library(folder):
+        raise LibraryError(f"{folder} is a library already; expected a new folder; open it, or choose another one")
+    if not folder.exists():
+        return
+    foreign = folder.is_dir() and [entry for entry in folder.iterdir() if not entry.name.startswith((".", CATALOGUE))]
+    if not folder.is_dir() or foreign:
+        raise LibraryError(f"{folder} holds something else; expected an absent or empty folder; choose another one")
+
+
+def _stored_name(name: str) -> str:
+    """Names of folders are stored absolute, so that the library can be opened from anywhere."""
+    return os.path.abspath(name) if os.path.isdir(name) else name  # noqa: PTH100, PTH112
+
+
+def _load(name: str, device: str) -> ImageTextEncoder:
+    from coarse_to_fine.encoders.load import load_encoder
+    from coarse_to_fine.training.loop import resolve_device
+
+    return load_encoder(name, resolve_device(device))
