@@ -1,4 +1,4 @@
-"""Small real training tasks, also run as a program: `python -m tests.training.tasks TASK OUT KEY=VALUE ...`."""
+"""Small real training tasks, also run as a program: `python -m tests.training.tasks "TASK OUT KEY=VALUE ..." ...`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from coarse_to_fine.config import load_config
+from coarse_to_fine.errors import CtfError
 from coarse_to_fine.training import Batch, ContrastiveTask, Losses, RunConfig, TrainingData, TrainingTask, fit
 
 
@@ -125,7 +126,18 @@ def make(name: str) -> TrainingTask:
     }[name]()
 
 
-if __name__ == "__main__":
+def train(name: str, out: Path, *settings: str) -> None:
+    """One run, as the command would do it: an error is one line and exit code 1."""
     torch.set_num_threads(1)
-    result = fit(make(sys.argv[1]), load_config(RunConfig, None, sys.argv[3:]), Path(sys.argv[2]))
+    try:
+        result = fit(make(name), load_config(RunConfig, None, settings), out)
+    except (CtfError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     print(json.dumps({"step": result.steps, "early": result.stopped_early}))
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        task, folder, *settings = argument.split()
+        train(task, Path(folder), *settings)

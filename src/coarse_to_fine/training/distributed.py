@@ -6,13 +6,16 @@ process reaches all others at their next meeting, wherever they are.
 
 from __future__ import annotations
 
+import atexit
+import inspect
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 Payload = TypeVar("Payload")
 
@@ -35,13 +38,12 @@ class Processes:
         self.rank, self.count = 0, 1
         self.in_backward = False
         self._failed = False
-        self._started = False
         self._objects: dist.ProcessGroup | None = None
         if not dist.is_available():
             return
         if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-            self._started = True
+            atexit.register(_leave)  # not before: a second group on the same addresses may fail to connect
         if dist.is_initialized():
             self.rank, self.count = dist.get_rank(), dist.get_world_size()
             self._objects = dist.new_group(backend="gloo")
@@ -86,10 +88,16 @@ class Processes:
                 gathered[rank][name] = tensor
         return gathered
 
-    def close(self) -> None:
-        """Leave the process group if this object joined it."""
-        if self._started and dist.is_initialized():
-            dist.destroy_process_group()
+
+def averaged(module: nn.Module) -> DistributedDataParallel:
+    """The module with gradients averaged over the processes.
+
+    Parts of a model may be unused in some steps or always, hence the search for them. Buffers are left alone: to send
+    them in the forward pass would be a meeting of the processes that an error on one of them makes the others miss.
+    """
+    known = inspect.signature(DistributedDataParallel).parameters
+    no_buffers = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
+    return DistributedDataParallel(module, find_unused_parameters=True, **no_buffers)  # type: ignore[arg-type]
 
 
 def local_device(device: torch.device) -> torch.device:
@@ -98,6 +106,11 @@ def local_device(device: torch.device) -> torch.device:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     return device
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _gather_padded(tensor: Tensor, sizes: Sequence[int]) -> list[Tensor]:

@@ -85,8 +85,6 @@ def fit(
     except Exception as error:
         processes.report(error)
         raise
-    finally:
-        processes.close()
 
 
 def resolve_device(name: str) -> torch.device:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from coarse_to_fine.training.batches import PartPlan, StepPlan, to_device
 from coarse_to_fine.training.config import RunConfig
-from coarse_to_fine.training.distributed import Processes
+from coarse_to_fine.training.distributed import Processes, averaged
 from coarse_to_fine.training.guard import bad_gradients, bad_terms, causes, not_finite, scalars
 from coarse_to_fine.training.seeds import derive_seed, seeded
 from coarse_to_fine.training.task import Batch, ContrastiveTask, Losses, TrainingTask
@@ -31,8 +31,7 @@ class GradientStep:
         self._bf16, self._accumulate = run.precision == "bf16", run.accumulate
         self._part: nn.Module = _Part(task, device, processes)
         if processes.count > 1:
-            # Parts of a model may be unused in some steps or always, hence the search for them.
-            self._part = DistributedDataParallel(self._part, broadcast_buffers=False, find_unused_parameters=True)
+            self._part = averaged(self._part)
 
     def run(self, step: int, plan: StepPlan, batches: Sequence[Batch]) -> dict[str, float]:
         """Fill the gradients; returns the mean of every scalar over all parts of the step, the total under `loss`.
@@ -134,6 +133,8 @@ class _Part(nn.Module):
         super().__init__()
         self.model = task.model
         self._task, self._device, self._processes = task, device, processes
+        if processes.count > 1:  # never used, so that the search for unused parameters always finds one and is quiet
+            self.register_parameter("idle", nn.Parameter(torch.zeros((), device=device)))
 
     def forward(
         self, batch: Batch, plan: StepPlan, number: int, known: _KnownRows | None
