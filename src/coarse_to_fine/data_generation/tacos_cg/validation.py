@@ -1,0 +1,71 @@
+"""What a coarse caption must satisfy, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from coarse_to_fine.data_generation.tacos_cg.words import content_words, jaccard
+
+FEWEST_WORDS, MOST_WORDS = 6, 40
+MOST_SENTENCES = 2
+LEAST_SUPPORT = 0.6
+MOST_OVERLAP = 0.8
+RESTATED = 0.8
+MARKUP = re.compile(r"^\s*(?:\d+[.)]|[-*•>#])|###|\*\*|`|https?://|www\.|[\"“”]")
+OPENING = re.compile(r"^\s*(?:in|on)?\s*(?:the|this|a)\s+(?:video|clip|footage)\b", re.IGNORECASE)
+TWO_PIECES = re.compile(r";\s")
+
+
+def caption_problem(
+    text: str, fine_sentences: Sequence[str], other_variants: Sequence[str], taken: Collection[str]
+) -> str | None:
+    """Why a caption is refused, or None.
+
+    Args:
+        text: the caption.
+        fine_sentences: all fine sentences of its video.
+        other_variants: captions of the same video that are kept already.
+        taken: normalised captions of all other videos.
+    """
+    words = set(content_words(text))
+    return _form_problem(text) or _content_problem(text, words, fine_sentences, other_variants, taken)
+
+
+def normalised(text: str) -> str:
+    """Letters and single blanks, lower case: what counts as the same caption."""
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def _form_problem(text: str) -> str | None:
+    length = len(text.split())
+    if not FEWEST_WORDS <= length <= MOST_WORDS:
+        return f"{length} words; expected {FEWEST_WORDS} to {MOST_WORDS}"
+    if not text.isprintable():
+        return "holds characters that cannot be printed"
+    if not text.rstrip().endswith((".", "!", "?")):
+        return "does not end in . ! or ?"
+    if len(re.findall(r"[.!?](?:\s|$)", text)) > MOST_SENTENCES:
+        return f"more than {MOST_SENTENCES} sentences"
+    if MARKUP.search(text):
+        return "numbering, bullet, quote, markup or an address"
+    if OPENING.search(text):
+        return "opens by naming the video"
+    return None
+
+
+def _content_problem(
+    text: str, words: set[str], fine_sentences: Sequence[str], other_variants: Sequence[str], taken: Collection[str]
+) -> str | None:
+    if normalised(text) in taken or normalised(text) in {normalised(other) for other in other_variants}:
+        return "equal to another caption"
+    if any(jaccard(words, set(content_words(other))) >= MOST_OVERLAP for other in other_variants):
+        return "nearly equal to another caption of the video"
+    fine = [set(content_words(sentence)) for sentence in fine_sentences]
+    known = set().union(*fine) if fine else set()
+    if words and len(words & known) / len(words) < LEAST_SUPPORT:
+        return "most of its words occur in no fine sentence"
+    joined = TWO_PIECES.search(text) is not None
+    if words and not joined and any(len(words & one) / len(words) >= RESTATED for one in fine):
+        return "restates a single fine sentence"
+    return None

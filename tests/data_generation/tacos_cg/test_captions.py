@@ -1,0 +1,277 @@
+"""Captions by extraction and by an endpoint that misbehaves in every way an endpoint does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
+from coarse_to_fine.data_generation.tacos_cg.endpoint import CostLimitError, Endpoint, EndpointConfig, EndpointError
+from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even, split_passes
+from coarse_to_fine.data_generation.tacos_cg.prompt import parse_reply
+from coarse_to_fine.data_generation.tacos_cg.quality import quality
+from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem
+from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
+from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.datasets.records import MomentQuery
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+SENTENCES = [
+    "The person washes a carrot.",
+    "She slices the onion finely.",
+    "He boils water in the pot.",
+    "The man peels potatoes.",
+]
+GOOD = "Washes a carrot and then slices the onion before he boils water."
+
+
+def queries(video="v", passes=2):
+    rows = []
+    for part in range(passes):
+        for place, text in enumerate(SENTENCES):
+            window = ((10.0 * place, 10.0 * place + 8),)
+            rows.append(MomentQuery(f"{video}_{part}_{place}", video, text, window, "train"))
+    return rows
+
+
+class Server:
+    """A chat endpoint on this machine that gives one scripted answer after the other."""
+
+    def __init__(self):
+        self.script, self.requests = [], []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.requests.append((body, dict(self.headers)))
+                status, payload, headers = server.script.pop(0) if server.script else (500, b"empty script", {})
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                cut = headers.pop("X-Cut", None)
+                self.send_header("Content-Length", str(len(payload) + (50 if cut else 0)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, *args):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+    def answer(self, captions, finish="stop"):
+        content = captions if isinstance(captions, str) else json.dumps({"captions": captions})
+        reply = {"choices": [{"message": {"content": content}, "finish_reason": finish}]}
+        reply["usage"] = {"prompt_tokens": 100, "completion_tokens": 10}
+        self.script.append((200, json.dumps(reply).encode(), {}))
+
+
+@pytest.fixture
+def server():
+    one = Server()
+    yield one
+    one.http.shutdown()
+    one.http.server_close()
+
+
+@pytest.fixture
+def endpoint(server, tmp_path):
+    def make(**options):
+        config = EndpointConfig(base_url=server.url, model="m", timeout_s=5, **options)
+        return Endpoint(config, tmp_path / "replies", pause=waits.append)
+
+    waits = make.waits = []
+    return make
+
+
+def test_passes_begin_where_the_start_time_goes_back():
+    assert [len(part) for part in split_passes(queries(passes=3))] == [4, 4, 4]
+    odd, even = odd_and_even(queries(passes=3))
+    assert (len(odd), len(even)) == (8, 4)
+
+
+def test_content_words_are_stemmed_and_stop_words_left_out():
+    assert content_words("The man is slicing 2 carrots, and she USED it!") == ["slic", "carrot", "used"]
+
+
+def test_extraction_is_deterministic_and_reads_only_the_odd_passes():
+    rows = queries(passes=2)
+    rows = rows[:4] + [
+        MomentQuery(q.query_id, q.video_id, "Wholly other words here.", q.windows_s, "train") for q in rows[4:]
+    ]
+    built = [build_captions(rows, fit_tf_idf(rows), variants=2) for _ in range(2)]
+    assert built[0].rows == built[1].rows
+    assert not any("wholly" in row["text"].lower() for row in built[0].rows)
+    assert built[0].incomplete == ()
+
+
+def test_captions_join_sentences_in_the_order_of_time():
+    text = build_captions(queries(), fit_tf_idf(queries()), variants=1, sentences=4).rows[0]["text"]
+    assert (
+        text
+        == "The person washes a carrot; she slices the onion finely; he boils water in the pot; the man peels potatoes."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("Washes a carrot.", "words"),
+        ("Washes a carrot and then slices the onion before he boils water", "end in"),
+        ("1. Washes a carrot and then slices the onion before he boils.", "numbering"),
+        ("In this video he washes a carrot and slices the onion.", "naming the video"),
+        ("Flies a rocket to the moon while singing opera loudly.", "no fine sentence"),
+        ("The person washes a carrot and then washes the carrot.", "single fine"),
+        ("Washes a carrot. Slices the onion. Boils water in pots.", "sentences"),
+        (GOOD, None),
+    ],
+)
+def test_validation_names_what_is_wrong(text, problem):
+    found = caption_problem(text, SENTENCES, [], set())
+    assert (found is None) if problem is None else (found is not None)
+    if problem and "no fine" not in problem and "single" not in problem:
+        assert problem in found
+
+
+def test_a_caption_that_repeats_another_is_refused():
+    assert "equal" in caption_problem(GOOD, SENTENCES, [GOOD], set())
+    assert "equal" in caption_problem(GOOD, SENTENCES, [], {GOOD.lower().rstrip(".")})
+
+
+REPLY = '{"captions": ["One two three.", "Four five six."]}'
+
+
+@pytest.mark.parametrize("reply", [REPLY, f"```json\n{REPLY}\n```", "1. One two three.\n2) Four five six.\n"])
+def test_replies_are_read_as_json_or_lines(reply):
+    assert parse_reply(reply) == ["One two three.", "Four five six."]
+
+
+def test_an_endpoint_caption_is_kept_and_the_rest_extracted(server, endpoint):
+    server.answer([GOOD, "Bad."])
+    for _ in range(2):
+        server.answer(["Bad again."])
+    built = build_captions(queries(), fit_tf_idf(queries()), variants=2, endpoint=endpoint())
+    assert [row["backend"] for row in built.rows] == ["endpoint", "extractive"]
+    assert built.rows[0]["text"] == GOOD
+    assert sum(built.rejected.values()) == 3
+
+
+def test_too_many_requests_are_waited_for_as_told(server, endpoint):
+    server.script = [(429, b"slow down", {"Retry-After": "7"}), (503, b"", {})]
+    server.answer([GOOD])
+    one = endpoint()
+    assert one.captions(SENTENCES, 1) == [GOOD]
+    assert endpoint.waits[0] == 7.0
+    assert 1.0 <= endpoint.waits[1] <= 3.0
+    assert one.usage.retries == 2
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{not json", b"[]", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}']
+)
+def test_nonsense_is_asked_for_again(server, endpoint, payload):
+    server.script = [(200, payload, {})]
+    server.answer([GOOD])
+    assert endpoint().captions(SENTENCES, 1) == [GOOD]
+
+
+def test_a_reply_that_breaks_off_is_asked_for_again(server, endpoint):
+    server.script = [(200, b'{"choices"', {"X-Cut": "1"})]
+    server.answer([GOOD])
+    assert endpoint().captions(SENTENCES, 1) == [GOOD]
+
+
+def test_a_reply_at_the_limit_of_tokens_is_asked_for_with_twice_the_room(server, endpoint):
+    server.answer("half a", finish="length")
+    server.answer([GOOD])
+    one = endpoint(max_tokens=50)
+    assert one.captions(SENTENCES, 1) == [GOOD]
+    assert [body["max_tokens"] for body, _ in server.requests] == [50, 100]
+
+
+def test_a_refusal_fails_at_once_with_the_reason(server, endpoint):
+    server.script = [(401, b"no such key", {})]
+    with pytest.raises(EndpointError, match="401: no such key"):
+        endpoint().captions(SENTENCES, 1)
+    assert len(server.requests) == 1
+
+
+def test_failing_for_good_falls_back_to_extraction(server, endpoint):
+    built = build_captions(queries(), fit_tf_idf(queries()), variants=2, endpoint=endpoint())
+    assert [row["backend"] for row in built.rows] == ["extractive", "extractive"]
+    assert len(server.requests) == 6
+
+
+def test_answered_requests_are_never_asked_again(server, endpoint):
+    server.answer([GOOD])
+    assert endpoint().captions(SENTENCES, 1) == [GOOD]
+    again = endpoint()
+    assert again.captions(SENTENCES, 1) == [GOOD]
+    assert (again.usage.calls, again.usage.cached, len(server.requests)) == (0, 1, 1)
+
+
+def test_the_key_is_sent_but_never_stored(server, endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPTION_KEY", "secret-key")
+    server.answer([GOOD])
+    endpoint(key_variable="CAPTION_KEY").captions(SENTENCES, 1)
+    assert server.requests[0][1]["Authorization"] == "Bearer secret-key"
+    assert not any(b"secret-key" in file.read_bytes() for file in (tmp_path / "replies").iterdir())
+
+
+def test_the_limit_of_cost_stops_before_it_is_passed(server, endpoint):
+    server.answer([GOOD])
+    one = endpoint(input_price=1000.0, output_price=1000.0, max_cost=0.6)
+    one.captions(SENTENCES, 1)
+    with pytest.raises(CostLimitError, match=r"the limit is 0\.6"):
+        one.captions(SENTENCES[:2], 1)
+    assert len(server.requests) == 1
+
+
+def test_captions_are_written_whole(tmp_path):
+    built = build_captions(queries(), fit_tf_idf(queries()), variants=2)
+    write_captions(built, tmp_path / "coarse.train.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "coarse.train.jsonl").read_text().splitlines()]
+    assert [row["caption_id"] for row in rows] == ["v#c0", "v#c1"]
+
+
+def test_quality_of_equal_documents_is_chance():
+    held_out = {"a": ["cuts bread"], "b": ["cuts bread"]}
+    measured = quality(
+        {"a": ["cuts bread"], "b": ["cuts bread"]}, held_out, TfIdf.fit([["cut"], ["bread"]]), variants=1
+    )
+    assert measured.mrr == pytest.approx(1 / 1.5)
+    assert measured.confusion == 1.0
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
+@pytest.mark.parametrize(
+    ("split", "alignment", "support", "diversity"),
+    [("test", 96.8, 0.811, 0.714), ("val", 97.8, 0.834, 0.694), ("train", 65.9, 0.787, 0.72)],
+)
+def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity):
+    tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
+    built = build_captions(load_annotations(DATA / f"tacos/{split}.json").queries, tf_idf)
+    assert built.quality.alignment_at_1 == pytest.approx(alignment, abs=1)
+    assert built.quality.support == pytest.approx(support, abs=0.01)
+    assert built.quality.diversity == pytest.approx(diversity, abs=0.01)
+    assert built.incomplete == ()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
+def test_no_caption_of_one_split_belongs_to_a_video_of_another():
+    videos = {
+        split: by_video(load_annotations(DATA / f"tacos/{split}.json").queries) for split in ("train", "val", "test")
+    }
+    tf_idf = fit_tf_idf([query for group in videos["train"].values() for query in group])
+    owners = {}
+    for split, groups in videos.items():
+        rows = build_captions([query for group in groups.values() for query in group], tf_idf, variants=1).rows
+        owners[split] = {row["video_id"] for row in rows}
+    assert not owners["train"] & owners["test"]
+    assert not owners["train"] & owners["val"]
