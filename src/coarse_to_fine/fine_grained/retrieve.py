@@ -1,0 +1,61 @@
+"""Runs a fine model over the candidate segments of sentences, and joins what it finds into the time of the video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from coarse_to_fine.errors import UserError
+from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
+
+
+class FeatureSource(Protocol):
+    """Where the features of a segment are read from; a dict of features by segment id is one."""
+
+    def __getitem__(self, segment_id: str, /) -> SegmentFeatures: ...
+
+
+class FineRetriever:
+    """A fine model with the caches of the segments that it has seen, newest kept.
+
+    Args:
+        model: the fine model, in eval mode.
+        keep: number of segments whose cache is kept for later calls.
+        batch_size: pairs that are run together; about 8 is fastest on a CPU.
+    """
+
+    def __init__(self, model: FineModel, keep: int = 1000, batch_size: int = 8) -> None:
+        if keep < 0:
+            raise UserError(f"keep is {keep}, expected 0 or more segments; leave it out for the default")
+        self.model, self.keep, self.batch_size = model, keep, batch_size
+        self._caches: dict[str, Any] = {}
+
+    def locate(
+        self, texts: Sequence[TextFeatures], candidates: Sequence[Sequence[str]], features: FeatureSource
+    ) -> list[dict[str, MomentOutput]]:
+        """For each sentence its outputs by segment id, over its own candidates.
+
+        A segment that several sentences ask for is prepared once; the result of a pair does not depend on the others.
+
+        Args:
+            texts: the sentences.
+            candidates: for each sentence the ids of its segments.
+            features: gives the features of a segment by id.
+        """
+        if len(texts) != len(candidates):
+            raise UserError(f"{len(texts)} sentences with {len(candidates)} candidate lists; give one list a sentence")
+        pairs = [(segment, text) for text, own in zip(texts, candidates, strict=True) for segment in own]
+        caches = self._prepare([segment for segment, _ in pairs], features)
+        outputs = iter(self.model.locate([(caches[segment], text) for segment, text in pairs], self.batch_size))
+        return [{segment: next(outputs) for segment in own} for own in candidates]
+
+    def _prepare(self, segments: Sequence[str], features: FeatureSource) -> Mapping[str, Any]:
+        prepared: dict[str, Any] = {}
+        for segment in dict.fromkeys(segments):
+            cache = self._caches.pop(segment, None)
+            prepared[segment] = self.model.video_cache(features[segment]) if cache is None else cache
+        self._caches.update(prepared)
+        for segment in list(self._caches)[: max(0, len(self._caches) - self.keep)]:
+            del self._caches[segment]
+        return prepared
