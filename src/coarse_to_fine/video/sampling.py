@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coarse_to_fine.errors import ConfigError, VideoError
-from coarse_to_fine.video.video_file import Stamps, Times, VideoFile
+from coarse_to_fine.video.video_file import Integers, Times, VideoFile
 
 TOLERANCE_S = 5e-4
 """Half the coarsest tick in use (Matroska stores milliseconds): a frame stamped this much late still counts."""
@@ -58,10 +58,11 @@ def clip_count(duration_s: float, clip_seconds: float = 2.0) -> int:
 def clip_picture_times(duration_s: float, clip_seconds: float = 2.0) -> Times:
     """(L,) middle of each clip; the last clip is cut at the end of the video."""
     starts = np.arange(clip_count(duration_s, clip_seconds)) * clip_seconds
-    return (starts + np.minimum(starts + clip_seconds, duration_s)) / 2
+    middles: Times = (starts + np.minimum(starts + clip_seconds, duration_s)) / 2
+    return middles
 
 
-def frames_shown_at(frame_times_s: Times, times_s: Times) -> Stamps:
+def frames_shown_at(frame_times_s: Times, times_s: Times) -> Integers:
     """Number of the frame on show at each time: the last one that began at or before it, else the first."""
     found = np.searchsorted(frame_times_s, np.asarray(times_s) + TOLERANCE_S, side="right") - 1
     return np.maximum(found, 0).astype(np.int64)
@@ -82,7 +83,7 @@ def segment_clips(
     step = length - _whole_clips("overlap_seconds", overlap_seconds, clip_seconds)
     if step < 1:
         raise ConfigError(
-            f"overlap_seconds is {overlap_seconds:g}; expected less than segment_seconds ({segment_seconds:g}); lower it"
+            f"overlap_seconds is {overlap_seconds:g}; expected less than segment_seconds {segment_seconds:g}; lower it"
         )
     total = clip_count(duration_s, clip_seconds)
     if total <= length:
@@ -91,7 +92,7 @@ def segment_clips(
     return [slice(start, start + length) for start in starts]
 
 
-def coarse_frame_indices(frame_count: int, frames: int = 12) -> Stamps:
+def coarse_frame_indices(frame_count: int, frames: int = 12) -> Integers:
     """(F,) numbers of the frames that stand for `frame_count` frames; a short clip repeats its last frame.
 
     The frames are cut into min(F, N) equal parts and the middle frame of each is taken.
@@ -107,7 +108,7 @@ def coarse_frame_indices(frame_count: int, frames: int = 12) -> Stamps:
 
 def coarse_frame_indices_between(
     frame_count: int, fps: float, start_s: float, end_s: float, frames: int = 12
-) -> Stamps:
+) -> Integers:
     """(F,) the same rule on the annotated part [start_s, end_s] of a file with constant rate, as T-MASS has for DiDeMo.
 
     Raises:
@@ -163,17 +164,17 @@ def plan_times(
     return ReadingPlan(segments, positions, tuple(frame_times_s[wanted].tolist()))
 
 
-def _segment_frames(frame_times_s: Times, start_s: float, end_s: float, frames: int) -> Stamps:
+def _segment_frames(frame_times_s: Times, start_s: float, end_s: float, frames: int) -> Integers:
     """(F,) coarse frames among those that begin in the window; none does: the one on show at its start."""
     first, stop = np.searchsorted(frame_times_s, [start_s - TOLERANCE_S, end_s - TOLERANCE_S]).tolist()
     if stop <= first:
         return np.repeat(frames_shown_at(frame_times_s, np.array([start_s])), frames)
-    return first + coarse_frame_indices(stop - first, frames)
+    return coarse_frame_indices(stop - first, frames) + np.int64(first)
 
 
-def _middles(edges: Times) -> Stamps:
+def _middles(edges: Times) -> Integers:
     whole = np.floor(edges).astype(np.int64)
-    return (whole[:-1] + whole[1:] - 1) // 2
+    return np.asarray((whole[:-1] + whole[1:] - 1) // 2, np.int64)
 
 
 def _whole_clips(name: str, seconds: float, clip_seconds: float) -> int:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 Times = np.ndarray[Any, np.dtype[np.float64]]
-Stamps = np.ndarray[Any, np.dtype[np.int64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Clock = Literal["pts", "dts", "count"]
 
 
@@ -21,7 +22,7 @@ class LostSpan:
     Attributes:
         start_s, end_s: the stretch, seconds from the first frame of the video; `end_s` may lie past the end of what
             was read when the file was cut.
-        reason: what happened, in words that follow "from 20.0 s to 24.0 s:".
+        reason: what happened.
     """
 
     start_s: float
@@ -33,6 +34,61 @@ class LostSpan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PacketIndex:
+    """The packets of the chosen stream in the order of the file (P of them) and the N frames that they hold.
+
+    Attributes:
+        is_key: (P,) whether decoding can start at a packet.
+        stamps: (P,) time stamps in ticks as the file has them (decoding times where there are no others), for
+            finding the place after a seek.
+        frame_packets: (N,) number of the packet of each frame, frames in the order in which they are shown. Packets
+            that show nothing (hidden reference frames, frames cut by an edit list) belong to no frame.
+        time_base: seconds a tick.
+        clock: where frame times come from: presentation times; decoding times in the order of display (the file has
+            no presentation times); the number of the frame (no times at all). With the last two the frame of a time
+            can only be found by counting from the start.
+    """
+
+    is_key: Flags
+    stamps: Integers
+    frame_packets: Integers
+    time_base: Fraction
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a stored picture becomes the upright one: shape of pixels, then mirror, then turn.
+
+    Attributes:
+        stored_width, stored_height: size of the stored picture.
+        pixel_aspect: width of a pixel by its height.
+        rotation: degrees by which the stored picture is turned clockwise: 0, 90, 180 or 270.
+        mirrored: whether left and right are exchanged before turning.
+    """
+
+    stored_width: int
+    stored_height: int
+    pixel_aspect: Fraction = Fraction(1)
+    rotation: int = 0
+    mirrored: bool = False
+
+    @property
+    def width(self) -> int:
+        """Of the upright picture."""
+        return self.stored_height if self.rotation % 180 else self.shown_width(self.stored_width)
+
+    @property
+    def height(self) -> int:
+        """Of the upright picture."""
+        return self.shown_width(self.stored_width) if self.rotation % 180 else self.stored_height
+
+    def shown_width(self, stored_width: int) -> int:
+        """Width of `stored_width` stored pixels in square ones."""
+        return max(1, round(stored_width * self.pixel_aspect))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VideoFile:
     """A probed file. All times are seconds from the first frame of the chosen video stream.
 
@@ -41,41 +97,43 @@ class VideoFile:
         duration_s: end of the last frame that the file holds; from time stamps, never from container fields.
         frame_times_s: (N,) float64, ascending, the first is 0: when each frame is first shown.
         key_times_s: (K,) float64, ascending: times of the frames where decoding can start, as the container says.
-        width, height: size of the upright picture as shown: pixel shape and rotation applied.
-        rotation: degrees by which the stored picture is turned clockwise to stand upright: 0, 90, 180 or 270.
+        geometry: from stored to upright pictures.
         codec: name of the codec, such as `h264`.
-        pix_fmt: pixel format of the stored frames, such as `yuv420p10le`, or None where the file does not say.
+        pix_fmt: pixel format of the stored frames, such as `yuv420p10le`.
         has_audio: whether there is an audio stream.
-        lost: stretches that the file should hold and does not (a cut tail, a hole in all streams).
-        warnings: one line for each thing a person should know.
+        lost: stretches that the file should hold and does not (a cut tail, a hole).
+        warnings: one line for each thing that a person should know, the lost stretches included.
         stream_index: the chosen stream: the first that is a real video (not a cover picture).
-        stored_width, stored_height: size of the stored frames, before pixel shape and rotation.
-        time_base: seconds a tick of `frame_stamps`.
-        frame_stamps: (N,) int64 time stamps of the frames in ticks; `frame_times_s` counts from the first of them.
-        key_stamps: (K,) int64 time stamps of the key frames in ticks.
-        clock: where the time stamps come from: presentation times, decoding times in display order (no presentation
-            times in the file), or the number of the frame (no times at all).
+        packets: what the reader needs to find frames.
     """
 
     path: Path
     duration_s: float
     frame_times_s: Times
     key_times_s: Times
-    width: int
-    height: int
-    rotation: int
+    geometry: Geometry
     codec: str
-    pix_fmt: str | None
+    pix_fmt: str
     has_audio: bool
     lost: tuple[LostSpan, ...]
     warnings: tuple[str, ...]
     stream_index: int
-    stored_width: int
-    stored_height: int
-    time_base: Fraction
-    frame_stamps: Stamps
-    key_stamps: Stamps
-    clock: Clock = "pts"
+    packets: PacketIndex
+
+    @property
+    def width(self) -> int:
+        """Of the upright picture as shown."""
+        return self.geometry.width
+
+    @property
+    def height(self) -> int:
+        """Of the upright picture as shown."""
+        return self.geometry.height
+
+    @property
+    def rotation(self) -> int:
+        """Degrees by which stored pictures are turned clockwise to stand upright."""
+        return self.geometry.rotation
 
     @property
     def frame_count(self) -> int:
@@ -83,5 +141,5 @@ class VideoFile:
 
     @property
     def average_fps(self) -> float:
-        """Frames a second over the whole file; 0 < value even for one frame."""
+        """Frames a second over the whole file; above 0 for one frame too."""
         return self.frame_count / self.duration_s

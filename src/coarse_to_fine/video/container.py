@@ -1,0 +1,129 @@
+"""Opens containers and picks the video stream; turns the ways in which that fails into one precise line."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from coarse_to_fine.errors import VideoError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+READ_TIMEOUT_S = 60.0
+"""A single read that takes longer than this is given up: a broken container cannot hold a worker for ever."""
+MAX_PIXELS = 1 << 27
+"""Larger pictures (16,384 x 8,192) are refused before memory is taken for them."""
+OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe", "ico", "srt", "webvtt", "ass", "hls", "concat")
+BOX_NAMES = frozenset(
+    (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pnot")
+)
+
+
+def open_container(path: Path) -> InputContainer:
+    """An open container that reads nothing but this file.
+
+    Raises:
+        VideoError: it is not there, not readable, empty, incomplete or not a video.
+    """
+    _check_readable(path)
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",
+            options=OPTIONS,
+            metadata_errors="replace",
+            timeout=READ_TIMEOUT_S,
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(_why_not_opened(path, error)) from error
+    if any(name in container.format.name for name in NOT_VIDEO_FORMATS):
+        name = container.format.name
+        container.close()
+        raise VideoError(f"not a video file (it reads as {name}); expected a video; take it out of the list")
+    return container
+
+
+def pick_video_stream(container: InputContainer) -> tuple[VideoStream, int]:
+    """The first real video stream, and how many real ones there are.
+
+    Cover pictures and thumbnails are skipped, and streams whose codec is unknown if another one can be decoded.
+
+    Raises:
+        VideoError: there is none.
+    """
+    real = [stream for stream in container.streams.video if not _is_cover(stream)]
+    decodable = [stream for stream in real if stream.codec_context is not None]
+    if decodable:
+        return decodable[0], len(real)
+    if real:
+        raise VideoError(
+            "no decoder for the codec of the video stream; expected a codec that FFmpeg decodes; re-encode the file"
+        )
+    found = "a cover picture" if container.streams.video else _stream_kinds(container)
+    raise VideoError(f"no video stream (the file holds {found}); expected a video; take it out of the list")
+
+
+def describe(error: BaseException) -> str:
+    """Last words of FFmpeg, in one line."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    disposition = stream.disposition
+    return bool(disposition & (type(disposition).attached_pic | type(disposition).timed_thumbnails))
+
+
+def _stream_kinds(container: InputContainer) -> str:
+    return " and ".join(sorted({str(stream.type) for stream in container.streams})) or "no stream at all"
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise VideoError("a folder; expected a video file; give a file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise VideoError("the file is empty (0 bytes); expected a video; copy or download it again")
+    except FileNotFoundError as error:
+        reason = "a link that leads nowhere" if path.is_symlink() else "no such file"
+        raise VideoError(f"{reason}; expected a video; check the path") from error
+    except OSError as error:
+        raise VideoError(f"the file cannot be read ({describe(error)}); expected a readable video; check it") from error
+
+
+def _why_not_opened(path: Path, error: BaseException) -> str:
+    boxes = _top_level_boxes(path)
+    if boxes and boxes[0] in BOX_NAMES and b"moov" not in boxes:
+        return (
+            "file is incomplete (no index): the recording or copy was cut off; expected the index (moov) of an MP4; "
+            "copy the file again, or repair it with the recorder's tool"
+        )
+    if boxes and b"moov" in boxes:
+        return f"the index of the file is damaged ({describe(error)}); expected a readable MP4; copy the file again"
+    return f"not a video file ({describe(error)}); expected a video; check what the file is"
+
+
+def _top_level_boxes(path: Path, limit: int = 1000) -> list[bytes]:
+    """Names of the outermost boxes of an MP4, as far as they make sense."""
+    names: list[bytes] = []
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        place = 0
+        while place + 8 <= end and len(names) < limit:
+            file.seek(place)
+            size, name = struct.unpack(">I4s", file.read(8))
+            if name not in BOX_NAMES:
+                break
+            names.append(name)
+            if size == 1:
+                size = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))[0]
+            if size < 8:
+                break
+            place += size
+    return names

@@ -1,0 +1,145 @@
+"""Frame times from the time stamps of packets. Pure arithmetic on arrays.
+
+P counts packets in the order of the file, N frames in the order in which they are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from coarse_to_fine.video.video_file import Clock, Flags, Integers, LostSpan, Times
+
+JUMP_BACK_S = 1.0
+"""Decoding times that go back this far start a new part."""
+JUMP_AHEAD_S = 10.0
+"""Longest wait between frames of a broadcast, and between decoding and showing a frame."""
+FEW_WITHOUT_STAMP = 0.1
+STEADY_SHARE = 0.95
+HOLE_FACTOR = 3.0
+HOLE_S = 0.25
+NO_STAMP = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PacketList:
+    """What one pass over the packets of a stream gives, before it is made sense of.
+
+    Attributes:
+        pts, dts: (P,) time stamps in ticks, `NO_STAMP` where there is none.
+        durations: (P,) in ticks, 0 where unknown.
+        is_key, is_shown, is_corrupt: (P,) flags of the packets.
+    """
+
+    pts: Integers
+    dts: Integers
+    durations: Integers
+    is_key: Flags
+    is_shown: Flags
+    is_corrupt: Flags
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Frame times and the packets that hold the frames.
+
+    Attributes:
+        frame_packets: (N,) number of the packet of each frame.
+        frame_times_s: (N,) ascending, the first is 0.
+        duration_s: end of the last frame.
+        first_stamp: time stamp of the first frame in ticks.
+        seams_s: times at which the time stamps start anew and were joined.
+    """
+
+    frame_packets: Integers
+    frame_times_s: Times
+    duration_s: float
+    first_stamp: int
+    seams_s: tuple[float, ...]
+
+
+def choose_clock(packets: PacketList) -> Clock:
+    """Presentation times if (nearly) every packet has one, else decoding times, else the number of the packet."""
+    if np.mean(packets.pts == NO_STAMP) <= FEW_WITHOUT_STAMP:
+        return "pts"
+    return "dts" if np.mean(packets.dts == NO_STAMP) <= FEW_WITHOUT_STAMP else "count"
+
+
+def build_timeline(
+    packets: PacketList, clock: Clock, time_base: Fraction, rate: Fraction, close_gaps: bool = False
+) -> Timeline:
+    """Frames in the order in which they are shown, with times from the first.
+
+    Args:
+        packets: at least one of them shown.
+        clock: which time stamps to go by.
+        time_base: seconds a tick.
+        rate: frames a second where time stamps do not tell.
+        close_gaps: whether jumps ahead are seams too (broadcast streams).
+    """
+    ticks_a_frame = max(1, round(1 / (rate * time_base)))
+    stamps = {"pts": packets.pts, "dts": packets.dts, "count": np.arange(len(packets)) * ticks_a_frame}[clock]
+    shown = packets.is_shown & (stamps != NO_STAMP)
+    if clock == "pts":
+        shown &= _sensible(packets, time_base)
+    usable = np.flatnonzero(shown)
+    order = packets.dts[usable] if clock == "pts" and np.all(packets.dts[usable] != NO_STAMP) else stamps[usable]
+    shifted, seam_places = _join_parts(order, stamps[usable], time_base, ticks_a_frame, close_gaps)
+    display = np.argsort(shifted, kind="stable")
+    frame_packets, ticks = usable[display], shifted[display]
+    last = int(packets.durations[frame_packets[-1]]) or (int(np.median(np.diff(ticks))) if len(ticks) > 1 else 0)
+    base = float(time_base)
+    times = (ticks - ticks[0]) * base
+    duration = float(times[-1]) + (last if last > 0 else ticks_a_frame) * base
+    seams = tuple(float((shifted[place] - ticks[0]) * base) for place in seam_places)
+    return Timeline(frame_packets, times, round(duration, 6), int(ticks[0]), seams)
+
+
+def find_holes(frame_times_s: Times) -> list[LostSpan]:
+    """Stretches without frames in a video whose rate is otherwise constant.
+
+    A video whose rate varies has long frames by right, so nothing is said about it.
+    """
+    gaps = np.diff(frame_times_s)
+    if len(gaps) < 20:
+        return []
+    usual = float(np.median(gaps))
+    steady = np.mean(np.abs(gaps - usual) <= 0.2 * usual + 1e-3)
+    holes = np.flatnonzero((gaps > HOLE_FACTOR * usual) & (gaps > HOLE_S))
+    if steady < STEADY_SHARE or len(holes) > max(1, 0.01 * len(gaps)):
+        return []
+    return [
+        LostSpan(float(frame_times_s[at]) + usual, float(frame_times_s[at + 1]), "the file holds no frames here")
+        for at in holes
+    ]
+
+
+def _sensible(packets: PacketList, time_base: Fraction) -> Flags:
+    """(P,) False where the presentation time is so far from the decoding time that one of them is damaged."""
+    known = (packets.pts != NO_STAMP) & (packets.dts != NO_STAMP)
+    apart = np.where(known, np.abs(packets.pts - packets.dts), 0) * float(time_base)
+    near = apart <= JUMP_AHEAD_S
+    return near if near.mean() > 0.5 else np.ones_like(near)
+
+
+def _join_parts(
+    order: Integers, stamps: Integers, time_base: Fraction, ticks_a_frame: int, close_gaps: bool
+) -> tuple[Integers, list[int]]:
+    """(M,) stamps in which parts that start anew follow each other, and where they start.
+
+    Jumps ahead are seams too in broadcast streams, and wherever stamps also jump back: a damaged stamp does both.
+    """
+    steps = np.diff(order) * float(time_base)
+    broken = steps < -JUMP_BACK_S
+    if close_gaps or broken.any():
+        broken |= steps > JUMP_AHEAD_S
+    places = (np.flatnonzero(broken) + 1).tolist()
+    joined = stamps.copy()
+    for place, stop in zip(places, [*places[1:], len(stamps)]):
+        joined[place:stop] += int(joined[:place].max()) + ticks_a_frame - int(stamps[place:stop].min())
+    return joined, places
