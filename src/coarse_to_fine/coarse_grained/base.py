@@ -6,20 +6,29 @@ Axes: T texts, V segments, F coarse frames, D embedding width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
+from pydantic import BaseModel
 from torch import Tensor, nn
+
+from coarse_to_fine.errors import DataError
 
 VideoCache = dict[str, Tensor]
 """Tensors that depend on the segments only; the first axis of each is V, so caches are joined by concatenation."""
 
 
 class CoarseModel(nn.Module, ABC):
-    """Scores every text against every segment; both are un-normalised embeddings of one encoder."""
+    """Scores every text against every segment; both are un-normalised embeddings of one encoder.
+
+    A model is built from its architecture alone, `Model(config)`; `config_class` reads that architecture.
+    """
 
     name: ClassVar[str]
+    config_class: ClassVar[type[BaseModel]]
+    config: BaseModel
     num_frames: int
 
     @abstractmethod
@@ -40,3 +49,33 @@ def unit(x: Tensor) -> Tensor:
     """x / ||x|| on the last axis; a zero vector stays zero."""
     norm = x.norm(dim=-1, keepdim=True)
     return x / torch.where(norm > 0, norm, torch.ones_like(norm))
+
+
+def check_features(text: Tensor | None, frames: Tensor | None, num_frames: int | None, embed_dim: int | None) -> None:
+    """Check what enters a coarse model; None leaves an argument or an axis unchecked.
+
+    Raises:
+        DataError: an array of another shape than (T, D) or (V, F, D).
+    """
+    wanted_dim = "D" if embed_dim is None else str(embed_dim)
+    if text is not None and (text.ndim != 2 or embed_dim not in (None, text.shape[1])):
+        raise DataError(
+            f"text embeddings have shape {tuple(text.shape)}, expected (T, {wanted_dim}); "
+            "encode the sentences with the encoder that the model was trained for"
+        )
+    if frames is None:
+        return
+    frames_fit = frames.ndim == 3 and embed_dim in (None, frames.shape[2]) and num_frames in (None, frames.shape[1])
+    if not frames_fit:
+        wanted_frames = "F" if num_frames is None else str(num_frames)
+        raise DataError(
+            f"frame embeddings have shape {tuple(frames.shape)}, expected (V, {wanted_frames}, {wanted_dim}); "
+            "extract them with the encoder and the number of coarse frames that the model was trained for"
+        )
+
+
+def blocks(length: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover 0 ... length in order."""
+    size = max(1, size)
+    for start in range(0, length, size):
+        yield slice(start, min(start + size, length))

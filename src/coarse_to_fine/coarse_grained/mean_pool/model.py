@@ -1,0 +1,45 @@
+"""The training-free coarse model: cosine of a sentence with the mean of a segment's unit frames."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, check_features, unit
+from coarse_to_fine.coarse_grained.mean_pool.config import MeanPoolConfig
+from coarse_to_fine.errors import DataError
+
+
+class MeanPool(CoarseModel):
+    """cos(t, mean over frames of f / ||f||); no parameters, no randomness, any encoder, any number of frames."""
+
+    name: ClassVar[str] = "mean-pool"
+    config_class = MeanPoolConfig
+    config: MeanPoolConfig
+
+    def __init__(self, config: MeanPoolConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or MeanPoolConfig()
+        self.num_frames = self.config.num_frames
+
+    @torch.no_grad()
+    def video_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
+        check_features(None, frames, None, None)
+        return {"mean": unit(unit(frames.float()).mean(dim=1))}
+
+    @torch.no_grad()
+    def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
+        mean = cache["mean"].float()
+        if text.ndim != 2 or text.shape[1] != mean.shape[1]:
+            raise DataError(
+                f"text embeddings have shape {tuple(text.shape)}, the segments {mean.shape[1]} channels; expected one "
+                "width, encode the sentence with the encoder of the library"
+            )
+        return unit(text.float().to(mean.device)) @ mean.T
+
+    @torch.no_grad()
+    def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:
+        return self.score_cached(text, self.video_cache(frames), seed)

@@ -1,0 +1,181 @@
+"""Released T-MASS checkpoints into an encoder part and our head, and back; the names are mapped one to one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
+from coarse_to_fine.errors import WeightsError
+
+ENCODER_PREFIX = "clip."
+LOGIT_SCALE = "clip.logit_scale"
+RELEASE_NAMES = {
+    "pool_frames.layer_norm1": "pooling.norm_input",
+    "pool_frames.cross_attn.q_proj": "pooling.query",
+    "pool_frames.cross_attn.k_proj": "pooling.key",
+    "pool_frames.cross_attn.v_proj": "pooling.value",
+    "pool_frames.cross_attn.out_proj": "pooling.output",
+    "pool_frames.layer_norm2": "pooling.norm_attended",
+    "pool_frames.linear_proj": "pooling.linear",
+    "pool_frames.layer_norm3": "pooling.norm_pooled",
+    "stochastic.std_branch.linear_proj": "radius.linear",
+}
+"""Layer of the release -> our layer; each has a weight and a bias."""
+UNUSED_PARAMETER = "stochastic.std_branch.learnable_scalar"
+DROPPED = {
+    UNUSED_PARAMETER: "a parameter that nothing uses and nothing initialises; it may hold NaN",
+    "clip.text_model.embeddings.position_ids": "the numbers 0, 1, 2, ...; a buffer of older transformers",
+    "clip.vision_model.embeddings.position_ids": "the numbers 0, 1, 2, ...; a buffer of older transformers",
+}
+"""Names that are left out on purpose, with the reason."""
+
+
+@dataclass(frozen=True)
+class ReleasedCheckpoint:
+    """A released checkpoint, split.
+
+    Attributes:
+        encoder: the fine-tuned CLIP under its Hugging Face names (without `clip.`); features must come from it.
+        head: our model in eval mode.
+    """
+
+    encoder: dict[str, Tensor]
+    head: TMass
+
+
+def import_release(path: str | Path, **fields: Any) -> ReleasedCheckpoint:
+    """Read `model_best.pth` or another checkpoint of the release. Never downloads, never runs what a pickle holds.
+
+    Args:
+        path: a file of `torch.save` with the entry `state_dict`, the state dict alone, or safetensors.
+        fields: fields of `TMassConfig` that shapes do not tell: `num_heads` (the release trains with 1), `prior` and
+            `prior_std` ('normal' with 3e-3 for LSMDC), `trials`, `dropout`.
+
+    Raises:
+        WeightsError: the file is missing or unsafe, or holds other tensors than a T-MASS.
+    """
+    encoder, head = split_release(read_state(Path(path)), str(path))
+    weight = head["stochastic.std_branch.linear_proj.weight"]
+    config = TMassConfig(embed_dim=weight.shape[0], num_frames=weight.shape[1], **fields)
+    model = TMass(config)
+    load_head(model, head, str(path))
+    return ReleasedCheckpoint(encoder, model.eval())
+
+
+def export_release(model: TMass, encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict that the release's own code loads; the parameter that it does not use is zero.
+
+    Args:
+        model: the head.
+        encoder: the CLIP under its Hugging Face names.
+    """
+    state = model.state_dict()
+    released = {ENCODER_PREFIX + name: value for name, value in encoder.items()}
+    released |= {name: state[own].clone() for name, own in head_names().items()}
+    released[UNUSED_PARAMETER] = torch.zeros(1)
+    return released
+
+
+def head_names() -> dict[str, str]:
+    """Every name of the release's head -> our name."""
+    names = {
+        f"{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in RELEASE_NAMES.items() for kind in ("weight", "bias")
+    }
+    return {**names, LOGIT_SCALE: "logit_scale"}
+
+
+def split_release(state: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The encoder's tensors without their prefix, and the head's under the names of the release.
+
+    Raises:
+        WeightsError: a tensor of the head is missing, or there is a tensor that belongs to neither.
+    """
+    kept = {name: value for name, value in state.items() if name not in DROPPED}
+    head = {name: value for name, value in kept.items() if name in head_names()}
+    encoder = {
+        name.removeprefix(ENCODER_PREFIX): value for name, value in kept.items() if name.startswith(ENCODER_PREFIX)
+    }
+    problems = [f"missing {name}" for name in head_names() if name not in head]
+    problems += [f"unknown {name}" for name in kept if name not in head and not name.startswith(ENCODER_PREFIX)]
+    if problems:
+        raise WeightsError(
+            f"{source} does not hold a T-MASS: {_shortened(problems)}; expected the head under {', '.join(RELEASE_NAMES)} "
+            "and CLIP under clip.*; choose a checkpoint of the T-MASS release"
+        )
+    return encoder, head
+
+
+def load_head(model: TMass, state: Mapping[str, Tensor], source: str) -> None:
+    """Put tensors under the names of the release into a head; without a temperature the model keeps its own.
+
+    Raises:
+        WeightsError: missing, unknown or misshaped tensors, each named.
+    """
+    names = head_names()
+    own = model.state_dict()
+    state = {LOGIT_SCALE: own["logit_scale"], **{name: value for name, value in state.items() if name not in DROPPED}}
+    problems = [f"unknown {name}" for name in state if name not in names]
+    problems += [f"missing {name}" for name in names if name not in state]
+    problems += [
+        f"{name} has shape {tuple(value.shape)} instead of {tuple(own[names[name]].shape)}"
+        for name, value in state.items()
+        if name in names and value.shape != own[names[name]].shape
+    ]
+    if problems:
+        raise WeightsError(
+            f"{source} does not fit the head: {_shortened(problems)}; expected the tensors of {model.config!r}; "
+            "choose a checkpoint of this architecture"
+        )
+    model.load_state_dict({names[name]: value.to(torch.float32) for name, value in state.items()})
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict of a checkpoint file, on the CPU.
+
+    Raises:
+        WeightsError: no file, not a checkpoint, or a pickle of more than tensors and plain values.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is not safe to read ({_reason(error)}); expected tensors and plain values only; "
+            "get the file from its publisher again, or convert it to safetensors"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a checkpoint ({_reason(error)}); expected a file of torch.save or safetensors; "
+            "copy it again"
+        ) from error
+    state = document.get("state_dict", document) if isinstance(document, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(
+            f"{path} holds no state dict; expected {{'epoch', 'state_dict', 'optimizer'}} or tensors by name; "
+            "choose `model_best.pth` or another checkpoint of the release"
+        )
+    return state
+
+
+def _shortened(problems: list[str], shown: int = 12) -> str:
+    more = f" and {len(problems) - shown} more" if len(problems) > shown else ""
+    return "; ".join(problems[:shown]) + more
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
+    return (named or lines or [type(error).__name__])[0]
