@@ -163,9 +163,7 @@ class _Settling:
             self._displace(file.path, owner)
             self.plan.notes.append(FileNote(file.path, f"moved from {owner.last_path}"))
             self._displaced.pop(owner.video_id, None)
-            self._moves[owner.video_id] = owner.file = file
-            owner.last_path = file.path
-            self._by_path[file.path] = owner
+            self._move(owner, file)
 
     def _displace(self, path: str, owner: _Owner) -> None:
         """The path held another stored video, which is now nowhere until its content turns up."""
@@ -180,9 +178,14 @@ class _Settling:
             self._displaced[before.video_id] = before
         else:
             self._new_copies.remove(copy)
-            self._moves[before.video_id] = before.file = copy[0]
-            before.last_path = copy[0].path
-            self._by_path[before.last_path] = before
+            self._move(before, copy[0])
+
+    def _move(self, owner: _Owner, file: FileState) -> None:
+        if self._by_path.get(owner.last_path) is owner:
+            del self._by_path[owner.last_path]
+        self._moves[owner.video_id] = owner.file = file
+        owner.last_path = file.path
+        self._by_path[file.path] = owner
 
 
 def _still_holds(owner: _Owner) -> bool:

@@ -1,0 +1,95 @@
+"""Files from which nothing can be had: one line each, the rest is indexed, what is stored stays."""
+
+from __future__ import annotations
+
+import os
+
+import av
+import numpy as np
+import pytest
+
+from tests.library.contents import content
+from tests.library.small_videos import set_older, write_video
+
+
+def write_sound(path):
+    with av.open(str(path), "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+
+
+@pytest.fixture
+def broken(folder):
+    """The folder of five good videos with four bad files."""
+    (folder / "a-empty.mp4").write_bytes(b"")
+    (folder / "b-text.mkv").write_text("this is no video\n" * 100)
+    whole = write_video(folder / "c-cut.mp4", 4.0, seed=50).read_bytes()
+    (folder / "c-cut.mp4").write_bytes(whole[: len(whole) // 2])
+    write_sound(folder / "d-sound.mp4")
+    return folder
+
+
+BROKEN = ["a-empty.mp4", "b-text.mkv", "c-cut.mp4", "d-sound.mp4"]
+
+
+def names(notes):
+    return [os.path.basename(path) for path, _ in notes]
+
+
+def test_broken_files_are_listed_and_the_rest_is_indexed(library, broken):
+    report = library.add(broken)
+    assert names(report.failed) == BROKEN
+    assert len(report.added) == 5
+    for _, reason in report.failed:
+        assert "\n" not in reason
+        assert len(reason) > 15
+        assert "unexpected" not in reason
+    assert names(library.info().failures) == BROKEN
+
+
+def test_known_failures_are_not_tried_again(library, broken):
+    first = library.add(broken)
+    generation = library.generation
+    second = library.add(broken)
+    assert second.failed == ()
+    assert second.failed_before == first.failed
+    assert library.generation == generation
+
+
+def test_known_failures_are_tried_again_when_asked_for_or_changed(library, broken):
+    first = library.add(broken)
+    assert library.add(broken, retry_failed=True).failed == first.failed
+    set_older(broken / "b-text.mkv")
+    assert names(library.add(broken).failed) == ["b-text.mkv"]
+    write_video(broken / "a-empty.mp4", seed=60)
+    report = library.add(broken)
+    assert [os.path.basename(path) for path in report.added] == ["a-empty.mp4"]
+    assert names(library.info().failures) == BROKEN[1:]
+
+
+def test_file_that_breaks_later_keeps_its_stored_video(filled, folder):
+    before = content(filled)
+    (folder / "v002.mp4").write_bytes(b"broken now")
+    report = filled.add(folder)
+    assert names(report.failed) == ["v002.mp4"]
+    after = content(filled)
+    assert (after["videos"], after["features"]) == (before["videos"], before["features"])
+    assert names(filled.add(folder).failed_before) == ["v002.mp4"]
+
+
+def test_equal_broken_files_share_their_reason(library, folder):
+    for name in ("x.mp4", "y.mp4"):
+        (folder / name).write_bytes(b"")
+    report = library.add(folder)
+    assert names(report.failed) == ["x.mp4", "y.mp4"]
+    assert names(library.add(folder).failed_before) == ["x.mp4", "y.mp4"]
+
+
+def test_path_that_is_not_there_is_a_failure_that_is_not_remembered(library, folder):
+    report = library.add([folder, folder / "absent.mp4"])
+    assert names(report.failed) == ["absent.mp4"]
+    assert len(report.added) == 5
+    assert library.info().failures == ()
