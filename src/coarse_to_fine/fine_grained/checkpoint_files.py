@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import warnings
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from torch import Tensor
 
 from coarse_to_fine.errors import WeightsError
 
-EasyDict = type("EasyDict", (dict,), {"__module__": "easydict", "__doc__": "Stands in for easydict.EasyDict."})
-"""A plain dict under the name that Lighthouse's options were pickled by; no code of that package runs."""
+ALLOWED: list[Any] = [argparse.Namespace, (OrderedDict, "easydict.EasyDict")]
+"""Beside tensors and plain values: options, an EasyDict as an ordered dict, so that no code of its package runs."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def read_checkpoint(path: str | Path) -> ForeignCheckpoint:
     if isinstance(options, argparse.Namespace):
         return ForeignCheckpoint(dict(document["model"]), dict(vars(options)), "namespace")
     if isinstance(options, dict):
-        kind = "easydict" if isinstance(options, EasyDict) else "none"
+        kind = "easydict" if isinstance(options, OrderedDict) else "none"
         return ForeignCheckpoint(dict(document["model"]), dict(options), kind)
     return ForeignCheckpoint(dict(document["model"]), {}, "none")
 
@@ -62,11 +64,12 @@ def read_checkpoint(path: str | Path) -> ForeignCheckpoint:
 def _restricted_load(path: Path) -> Any:
     if not path.is_file():
         raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
-    allowed: list[Any] = [argparse.Namespace, EasyDict]
     before = torch.serialization.get_safe_globals()
     try:
-        torch.serialization.add_safe_globals(allowed)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        torch.serialization.add_safe_globals(ALLOWED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd pickle is refused below, in one line
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is not safe to read: {_reason(error)}; expected tensors and plain values only, "
@@ -87,5 +90,5 @@ def _is_state(value: Any) -> bool:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
-    return (named or lines or [type(error).__name__])[0]
+    named = [line for line in lines if "GLOBAL" in line or line.startswith(("Unsupported", "Can only", "Trying to"))]
+    return (named or lines or [type(error).__name__])[0][:300]
