@@ -10,10 +10,10 @@ any true (video, window) pair in float64.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
+from coarse_to_fine.evaluation.moment_retrieval import AP_THRESHOLDS, interpolated_average_precision, matched
 from coarse_to_fine.evaluation.overlap import BoolArray, Float64, FloatArray, intersection_over_union
 
 CORPUS_RECALLS = (1, 5, 10, 100)
@@ -21,8 +21,6 @@ TVR_THRESHOLDS = (0.5, 0.7)
 TVR_ROWS = 100
 FOUR_ANNOTATORS = 4
 """From this many windows on, the TVR routine asks for two windows that agree with the prediction (DiDeMo)."""
-
-Convention = Literal["ours", "tvr"]
 
 
 def best_overlaps(
@@ -35,6 +33,23 @@ def best_overlaps(
         if len(rows) and len(true):
             result[rows] = intersection_over_union(windows[rows], true).max(axis=1)
     return result
+
+
+def corpus_average_precision(
+    video_ids: Sequence[str],
+    windows: Float64[FloatArray, "N _"],
+    answers: Mapping[str, Float64[FloatArray, "T 2"]],
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+    limit: int = 100,
+) -> Float64[FloatArray, " H"]:
+    """Average precision of (video, window) pairs in list order; a row of a wrong video is a false positive."""
+    rows = windows[:limit]
+    columns = []
+    for video_id, true in answers.items():
+        right = np.array([found == video_id for found in video_ids[:limit]], dtype=np.bool_)
+        columns.append(np.where(right[:, None], intersection_over_union(rows, true), -1.0))
+    iou = np.concatenate(columns, axis=1)
+    return interpolated_average_precision(matched(iou, thresholds), iou.shape[1])
 
 
 def first_moment_rank(overlaps: Float64[FloatArray, " N"], threshold: float) -> int:

@@ -11,7 +11,8 @@ The one JSON document of a TVR submission (`video2idx` with `VCMR`, `SVMR`, `VR`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,51 @@ class Predictions:
     by_id: Mapping[str, QueryPrediction]
     source: str
     notes: tuple[str, ...] = field(default=())
+
+
+def query_prediction(
+    query_id: str,
+    videos: Sequence[tuple[str, float]] | None = None,
+    moments: Sequence[tuple[str, float, float, float]] | None = None,
+    given_video: Sequence[Sequence[float]] | None = None,
+    saliency: Sequence[float] | None = None,
+) -> QueryPrediction:
+    """The answer to one query from plain lists, each best first; None: not computed.
+
+    Args:
+        query_id: as in the truth.
+        videos: (video_id, score) of the coarse stage, all videos or the best 100.
+        moments: (video_id, start_s, end_s, score) of both stages.
+        given_video: (start_s, end_s, score) of the fine stage on the true video.
+        saliency: rank score of each clip of the true video.
+    """
+    return QueryPrediction(
+        query_id,
+        None if given_video is None else np.array(given_video, dtype=np.float64).reshape(-1, 3),
+        None if saliency is None else np.array(saliency, dtype=np.float64),
+        None if videos is None else RankedVideos(tuple(v for v, _ in videos), np.array([s for _, s in videos], float)),
+        None
+        if moments is None
+        else RankedMoments(
+            tuple(row[0] for row in moments), np.array([row[1:] for row in moments], dtype=np.float64).reshape(-1, 3)
+        ),
+    )
+
+
+def write_predictions(path: Path, rows: Iterable[QueryPrediction]) -> None:
+    """Write our layout: `videos`, `moments`, `pred_relevant_windows`, `pred_saliency_scores`, those that are known."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            fields: dict[str, Any] = {"query_id": row.query_id}
+            if row.videos is not None:
+                fields["videos"] = [list(pair) for pair in zip(row.videos.video_ids, row.videos.scores.tolist())]
+            if row.moments is not None:
+                fields["moments"] = [[v, *span] for v, span in zip(row.moments.video_ids, row.moments.spans.tolist())]
+            if row.windows is not None:
+                fields["pred_relevant_windows"] = row.windows.tolist()
+            if row.saliency is not None:
+                fields["pred_saliency_scores"] = row.saliency.tolist()
+            file.write(json.dumps(fields, ensure_ascii=False) + "\n")
 
 
 def predictions_in_memory(rows: Iterable[QueryPrediction], source: str = "memory") -> Predictions:

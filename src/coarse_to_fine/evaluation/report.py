@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ class Report:
         split, truth, predictions: what was evaluated.
         queries, videos: |Q| and |V| (size of the gallery; 0 where the files name no video).
         sections: the metrics.
+        rules: what the convention means, in words.
         warnings: what makes a number weaker than it looks: empty lists, unsorted lists, missing answers.
         official: the numbers in the layout of the official tool, where there is one.
         figures: series for plots: curves, classes, timelines, by name.
@@ -46,6 +47,7 @@ class Report:
     queries: int
     videos: int
     sections: tuple[Section, ...]
+    rules: str = ""
     warnings: tuple[str, ...] = ()
     official: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class Report:
         return {
             "task": self.task,
             "convention": self.convention,
+            "rules": self.rules,
             "split": self.split,
             "truth": self.truth,
             "predictions": self.predictions,
@@ -91,9 +94,11 @@ class Report:
 
     def to_table(self) -> Table:
         """A table for a terminal."""
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=self.title(), caption="\n".join(self.warnings) or None, title_justify="left")
+        notes = escape("\n".join(self.warnings)) or None
+        table = Table(title=escape(self.title()), caption=notes, title_justify="left", caption_justify="left")
         table.add_column("metric", overflow="fold")
         for name in ("value", "95 % over videos", "chance", "N"):
             table.add_column(name, justify="right")
@@ -118,8 +123,3 @@ def table_cells(metric: Metric) -> tuple[str, str, str, str, str]:
     interval = "" if metric.interval is None else f"{metric.interval.low:.2f} – {metric.interval.high:.2f}"
     value = "–" if metric.value is None else f"{metric.value:.2f}{mark}"
     return metric.name, value, interval, "" if metric.chance is None else f"{metric.chance:.2f}", str(metric.queries)
-
-
-def collect_rules(metrics: Sequence[Metric]) -> dict[str, str]:
-    """The rule of each metric that states one."""
-    return {metric.name: metric.rule for metric in metrics if metric.rule}

@@ -52,6 +52,11 @@ class TruthQuery:
         return {} if self.video_id is None else {self.video_id: self.windows, **self.others}
 
     @property
+    def answers_or_windows(self) -> list[FloatArray]:
+        """The windows of every right video, named or not."""
+        return [self.windows, *self.others.values()]
+
+    @property
     def cluster(self) -> str:
         """What the bootstrap resamples: the video, or the query itself where no video is named."""
         return self.video_id if self.video_id is not None else f"query {self.query_id}"

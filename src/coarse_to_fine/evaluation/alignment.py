@@ -1,0 +1,79 @@
+"""Joins answers to the queries they belong to; decides what happens to a query without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction
+from coarse_to_fine.evaluation.truth import Truth
+
+Missing = Literal["refuse", "miss", "drop"]
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligned:
+    """Queries and their answers in the same order.
+
+    Attributes:
+        truth: with the queries that are evaluated.
+        answers: one for each query.
+        warnings: absent answers and what the reader noticed.
+    """
+
+    truth: Truth
+    answers: tuple[QueryPrediction, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def clusters(self) -> list[str]:
+        """The video of each query, for the bootstrap."""
+        return [query.cluster for query in self.truth.queries]
+
+
+def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -> Aligned:
+    """Find the answer to every query.
+
+    Args:
+        truth: the queries.
+        predictions: the answers; an answer to a query that is not in the truth is always an error.
+        missing: a query without an answer is an error (`refuse`), counts as a miss (`miss`), or leaves the evaluation
+            (`drop`, which changes the denominator and says so).
+
+    Raises:
+        DataError: unknown or absent ids, with their number and the first five.
+    """
+    known = {query.query_id for query in truth.queries}
+    unknown = [query_id for query_id in predictions.by_id if query_id not in known]
+    if unknown:
+        raise DataError(
+            f"{predictions.source}: {len(unknown)} query ids are not in {truth.source} ({_some(unknown)}); expected "
+            "answers to its queries only; check that both files are of one split"
+        )
+    absent = [query.query_id for query in truth.queries if query.query_id not in predictions.by_id]
+    if absent and missing == "refuse":
+        raise DataError(
+            f"{predictions.source}: no answer to {len(absent)} of {len(known)} queries ({_some(absent)}); expected one "
+            "row a query; add rows with empty lists, or ask for them to count as misses or to be dropped"
+        )
+    queries = truth.queries
+    if missing == "drop":
+        queries = tuple(query for query in queries if query.query_id in predictions.by_id)
+    if not queries:
+        raise DataError(f"{truth.source}: no query is left to evaluate; expected at least one; check both files")
+    answers = tuple(predictions.by_id.get(query.query_id, QueryPrediction(query.query_id)) for query in queries)
+    return Aligned(truth.with_queries(queries), answers, (*predictions.notes, *_absence(absent, missing)))
+
+
+def _absence(absent: Sequence[str], missing: Missing) -> list[str]:
+    if not absent:
+        return []
+    effect = "count as misses" if missing == "miss" else "were left out by request"
+    return [f"{len(absent)} queries without an answer {effect} ({_some(absent)})"]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")

@@ -1,0 +1,226 @@
+"""Evaluates a prediction file against a truth file; loads no model.
+
+`python -m coarse_to_fine.evaluation.evaluate --task moments --predictions FILE --truth FILE [--json]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from coarse_to_fine.errors import ConfigError, CtfError
+from coarse_to_fine.evaluation import corpus_task, highlight_task, moment_task
+from coarse_to_fine.evaluation.alignment import Aligned, Missing, align
+from coarse_to_fine.evaluation.bootstrap import RESAMPLES
+from coarse_to_fine.evaluation.columns import Column, summarise
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
+from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
+from coarse_to_fine.evaluation.report import Report, Section
+from coarse_to_fine.evaluation.truth import Truth, read_truth
+
+CONVENTIONS: dict[str, dict[str, str]] = {
+    "moments": {
+        "default": "rows in file order, an empty list counts as 0",
+        "sorted": "rows sorted by score first, an empty list counts as 0",
+        "qvhighlights": "the QVHighlights tool: an empty list leaves the mean of mAP",
+    },
+    "highlights": {
+        "default": "a curve is cut or padded with 0 to the clips of the video",
+        "qvhighlights": "the same numbers as the QVHighlights tool",
+    },
+    "videos": {
+        "default": "expected rank under random tie-breaking",
+        "t-mass": "strictly higher scores only",
+    },
+    "corpus": {
+        "default": "any true (video, window) pair, float64, lists sorted by score",
+        "tvr": "the TVR release: float32, file order, two of four or more windows have to agree",
+    },
+}
+TASKS = tuple(CONVENTIONS)
+
+
+def evaluate_predictions(
+    task: str,
+    predictions_path: str | Path,
+    truth_path: str | Path,
+    convention: str = "default",
+    *,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    missing: Missing = "refuse",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    split: str | None = None,
+    gallery: str | Path | None = None,
+) -> Report:
+    """Evaluate a prediction file.
+
+    Args:
+        task: `moments` (windows inside given videos), `highlights` (saliency), `videos` (ranked videos) or `corpus`
+            (moments in the whole collection).
+        predictions_path: see `predictions.py` for the layouts.
+        truth_path: an annotation file.
+        convention: `default`, or an official tool by name; see CONVENTIONS.
+        thresholds: IoU thresholds of R@n and VCMR.
+        missing: what to do with queries without an answer: `refuse`, `miss` (count as 0) or `drop`.
+        resamples: of the bootstrap over videos; 0 for no intervals.
+        seed: of the bootstrap.
+        split: name of the split for the report; None takes it from the file name.
+        gallery: JSON lines with the videos that were searched; None: those that the truth names.
+
+    Raises:
+        ConfigError: an unknown task or convention.
+        DataError: a file that does not hold what the task needs; names file and row.
+    """
+    check_names(task, convention, missing)
+    truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
+    predictions = read_predictions(predictions_path)
+    return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed)
+
+
+def evaluate(
+    task: str,
+    truth: Truth,
+    predictions: Predictions,
+    convention: str = "default",
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    missing: Missing = "refuse",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Report:
+    """`evaluate_predictions` for a truth and answers that are already read."""
+    check_names(task, convention, missing)
+    aligned = align(truth, predictions, missing)
+    groups, official, warnings = task_columns(task, aligned, convention, thresholds)
+    clusters = aligned.clusters
+    sections = [Section(title, summarise(columns, clusters, resamples, seed)) for title, columns in groups.items()]
+    return Report(
+        task=task,
+        convention=convention,
+        rules=CONVENTIONS[task][convention],
+        split=truth.split,
+        truth=truth.source,
+        predictions=predictions.source,
+        queries=len(aligned.truth.queries),
+        videos=len(truth.gallery),
+        sections=tuple(sections),
+        warnings=(*aligned.warnings, *warnings),
+        official=official,
+    )
+
+
+def task_columns(
+    task: str, aligned: Aligned, convention: str, thresholds: Sequence[float] = RECALL_THRESHOLDS
+) -> tuple[dict[str, list[Column]], Mapping[str, Any], list[str]]:
+    """The columns of a task by heading, the official layout, and warnings."""
+    if task == "moments":
+        return _moments(aligned, convention, thresholds)
+    if task == "highlights":
+        columns = highlight_task.highlight_columns(aligned)
+        return {"highlights": columns}, _with_brief(highlight_task.official_highlights(columns), columns), []
+    if task == "corpus":
+        return _corpus(aligned, convention, thresholds)
+    standings = corpus_task.video_standings(aligned, strict=convention == "t-mass")
+    unlisted = sum(not each.listed for each in standings)
+    warnings = [f"{unlisted} lists do not hold the true video: a miss, counted with the last rank"] if unlisted else []
+    rule = f"ties: {CONVENTIONS['videos'][convention]}"
+    return {"videos": corpus_task.video_columns(standings, len(aligned.truth.gallery), rule)}, {}, warnings
+
+
+def check_names(task: str, convention: str, missing: str = "refuse") -> None:
+    """Refuse an unknown task, convention or rule for missing answers, naming the known ones."""
+    known: dict[str, tuple[str, Sequence[str]]] = {"task": (task, TASKS), "missing": (missing, get_args(Missing))}
+    if task in CONVENTIONS:
+        known[f"convention of the task {task}"] = (convention, tuple(CONVENTIONS[task]))
+    for what, (value, names) in known.items():
+        if value not in names:
+            raise ConfigError(f"{what} is {value!r}; expected one of {', '.join(names)}; name one of them")
+
+
+def _moments(
+    aligned: Aligned, convention: str, thresholds: Sequence[float]
+) -> tuple[dict[str, list[Column]], Mapping[str, Any], list[str]]:
+    lists = moment_task.window_lists(aligned, convention)
+    official = convention == "qvhighlights"
+    empty = any(len(each) == 0 for each in lists)
+    results = moment_task.length_results(aligned, lists, drop_empty=official)
+    columns = moment_task.length_columns(results)
+    if official and empty:
+        undefined = np.full(len(lists), np.nan)
+        columns = [Column(each.name, undefined) if "-R1@" in each.name else each for each in columns]
+    groups = {
+        "moments, QVHighlights rules": columns,
+        "moments, single-window rules": moment_task.recall_columns(aligned, lists, thresholds),
+    }
+    tables: dict[str, Any] = moment_task.official_tables(results, decided=not (official and empty))
+    if highlight_task.has_highlights(aligned) and aligned.truth.queries[0].relevance is not None:
+        groups["highlights"] = highlight_task.highlight_columns(aligned)
+        tables.update(highlight_task.official_highlights(groups["highlights"]))
+        columns = [*columns, *groups["highlights"]]
+    return groups, _with_brief(tables, columns), moment_task.list_warnings(lists, convention)
+
+
+def _corpus(
+    aligned: Aligned, convention: str, thresholds: Sequence[float]
+) -> tuple[dict[str, list[Column]], Mapping[str, Any], list[str]]:
+    if convention == "tvr":
+        columns = corpus_task.tvr_columns(aligned)
+        return {"corpus, TVR rules": columns}, corpus_task.official_tvr(aligned, columns), []
+    moment_task.refuse_without_windows(aligned)
+    lists = corpus_task.moment_lists(aligned)
+    empty = sum(len(each) == 0 for each in lists)
+    warnings = [f"{empty} empty lists (count as 0)"] if empty else []
+    return {"corpus": corpus_task.corpus_columns(aligned, lists, thresholds)}, {}, warnings
+
+
+def _with_brief(tables: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    return {"brief": {column.name: moment_task.percent(column.values) for column in columns}, **tables}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command of this module; exit code 2 for unusable input."""
+    parser = argparse.ArgumentParser(prog="python -m coarse_to_fine.evaluation.evaluate", description=__doc__)
+    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--truth", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--convention", default="default", help="default, or an official tool by name")
+    parser.add_argument("--missing", default="refuse", choices=get_args(Missing), help="queries without an answer")
+    parser.add_argument("--resamples", default=RESAMPLES, type=int, help="of the bootstrap over videos; 0 for none")
+    parser.add_argument("--gallery", type=Path, metavar="FILE", help="JSON lines with the videos that were searched")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+    given = parser.parse_args(arguments)
+    try:
+        report = evaluate_predictions(
+            given.task,
+            given.predictions,
+            given.truth,
+            given.convention,
+            missing=given.missing,
+            resamples=given.resamples,
+            gallery=given.gallery,
+        )
+    except CtfError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    if given.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        print_report(report)
+    return 0
+
+
+def print_report(report: Report) -> None:
+    """The table of a report on stdout."""
+    from rich.console import Console
+
+    Console().print(report.to_table())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
