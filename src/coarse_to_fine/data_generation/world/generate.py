@@ -149,11 +149,11 @@ def _written(folder: Path, scenes: Sequence[Scene], workers: int) -> Iterator[st
     """Write videos and yield the id of each when it is complete."""
     if workers <= 1:
         for scene in scenes:
-            yield _write_one(folder, scene.seed, scene.split)
+            yield _write_one(folder, scene)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        jobs: list[Future[str]] = [pool.submit(_write_one, folder, scene.seed, scene.split) for scene in scenes]
+        jobs: list[Future[str]] = [pool.submit(_write_one, folder, scene) for scene in scenes]
         try:
             for job in as_completed(jobs):
                 yield job.result()
@@ -162,8 +162,7 @@ def _written(folder: Path, scenes: Sequence[Scene], workers: int) -> Iterator[st
                 job.cancel()
 
 
-def _write_one(folder: Path, seed: int, split: str) -> str:
-    scene = sample_scene(seed, split)
+def _write_one(folder: Path, scene: Scene) -> str:
     write_video(scene, folder / video_path(scene))
     return scene.video_id
 

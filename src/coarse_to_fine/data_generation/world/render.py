@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import UInt8
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from coarse_to_fine.data_generation.world.backgrounds import MARGIN, RGB, SHADOWS, background
@@ -102,9 +103,10 @@ class _Brush:
         cos, sin = math.cos(math.radians(pose.angle)), math.sin(math.radians(pose.angle))
         across, down = pose.size * self.unit_x, pose.size * self.unit_y
         flip = -1.0 if pose.faces_left else 1.0
-        matrix = np.array([[flip * cos * across, flip * sin * down], [-sin * across, cos * down]], dtype=np.float32)
+        x, y = flip * shape.corners[:, 0], shape.corners[:, 1]
         middle_y = ground_y - (pose.altitude + 0.5 * pose.size) * self.unit_y
-        corners = (shape.corners @ matrix + np.array([middle_x, middle_y], dtype=np.float32)).ravel().tolist()
+        turned = np.stack([(cos * x - sin * y) * across + middle_x, (sin * x + cos * y) * down + middle_y], axis=1)
+        corners = turned.ravel().tolist()
         palette = _palette(actor.colour, actor.shade)
         start = 0
         for end, tone in zip(shape.ends, shape.tones):
@@ -143,11 +145,13 @@ def _lighter(colour: RGB, share: float) -> RGB:
 def _noise_tile(amplitude: int) -> UInt8[np.ndarray, "H W 3"]:
     generator = np.random.default_rng(amplitude)
     sums = generator.integers(0, amplitude + 1, (2, _TILE + 512, _TILE + 768, 3), dtype=np.uint16).sum(axis=0)
-    return (sums // 2).astype(np.uint8)
+    tile: NDArray[np.uint8] = (sums // 2).astype(np.uint8)
+    return tile
 
 
 def _noise(scene: Scene, time_s: float, width: int, height: int) -> UInt8[np.ndarray, "H W 3"]:
     """A part of a fixed tile of noise whose place follows from scene and time alone."""
     key = (scene.seed * 1_000_003 + round(time_s * 1000)) * 2_654_435_761 % 2**32
     top, left = key % _TILE, (key // _TILE) % _TILE
-    return _noise_tile(scene.noise)[top : top + height, left : left + width]
+    part: NDArray[np.uint8] = _noise_tile(scene.noise)[top : top + height, left : left + width]
+    return part

@@ -122,7 +122,7 @@ def _stage(cast: list[tuple[str, str]], aspect: float, rng: random.Random) -> St
     rng.shuffle(grounds)
     stage = Stage([], aspect, most, [])
     for index, (kind, colour) in enumerate(cast):
-        size = rng.uniform(0.22, 0.36)
+        size = rng.uniform(0.24, 0.36)
         pose = Pose(x=0.5, size=size, present=False)
         if index < shown:
             high = rng.uniform(0.28, 0.4) if rng.random() < 0.22 else 0.0

@@ -109,9 +109,9 @@ class Stage:
                 yield Candidate("rise", None, actor)
             if pose.angle == 0:
                 yield Candidate("shake", None, actor)
-                if pose.size >= 0.25:
+                if pose.size >= 0.27:
                     yield Candidate("shrink", None, actor)
-                if pose.size <= 0.33 and top <= 0.6:
+                if pose.size <= 0.35 and top <= 0.6:
                     yield Candidate("grow", None, actor)
                 if top <= 0.75:
                     yield Candidate("spin", "clockwise", actor)

@@ -113,7 +113,7 @@ def _grow(stage: Stage, candidate: Candidate, pose: Pose, rng: random.Random) ->
 
 
 def _shrink(stage: Stage, candidate: Candidate, pose: Pose, rng: random.Random) -> Poses:
-    return pose, pose.at(size=max(0.14, pose.size * rng.uniform(0.5, 0.62))), 0.0
+    return pose, pose.at(size=max(0.165, pose.size * rng.uniform(0.52, 0.62))), 0.0
 
 
 def _fall(stage: Stage, candidate: Candidate, pose: Pose, rng: random.Random) -> Poses:
