@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(os.name == "nt", reason="forks")
 def test_killed_writers_lose_nothing_and_the_next_run_completes(tmp_path, request):
-    kills = request.config.getoption("--kills")
+    kills = request.config.getoption("--kills", 4)
     write_videos(tmp_path / "videos", 40)
     (tmp_path / "videos" / "zero.mp4").write_bytes(b"")
     with Library.create(tmp_path / "undisturbed", SmallEncoder()) as library:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +59,8 @@ class WriterLock:
                 "wait until it ends, or stop it, and run again"
             )
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(_self_description()).encode("utf-8"))
+        with suppress(OSError):  # a full disk: the lock is held all the same, only its holder is not named
+            os.write(descriptor, json.dumps(_self_description()).encode("utf-8"))
         self._descriptor = descriptor
 
     def release(self) -> None:

@@ -66,10 +66,17 @@ class Catalogue:
     """Owns one connection; safe to share between threads."""
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
+        """Open the catalogue; `writable` becomes False where its folder cannot be written."""
         self.folder = folder
         self.writable = writable
         self._lock = threading.RLock()
-        self._connection = _connect(folder, writable)
+        try:
+            self._connection = _connect(folder, writable)
+        except sqlite3.OperationalError:
+            if not writable:
+                raise
+            self.writable = False
+            self._connection = _connect(folder, writable=False)
 
     def close(self) -> None:
         with self._lock:
@@ -232,9 +239,13 @@ def _connect(folder: Path, writable: bool) -> sqlite3.Connection:
     path = folder / CATALOGUE
     if writable:
         connection = _open(str(path))
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
         return connection
     address = "file:" + quote(str(path.absolute()).encode("utf-8", "surrogateescape")) + "?mode=ro"
     try:

@@ -133,7 +133,7 @@ class Library:
                 f"{folder} is no library; expected the folder of one; give its path, or make one with "
                 f"`ctf index VIDEOS --library {folder}`"
             )
-        catalogue = Catalogue(folder, writable=not read_only and os.access(folder, os.W_OK))
+        catalogue = Catalogue(folder, writable=not read_only)
         try:
             schema.require_version(int(catalogue.meta()["format_version"]), folder)
             return cls(folder, catalogue, encoder, device)

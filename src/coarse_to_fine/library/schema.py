@@ -84,7 +84,7 @@ def require_version(found: int, folder: str | os.PathLike[str]) -> None:
     Raises:
         LibraryError: a newer version, or an older one without a migration.
     """
-    if found != FORMAT_VERSION and not all(version in MIGRATIONS for version in range(found, FORMAT_VERSION)):
+    if found > FORMAT_VERSION or not all(version in MIGRATIONS for version in range(found, FORMAT_VERSION)):
         raise LibraryError(
             f"{os.fspath(folder)} has library format {found}; expected {FORMAT_VERSION}; "
             f"{'update coarse-to-fine' if found > FORMAT_VERSION else 'index the videos again into a new library'}"

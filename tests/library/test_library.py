@@ -1,0 +1,194 @@
+"""Opening, fingerprints, removing, compacting, checking."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import pytest
+import torch
+
+from coarse_to_fine import Library
+from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
+from coarse_to_fine.library import is_library
+from tests.library.contents import content
+from tests.library.small_encoder import SmallEncoder
+from tests.library.small_videos import write_video
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 0xFF
+    path.write_bytes(content)
+
+
+def test_reopened_library_is_the_same(filled):
+    before = content(filled)
+    filled.close()
+    with Library.open(filled.path) as again:
+        assert content(again) == before
+        assert again.encoder_name == "small-0"
+        assert again.info().videos == 5
+        assert again.info().duration_s == sum(video.duration_s for video in again.videos())
+
+
+def test_segment_features_come_in_the_order_asked_for(filled):
+    ids = ["v003#0", "v000#0", "v003#0"]
+    assert [one.segment_id for one in filled.segment_features(ids)] == ids
+    assert filled.segment_features([]) == []
+    with pytest.raises(UserError, match="no segment 'v003#1'"):
+        filled.segment_features(["v003#1"])
+
+
+def test_frames_matrix_is_mapped_and_names_its_rows(filled):
+    ((ids, frames),) = filled.frames_matrix()
+    assert frames.shape == (5, 12, 16)
+    assert frames.dtype == torch.float16
+    assert list(ids) == [f"v00{number}#0" for number in range(5)]
+    assert (ids[-1], ids[1:3]) == ("v004#0", ["v001#0", "v002#0"])
+    with pytest.raises(IndexError):
+        ids[5]
+
+
+def test_frames_matrix_leaves_dead_rows_out(filled):
+    filled.remove(["v001", "v003"])
+    ((ids, frames),) = filled.frames_matrix()
+    assert list(ids) == ["v000#0", "v002#0", "v004#0"]
+    for segment_id, row in zip(ids, frames):
+        assert torch.equal(filled.segment_features([segment_id])[0].frames, row.float())
+
+
+def test_another_encoder_is_refused_with_the_command_that_indexes_again(filled, folder):
+    filled.close()
+    with pytest.raises(FingerprintError, match=r"small-1.*`ctf index VIDEOS --library NEW_FOLDER --encoder small-1`"):
+        Library.open(filled.path, SmallEncoder(seed=1))
+    with Library.open(filled.path, SmallEncoder()) as library:
+        assert len(library.add(folder).skipped) == 5
+
+
+def test_changed_weights_under_the_same_name_are_refused(filled):
+    changed = SmallEncoder(seed=1)
+    changed.name = "small-0"
+    with pytest.raises(FingerprintError):
+        Library.open(filled.path, changed)
+
+
+def test_create_refuses_what_is_there(filled, folder, encoder):
+    with pytest.raises(LibraryError, match="is a library already"):
+        Library.create(filled.path, encoder)
+    with pytest.raises(LibraryError, match="holds something else"):
+        Library.create(folder, encoder)
+    with pytest.raises(LibraryError, match="holds something else"):
+        Library.create(folder / "v001.mp4", encoder)
+
+
+def test_open_says_what_is_no_library(tmp_path):
+    with pytest.raises(LibraryError, match="is no library"):
+        Library.open(tmp_path)
+    assert not is_library(tmp_path)
+
+
+def test_creation_that_was_killed_can_be_done_again(tmp_path, encoder):
+    connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    with pytest.raises(LibraryError, match="is no library"):
+        Library.open(tmp_path)
+    with Library.open_or_create(tmp_path, encoder) as library:
+        assert library.videos() == []
+    with Library.open_or_create(tmp_path, encoder) as library:
+        assert library.encoder is encoder
+
+
+def test_newer_format_is_refused(filled):
+    filled.close()
+    connection = sqlite3.connect(filled.path / "catalogue.sqlite")
+    connection.execute("UPDATE meta SET value = '99' WHERE key = 'format_version'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(LibraryError, match=r"format 99; expected 1; update"):
+        Library.open(filled.path)
+
+
+def test_remove_by_id_path_and_folder(filled, folder):
+    before = content(filled)
+    assert filled.remove("v001") == ["v001"]
+    assert filled.remove(folder / "v002.mp4") == ["v002"]
+    after = content(filled)
+    assert sorted(after["features"]) == ["v000#0", "v003#0", "v004#0"]
+    assert after["features"].items() <= before["features"].items()
+    assert sorted(filled.remove([folder])) == ["v000", "v003", "v004"]
+    assert len(filled) == 0
+    assert len(filled.add(folder).added) == 5
+    assert content(filled) == before
+
+
+def test_remove_of_an_unknown_name_removes_nothing(filled):
+    with pytest.raises(UserError, match="'nobody'"):
+        filled.remove(["v001", "nobody"])
+    assert len(filled) == 5
+
+
+def test_compact_keeps_the_content_and_frees_the_space(filled, folder):
+    for number in range(3):
+        filled.add(write_video(folder / f"more{number}.mp4", seed=200 + number))
+    filled.remove(["v000", "v001", "v002", "more1"])
+    before = content(filled)
+    report = filled.compact()
+    assert (report.blocks_before, report.blocks_after) == (3, 1)
+    assert report.bytes_after < report.bytes_before
+    assert content(filled) == before
+    assert filled.check().problems == ()
+    assert len(list((filled.path / "blocks").iterdir())) == 1
+    generation = filled.generation
+    assert filled.compact().blocks_after == 1
+    assert filled.generation == generation
+
+
+def test_many_small_blocks_are_merged(library, tmp_path):
+    paths = [write_video(tmp_path / f"{number}.mp4", 1.0, seed=number) for number in range(34)]
+    for path in paths:
+        library.add(path)
+    assert library.info().blocks < 34
+    assert library.check().problems == ()
+    assert [video.video_id for video in library.videos()] == sorted(path.stem for path in paths)
+
+
+def test_check_reads_everything(filled):
+    report = filled.check()
+    assert (report.videos, report.segments, report.blocks, report.problems) == (5, 5, 1, ())
+    assert report.bytes_read == next((filled.path / "blocks").iterdir()).stat().st_size
+
+
+def test_check_finds_a_flipped_bit_and_names_the_videos(filled):
+    damage(next((filled.path / "blocks").iterdir()))
+    (problem,) = filled.check().problems
+    assert "v000, v001, v002, v003, v004" in problem
+    assert "expected sha256" in problem
+
+
+def test_missing_block_is_said_by_check_and_by_reading(filled):
+    next((filled.path / "blocks").iterdir()).unlink()
+    (problem,) = filled.check().problems
+    assert "missing" in problem
+    filled.close()
+    with Library.open(filled.path) as library, pytest.raises(LibraryError, match="lacks a block"):
+        library.segment_features(["v001#0"])
+
+
+def test_check_names_videos_whose_file_is_gone(filled, folder):
+    (folder / "v003.mp4").unlink()
+    assert filled.check().missing_files == (str(folder / "v003.mp4"),)
+
+
+def test_unknown_video(filled):
+    with pytest.raises(UserError, match="no video 'nobody'"):
+        filled.video("nobody")
+
+
+def test_leftovers_of_a_killed_writer_are_deleted_by_the_next(filled, folder):
+    blocks = filled.path / "blocks"
+    (blocks / "0123.safetensors.tmp").write_bytes(b"half")
+    (blocks / "4567.safetensors").write_bytes(b"never committed")
+    filled.add(folder)
+    assert len(os.listdir(blocks)) == 1
