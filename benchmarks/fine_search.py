@@ -1,0 +1,105 @@
+"""How fast is a fine model over many videos: every pair through the plain forward, or from caches in batches?
+
+Random weights of the published width (CLIP features only) and random features; one sentence against many videos.
+Prints a table and, as the last line, the same as JSON:
+
+    python benchmarks/fine_search.py --threads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
+from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
+from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
+from coarse_to_fine.types import SegmentFeatures, TextFeatures
+
+CONFIGS = {
+    "published": QdDetrConfig(),
+    "small": QdDetrConfig(
+        video_feature_dims=(128,), text_feature_dim=128, hidden_dim=128, heads=4, feed_forward_dim=512
+    ),
+}
+TOKENS = 14
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=list(CONFIGS), default="published", help="architecture")
+    parser.add_argument("--clips", type=int, nargs="+", default=[31, 75, 180], help="clips of a video")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32], help="pairs run together")
+    parser.add_argument("--videos", type=int, default=64, help="videos of a run")
+    parser.add_argument("--repeats", type=int, default=5, help="runs; the median counts")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and features")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    model = QdDetr(CONFIGS[options.size]).eval()
+    rows = [row for clips in options.clips for row in measure(model, clips, options)]
+    print(f"{'clips':>6} {'path':>8} {'batch':>6} {'ms a pair':>10} {'index ms a video':>17}")
+    for row in rows:
+        print(
+            f"{row['clips']:>6} {row['path']:>8} {row['batch']:>6} {row['ms_per_pair']:>10.2f} {row['index_ms']:>17.2f}"
+        )
+    about = {"size": options.size, "threads": options.threads, "torch": torch.__version__, "machine": machine()}
+    print(json.dumps({**about, "videos": options.videos, "tokens": TOKENS, "rows": rows}))
+
+
+def measure(model: QdDetr, clips: int, options: argparse.Namespace) -> list[dict[str, object]]:
+    videos = [random_video(index, clips, model.config) for index in range(options.videos)]
+    config = model.config
+    text = TextFeatures("x", torch.randn(config.video_feature_dims[0]), torch.randn(TOKENS, config.text_feature_dim))
+    plain = median_ms(lambda: run_plain(model, videos, text), options) / options.videos
+    rows: list[dict[str, object]] = [row(clips, "plain", 1, plain, 0.0)]
+    index = median_ms(lambda: [model.video_cache(video) for video in videos], options) / options.videos
+    caches = [model.video_cache(video) for video in videos]
+    pairs = [(cache, text) for cache in caches]
+    for batch in options.batch:
+        cached = median_ms(lambda batch=batch: model.locate(pairs, batch), options) / options.videos
+        rows.append(row(clips, "cached", batch, cached, index))
+    return rows
+
+
+def run_plain(model: QdDetr, videos: list[SegmentFeatures], text: TextFeatures) -> None:
+    """One pair after another, everything computed anew."""
+    with torch.inference_mode():
+        for video in videos:
+            rows, words = clip_rows(video.clips, model.config)[None], word_rows(text.tokens, model.config)[None]
+            model(rows, torch.ones(rows.shape[:2], dtype=torch.bool), words, torch.ones(1, TOKENS, dtype=torch.bool))
+
+
+def random_video(index: int, clips: int, config: QdDetrConfig) -> SegmentFeatures:
+    rows = torch.randn(clips, config.stored_dim)
+    return SegmentFeatures(f"v{index}#0", f"v{index}", 0.0, 2.0 * clips, 2.0, rows[:12], rows)
+
+
+def median_ms(work: Callable[[], object], options: argparse.Namespace) -> float:
+    """CPU time of this process in ms, which busy neighbours disturb less than the clock on the wall; the median run."""
+    work()
+    times = []
+    for _ in range(options.repeats):
+        start = time.process_time()
+        work()
+        times.append((time.process_time() - start) * 1000)
+    return statistics.median(times)
+
+
+def row(clips: int, path: str, batch: int, ms: float, index_ms: float) -> dict[str, object]:
+    return {"clips": clips, "path": path, "batch": batch, "ms_per_pair": round(ms, 3), "index_ms": round(index_ms, 3)}
+
+
+def machine() -> str:
+    return f"{platform.machine()} {platform.processor()}".strip()
+
+
+if __name__ == "__main__":
+    main()
