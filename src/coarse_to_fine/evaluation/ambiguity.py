@@ -28,7 +28,7 @@ def shared_texts(truth: Truth) -> BoolArray:
 
 
 def strict_bound(truth: Truth) -> float:
-    """Best possible strict R@1 of the video, a fraction: a ranking depends on the text alone, so a text has one first."""
+    """Best possible strict R@1, a fraction: a ranking depends on the text alone, so one text has one first video."""
     videos = _videos_by_text(truth)
     return sum(max(counts.values()) for counts in videos.values()) / len(truth.queries)
 

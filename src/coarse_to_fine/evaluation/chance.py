@@ -48,7 +48,7 @@ class BlindOverlap:
 
 
 def span_prior(truth: Truth, limit: int = PRIOR_SPANS, seed: int = 0) -> SpanPrior | None:
-    """The windows of a split as fractions of their videos, at most `limit` drawn with a seed; None without durations."""
+    """The windows of a split as fractions of their videos, at most `limit` of them; None without durations."""
     spans = [
         query.windows / query.duration_s
         for query in truth.queries
@@ -73,7 +73,7 @@ def blind_overlap(queries: Sequence[TruthQuery], prior: SpanPrior) -> BlindOverl
 
 
 def best_constant_span(prior: SpanPrior) -> tuple[float, float]:
-    """The blind predictor: fractions (start, end) on a grid of 1/20 that overlap the prior's windows most on average."""
+    """The blind predictor: fractions (start, end) on a grid of 1/20 that overlap the prior's windows most."""
     edges = np.arange(GRID_STEPS + 1) / GRID_STEPS
     grid = np.array([(start, end) for start in edges for end in edges if end > start])
     best = grid[int(np.argmax(intersection_over_union(grid, prior.spans).mean(axis=1)))]

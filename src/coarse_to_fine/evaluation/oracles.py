@@ -88,21 +88,19 @@ def loss_classes(traces: Sequence[Trace], k: int, threshold: float) -> list[str]
     return [each.loss_class(k, threshold) for each in traces]
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionalRates:
-    """D as a product: the coarse stage keeps the video, the fine stage finds a span in it, the ranking shows it."""
+def conditional_rates(classes: Sequence[str]) -> dict[str, Float64[FloatArray, " Q"]]:
+    """Of the queries that reach a step, which pass it: (1-A), (1-A-B)/(1-A), D/(1-A-B); the product of the means is D.
 
-    coarse: float
-    fine: float
-    ranking: float
-
-
-def conditional_rates(classes: Sequence[str]) -> ConditionalRates:
-    """(1-A), (1-A-B)/(1-A), D/(1-A-B) as fractions; a rate over nothing is 0."""
-    share = {name: classes.count(name) / len(classes) for name in CLASSES}
-    kept = share["B"] + share["C"] + share["D"]
-    located = share["C"] + share["D"]
-    return ConditionalRates(kept, located / kept if kept else 0.0, share["D"] / located if located else 0.0)
+    Returns:
+        1 or 0 of every query for `coarse`, `fine` and `ranking`, NaN where the query was lost before.
+    """
+    names = np.array(classes)
+    kept, located, found = names != "A", np.isin(names, ("C", "D")), names == "D"
+    return {
+        "coarse": kept.astype(np.float64),
+        "fine": np.where(kept, located.astype(np.float64), np.nan),
+        "ranking": np.where(located, found.astype(np.float64), np.nan),
+    }
 
 
 def oracle_coarse(traces: Sequence[Trace], k: int, threshold: float) -> Float64[FloatArray, " Q"]:

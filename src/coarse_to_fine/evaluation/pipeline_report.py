@@ -1,0 +1,310 @@
+"""The report of the two stages: each alone, both together, where queries are lost, and what a guess would score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation import corpus_task, highlight_task, moment_task
+from coarse_to_fine.evaluation.alignment import Aligned, Missing, align
+from coarse_to_fine.evaluation.ambiguity import lenient_truth, strict_bound
+from coarse_to_fine.evaluation.chance import (
+    BlindOverlap,
+    SpanPrior,
+    best_constant_span,
+    blind_overlap,
+    constant_span_iou,
+)
+from coarse_to_fine.evaluation.chance import span_prior as prior_of
+from coarse_to_fine.evaluation.columns import Column, summarise
+from coarse_to_fine.evaluation.corpus import CORPUS_RECALLS
+from coarse_to_fine.evaluation.hierarchical import hierarchical_iou
+from coarse_to_fine.evaluation.moment_retrieval import average_precision, sorted_by_score
+from coarse_to_fine.evaluation.oracles import (
+    CLASSES,
+    MEANING,
+    Trace,
+    conditional_rates,
+    loss_classes,
+    oracle_coarse,
+    oracle_fine,
+    oracle_span,
+    trace,
+)
+from coarse_to_fine.evaluation.overlap import FloatArray
+from coarse_to_fine.evaluation.pipeline_figures import figures
+from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction, RankedMoments, predictions_in_memory
+from coarse_to_fine.evaluation.report import Report, Section
+from coarse_to_fine.evaluation.truth import Truth
+
+TIE_RULE = "ties: expected rank under random tie-breaking"
+
+
+class PipelineReportConfig(BaseModel):
+    """What a pipeline report computes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidates: int = Field(default=10, ge=1, description="K_v, videos that go to the fine stage")
+    spans: int = Field(default=10, ge=1, description="N, spans of the fine stage a video")
+    thresholds: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="IoU thresholds")
+    loss_rows: tuple[int, ...] = Field(default=(1, 10), description="K of the error classes")
+    resamples: int = Field(default=1000, ge=0, description="bootstrap resamples over videos; 0 for no intervals")
+    seed: int = Field(default=0, description="of the bootstrap")
+    missing: Missing = Field(default="refuse", description="queries without an answer: refuse, miss or drop")
+    examples: int = Field(default=8, ge=0, description="timelines of single queries in the report")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PipelineRun:
+    """Everything that the sections are computed from, one entry a query."""
+
+    aligned: Aligned
+    moments: tuple[RankedMoments, ...]
+    given: tuple[FloatArray, ...]
+    traces: tuple[Trace, ...]
+    blind: BlindOverlap | None
+    prior: SpanPrior | None
+    config: PipelineReportConfig
+
+    @property
+    def gallery(self) -> int:
+        """|V|."""
+        return len(self.aligned.truth.gallery)
+
+
+def pipeline_report(
+    truth: Truth,
+    predictions: Predictions | Iterable[QueryPrediction],
+    train: Truth | None = None,
+    config: PipelineReportConfig | None = None,
+    title: str = "pipeline",
+) -> Report:
+    """Evaluate both stages on one set of queries.
+
+    A section appears where the predictions hold what it needs: ranked videos (coarse stage), moments given the true
+    video (fine stage), ranked moments (end to end). Moments given the true video may be left out: then those of the
+    final list are taken, where only candidates have any.
+
+    Args:
+        truth: queries with their windows; queries of coarse captions need no windows.
+        predictions: answers read from a file or in memory.
+        train: the training split, whose windows give the random and blind lines; None: the evaluated split itself,
+            which is said in the report and makes these lines slightly too good.
+        config: K_v, N, thresholds, bootstrap.
+        title: task name in the report.
+
+    Raises:
+        DataError: absent or unknown queries, or answers without any ranking.
+    """
+    config = config or PipelineReportConfig()
+    read = predictions if isinstance(predictions, Predictions) else predictions_in_memory(predictions)
+    run = _collect(align(truth, read, config.missing), train, config)
+    groups = _groups(run)
+    if not groups:
+        raise DataError(
+            f"{read.source}: no ranked videos and no moments; expected videos, moments or pred_relevant_windows; add "
+            "one"
+        )
+    clusters = run.aligned.clusters
+    sections = tuple(
+        Section(name, summarise(columns, clusters, config.resamples, config.seed), _note(name, run))
+        for name, columns in groups.items()
+    )
+    below = [metric.name for section in sections for metric in section.metrics if metric.below_chance]
+    warnings = (*run.aligned.warnings, *_warnings(run), *(f"{name} is below chance" for name in below))
+    return Report(
+        task=title,
+        convention="default",
+        rules=f"{TIE_RULE}; IoU >= m in float64; K_v = {config.candidates}, N = {config.spans}; bootstrap over videos",
+        split=truth.split,
+        truth=truth.source,
+        predictions=read.source,
+        queries=len(run.aligned.truth.queries),
+        videos=run.gallery,
+        sections=sections,
+        warnings=warnings,
+        figures=figures(run.aligned, run.moments, run.given, run.traces, config.loss_rows, config.examples),
+    )
+
+
+def _collect(aligned: Aligned, train: Truth | None, config: PipelineReportConfig) -> PipelineRun:
+    """Sort and clip the lists, and trace every query."""
+    queries, answers = aligned.truth.queries, aligned.answers
+    moments = tuple(_clipped(answer.moments, aligned.truth) for answer in answers)
+    given = tuple(
+        _inside(sorted_by_score(moment_task.given_video_windows(query, answer)), query.duration_s)[: config.spans]
+        for query, answer in zip(queries, answers)
+    )
+    has_videos = any(answer.videos is not None or answer.moments is not None for answer in answers)
+    standings = corpus_task.video_standings(aligned, strict=False) if has_videos else []
+    traces = tuple(
+        trace(where, rows, spans, query.answers, query.windows, config.candidates)
+        for where, rows, spans, query in zip(standings, moments, given, queries)
+    )
+    prior = prior_of(train if train is not None else aligned.truth, seed=config.seed)
+    blind = blind_overlap(queries, prior) if prior is not None else None
+    return PipelineRun(aligned, moments, given, traces, blind, prior, config)
+
+
+def _inside(spans: FloatArray, duration_s: float | None) -> FloatArray:
+    """Clipped to the video; a span that ends before it starts keeps no length, so it meets no threshold."""
+    ends = np.clip(spans[:, :2], 0.0, np.inf if duration_s is None else duration_s)
+    ends[:, 1] = np.maximum(ends[:, 0], ends[:, 1])
+    return np.concatenate([ends, spans[:, 2:]], axis=1)
+
+
+def _clipped(moments: RankedMoments | None, truth: Truth) -> RankedMoments:
+    if moments is None:
+        return corpus_task.EMPTY
+    ordered = moments.sorted()
+    limits = np.array([truth.durations.get(video_id, np.inf) for video_id in ordered.video_ids])
+    spans = ordered.spans.copy()
+    spans[:, :2] = np.clip(spans[:, :2], 0.0, limits[:, None])
+    spans[:, 1] = np.maximum(spans[:, 0], spans[:, 1])
+    return replace(ordered, spans=spans)
+
+
+def _groups(run: PipelineRun) -> dict[str, list[Column]]:
+    answers = run.aligned.answers
+    with_windows = all(len(query.windows) for query in run.aligned.truth.queries)
+    found: dict[str, list[Column]] = {}
+    if any(answer.videos is not None for answer in answers):
+        found["coarse stage"] = _coarse_columns(run)
+    if with_windows and any(answer.windows is not None for answer in answers):
+        found["fine stage, true video given"] = _fine_columns(run)
+    if with_windows and any(answer.moments is not None for answer in answers):
+        found["end to end"] = _end_to_end_columns(run)
+        for k in run.config.loss_rows:
+            found[f"where queries are lost, K = {k}"] = _loss_columns(run, k)
+        found["hierarchical IoU"] = _hierarchical_columns(run)
+    return found
+
+
+def _coarse_columns(run: PipelineRun) -> list[Column]:
+    truth = run.aligned.truth
+    strict = corpus_task.video_columns([each.standing for each in run.traces], run.gallery, TIE_RULE)
+    wide = replace(run.aligned, truth=lenient_truth(truth))
+    lenient = corpus_task.video_columns(corpus_task.video_standings(wide, strict=False), run.gallery, TIE_RULE)
+    bound = Column("bound of R@1", np.full(len(truth.queries), strict_bound(truth)), rule="one first video a text")
+    return [
+        *(replace(column, name=f"VR {column.name}") for column in strict),
+        replace(bound, name="VR best possible strict R@1"),
+        *(
+            replace(column, name=f"VR lenient {column.name}", chance=None, rule=f"any video with the text; {TIE_RULE}")
+            for column in lenient
+            if column.name in ("R@1", "R@5", "R@10")
+        ),
+    ]
+
+
+def _fine_columns(run: PipelineRun) -> list[Column]:
+    queries = run.aligned.truth.queries
+    columns = moment_task.recall_columns(run.aligned, run.given, run.config.thresholds)
+    ap = np.array([average_precision(spans, query.windows) for spans, query in zip(run.given, queries)])
+    columns += [
+        Column("mAP", ap.mean(axis=1), rule="IoU 0.5:0.05:0.95, first 10 spans"),
+        Column("mAP@0.5", ap[:, 0], rule="IoU >= 0.5"),
+        Column("mAP@0.75", ap[:, 5], rule="IoU >= 0.75"),
+    ]
+    if highlight_task.has_highlights(run.aligned):
+        columns += highlight_task.highlight_columns(run.aligned)
+    if run.blind is not None:
+        columns = [replace(column, chance=_fine_chance(column.name, run.blind)) for column in columns]
+    return [*columns, *_blind_columns(run)]
+
+
+def _fine_chance(name: str, blind: BlindOverlap) -> float | None:
+    if name == "mIoU":
+        return blind.mean_best(1)
+    if name.startswith(("R1@", "R5@")):
+        return blind.recall(int(name[1]), float(name[3:]))
+    return None
+
+
+def _blind_columns(run: PipelineRun) -> list[Column]:
+    """A predictor that sees neither video nor text: the best constant span of the prior."""
+    if run.prior is None:
+        return []
+    start, end = best_constant_span(run.prior)
+    iou = constant_span_iou(run.aligned.truth.queries, (start, end))
+    rule = f"always {start:g} to {end:g} of the video"
+    reached = [
+        Column(f"query-blind R1@{m}", np.where(np.isnan(iou), np.nan, iou >= m), rule=rule)
+        for m in run.config.thresholds
+    ]
+    return [*reached, Column("query-blind mIoU", iou, rule=rule)]
+
+
+def _end_to_end_columns(run: PipelineRun) -> list[Column]:
+    columns = corpus_task.corpus_columns(run.aligned, run.moments, run.config.thresholds)
+    if run.blind is None:
+        return columns
+    guess = {
+        f"VCMR-R{k}@{m}": run.blind.recall(k, m, 1 / run.gallery) for k in CORPUS_RECALLS for m in run.config.thresholds
+    }
+    return [replace(column, chance=guess.get(column.name, column.chance)) for column in columns]
+
+
+def _loss_columns(run: PipelineRun, k: int) -> list[Column]:
+    found: list[Column] = []
+    for m in run.config.thresholds:
+        classes = loss_classes(run.traces, k, m)
+        found += [
+            Column(
+                f"{each} {MEANING[each]} (K={k}, m={m})", np.array([one == each for one in classes], dtype=np.float64)
+            )
+            for each in CLASSES
+        ]
+        found += [
+            Column(f"kept by {stage} (K={k}, m={m})", values, rule="of the queries that reach it; the product is D")
+            for stage, values in conditional_rates(classes).items()
+        ]
+        found += [
+            Column(f"oracle coarse R{k}@{m}", oracle_coarse(run.traces, k, m), rule="right video first"),
+            Column(
+                f"oracle span R{k}@{m}", oracle_span(run.traces, k, m, run.config.candidates), rule="best span a video"
+            ),
+        ]
+    return [
+        *found,
+        Column(
+            f"oracle fine R{k}", oracle_fine(run.traces, k, run.config.candidates), rule="true span in the right video"
+        ),
+    ]
+
+
+def _hierarchical_columns(run: PipelineRun) -> list[Column]:
+    iou = hierarchical_iou(run.traces, run.config.spans)
+    kept = float(np.mean([each.candidate for each in run.traces]))
+    chance = (None, None) if run.blind is None else (run.blind.mean_best(1), run.blind.mean_best(run.config.spans))
+    rule = f"over the {100 * kept:.2f} % of queries whose video is among K_v = {run.config.candidates}"
+    return [
+        Column("Mean IoU | video kept", iou.first, chance=chance[0], rule=f"first span; {rule}"),
+        Column(
+            "Max IoU | video kept", iou.best, chance=chance[1], rule=f"best of N = {run.config.spans} spans; {rule}"
+        ),
+        Column("Mean IoU", iou.first_all, rule="a lost video counts as 0"),
+        Column("Max IoU", iou.best_all, rule="a lost video counts as 0"),
+        Column("Median IoU | video kept", iou.first, reduce="median", rule=rule),
+    ]
+
+
+def _note(name: str, run: PipelineRun) -> str:
+    if name == "fine stage, true video given" and run.prior is not None:
+        return f"chance and query-blind lines from the windows of {run.prior.source}"
+    return ""
+
+
+def _warnings(run: PipelineRun) -> Sequence[str]:
+    found = []
+    empty = sum(answer.moments is not None and len(answer.moments) == 0 for answer in run.aligned.answers)
+    if empty:
+        found.append(f"{empty} queries have no moments (count as misses)")
+    if run.prior is not None and run.prior.source.startswith(run.aligned.truth.source):
+        found.append("chance and query-blind lines come from the evaluated split itself: slightly too good")
+    return found

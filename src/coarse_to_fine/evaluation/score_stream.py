@@ -1,0 +1,148 @@
+"""Ranks of the true videos from a stream of score blocks, so that a large gallery never lies in memory at once.
+
+Q queries, V videos. The stream is read twice: once for the score of each true video, once to count the others. All
+results are counts and comparisons, so they do not depend on how the gallery was cut into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.overlap import Float64, FloatArray, Int, IntArray
+from coarse_to_fine.evaluation.video_lists import Standing
+
+Scores = NDArray[np.float32] | NDArray[np.float64]
+TOP = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreBlock:
+    """Scores of all queries with some videos.
+
+    Attributes:
+        first_video: index of the first column among the videos of the gallery.
+        scores: (Q, columns), higher is better.
+    """
+
+    first_video: int
+    scores: Scores
+
+
+Stream = Callable[[], Iterable[ScoreBlock]]
+"""Starts the stream again; the same blocks every time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamedRanks:
+    """What a stream of scores says.
+
+    Attributes:
+        standings: of the best true video of each query.
+        top_videos: (Q, K) indices of the best videos; ties: the lower index first.
+        top_scores: (Q, K) their scores.
+        videos: |V|.
+    """
+
+    standings: tuple[Standing, ...]
+    top_videos: Int[IntArray, "Q K"]
+    top_scores: Float64[FloatArray, "Q K"]
+    videos: int
+
+
+def rank_stream(stream: Stream, true_videos: Sequence[Sequence[int]], top: int = TOP) -> StreamedRanks:
+    """Rank the true videos of every query.
+
+    Memory: one block, a few copies of it, and (Q, K) results; the number of videos does not matter.
+
+    Args:
+        stream: called twice.
+        true_videos: indices of the right videos of each query, at least one each.
+        top: how many of the best videos to keep.
+
+    Raises:
+        DataError: a NaN score, a block of another number of queries, a gap, or a true video outside the gallery.
+    """
+    best, videos = _true_scores(stream, true_videos)
+    pairs = _pairs(true_videos)
+    above = np.zeros(len(best), dtype=np.int64)
+    tied = np.zeros(len(best), dtype=np.int64)
+    kept = (np.zeros((len(best), 0)), np.zeros((len(best), 0), dtype=np.int64))
+    for block in stream():
+        above += np.count_nonzero(block.scores > best[:, None], axis=1)
+        tied += np.count_nonzero(block.scores == best[:, None], axis=1)
+        queries, columns = _inside(pairs, block)
+        np.subtract.at(tied, queries, block.scores[queries, columns] == best[queries])
+        kept = _merge(kept, block, top)
+    standings = tuple(Standing(int(a), int(t)) for a, t in zip(above, tied))
+    return StreamedRanks(standings, kept[1], kept[0], videos)
+
+
+def blocks_of(scores: Scores, width: int) -> Stream:
+    """A stream over a matrix that is at hand, `width` videos a block."""
+    return lambda: (ScoreBlock(at, scores[:, at : at + width]) for at in range(0, scores.shape[1], width))
+
+
+def _true_scores(stream: Stream, true_videos: Sequence[Sequence[int]]) -> tuple[FloatArray, int]:
+    """Best score of a true video of each query, and the number of videos."""
+    pairs = _pairs(true_videos)
+    best = np.full(len(true_videos), -np.inf)
+    seen = np.zeros(len(true_videos), dtype=np.int64)
+    videos = 0
+    for block in stream():
+        _check(block, len(true_videos), videos)
+        videos += block.scores.shape[1]
+        queries, columns = _inside(pairs, block)
+        np.maximum.at(best, queries, block.scores[queries, columns])
+        np.add.at(seen, queries, 1)
+    for query, true in enumerate(true_videos):
+        if not true or seen[query] < len(set(true)):
+            raise DataError(
+                f"query {query} has the true videos {list(true)[:5]}; expected at least one and each below {videos}, "
+                "the videos of the stream; correct the indices"
+            )
+    return best, videos
+
+
+def _check(block: ScoreBlock, queries: int, videos: int) -> None:
+    if block.scores.ndim != 2 or block.scores.shape[0] != queries or block.first_video != videos:
+        raise DataError(
+            f"a block of shape {block.scores.shape} from video {block.first_video}; expected ({queries}, columns) from "
+            f"video {videos}; send the blocks in order, each with all queries"
+        )
+    if np.isnan(block.scores).any():
+        query, column = np.argwhere(np.isnan(block.scores))[0]
+        raise DataError(
+            f"the score of query {query} with video {videos + column} is NaN; expected a number; check the features"
+        )
+
+
+def _pairs(true_videos: Sequence[Sequence[int]]) -> Int[IntArray, "N 2"]:
+    """(video, query) of every right pair, by video."""
+    pairs = sorted((video, query) for query, true in enumerate(true_videos) for video in set(true))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _inside(pairs: IntArray, block: ScoreBlock) -> tuple[IntArray, IntArray]:
+    """Queries and columns of the right pairs in a block."""
+    start, stop = np.searchsorted(pairs[:, 0], (block.first_video, block.first_video + block.scores.shape[1]))
+    return pairs[start:stop, 1], pairs[start:stop, 0] - block.first_video
+
+
+def _merge(kept: tuple[FloatArray, IntArray], block: ScoreBlock, top: int) -> tuple[FloatArray, IntArray]:
+    """The best `top` of what was kept and a block; earlier columns first among equals, so cuts do not matter."""
+    full = kept[0].shape[1] == top
+    rows = np.flatnonzero((block.scores > kept[0][:, -1:]).any(axis=1)) if full else np.arange(len(block.scores))
+    columns = np.arange(block.first_video, block.first_video + block.scores.shape[1])
+    scores = np.concatenate([kept[0][rows], block.scores[rows].astype(np.float64)], axis=1)
+    videos = np.concatenate([kept[1][rows], np.broadcast_to(columns, (len(rows), len(columns)))], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    best, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(videos, order, axis=1)
+    if not full:
+        return best, ids
+    kept[0][rows], kept[1][rows] = best, ids
+    return kept
