@@ -113,6 +113,25 @@ class Failing(Regression):
         return super().losses(batch, generator)
 
 
+class FailingPairs(Pairs):
+    """Raises on the last process in its third step, just before the rows are gathered."""
+
+    seen = 0
+
+    def encode(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        self.seen += 1
+        if self.seen == 3 and torch.distributed.get_rank() == 1:
+            raise ValueError("the third step fails here")
+        return super().encode(batch, generator)
+
+
+class FailingValidation(Regression):
+    """Raises in the validation, which the first process does alone."""
+
+    def validate(self) -> dict[str, float]:
+        raise ValueError("the validation fails here")
+
+
 def make(name: str) -> TrainingTask:
     """A task by name."""
     return {
@@ -122,6 +141,9 @@ def make(name: str) -> TrainingTask:
         "bad": lambda: Regression(Points(40, bad=13)),
         "pairs": lambda: Pairs(Points(37)),
         "frozen-pairs": lambda: Pairs(Points(37), frozen=True),
+        "single": lambda: Regression(Points(1)),
+        "failing-pairs": lambda: FailingPairs(Points(40)),
+        "failing-validation": lambda: FailingValidation(Points(40)),
         "failing": lambda: Failing(Points(40)),
     }[name]()
 

@@ -17,7 +17,8 @@ def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]], select: str | Non
         return False
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4))
+    figure.subplots_adjust(left=0.12, right=0.88, bottom=0.13, top=0.95)
     left = figure.subplots()
     epochs = [line["epoch"] for line in lines]
     left.plot(epochs, [line["loss"] for line in lines], color="tab:blue", marker=".", label="training loss")

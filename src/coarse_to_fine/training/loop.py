@@ -182,9 +182,10 @@ class _Trainer:
         values = self._gradients.run(position.step, plan, batches)
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         limit = self._run.clip_norm if self._run.clip_norm is not None else math.inf
-        norm = float(nn.utils.clip_grad_norm_(trainable, limit))
-        if not math.isfinite(norm):
-            self._gradients.refuse_gradients(position.step, plan, batches)
+        try:
+            norm = float(nn.utils.clip_grad_norm_(trainable, limit, error_if_nonfinite=True))
+        except RuntimeError as error:
+            raise self._gradients.explain(error, position.step, plan, batches) from None
         self._optimizer.step()
         self._task.after_step()
         for name, value in {**values, "gradient_norm": norm}.items():

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from coarse_to_fine.training.checkpoints import write_atomically
 from coarse_to_fine.training.config import CONTINUABLE, RunConfig
 
 
+@lru_cache(maxsize=1)
 def code_version() -> dict[str, str]:
     """Versions of what computes: the package with a hash over its sources, torch, Python."""
     root = Path(__file__).resolve().parent.parent

@@ -25,13 +25,25 @@ def generator_for(seed: int, *place: int | str) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators inside the block and put the caller's states back after it.
+    """Seed the global generators of the CPU and of `device` inside the block; put the caller's states back after it.
 
-    Layers without a generator argument (`nn.Dropout`) draw from the global one.
+    Layers without a generator argument (`nn.Dropout`) draw from the global ones. (`torch.manual_seed` would touch all
+    devices, and is slow where one of them is not in use.)
     """
-    devices: list[int] = []
+    generators = [torch.default_generator]
     if device.type == "cuda":
-        devices = [device.index if device.index is not None else torch.cuda.current_device()]
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        index = device.index if device.index is not None else torch.cuda.current_device()
+        generators.append(torch.cuda.default_generators[index])
+    states = [generator.get_state() for generator in generators]
+    mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
+    try:
+        for generator in generators:
+            generator.manual_seed(seed)
+        if mps_state is not None:
+            torch.mps.manual_seed(seed)
         yield
+    finally:
+        for generator, state in zip(generators, states):
+            generator.set_state(state)
+        if mps_state is not None:
+            torch.mps.set_rng_state(mps_state)

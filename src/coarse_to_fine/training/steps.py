@@ -62,13 +62,15 @@ class GradientStep:
         self._processes.in_backward = False
         return _mean([result for one in everywhere for result in one])
 
-    def refuse_gradients(self, step: int, plan: StepPlan, batches: Sequence[Batch]) -> None:
-        """Raises TrainingError for gradients that are not finite, naming parameters and samples; on all processes."""
+    def explain(self, error: RuntimeError, step: int, plan: StepPlan, batches: Sequence[Batch]) -> Exception:
+        """The error for gradients that cannot be clipped: names parameters and samples if one is not finite."""
+        wrong = bad_gradients(self._task.model)
+        if not wrong:
+            return error
         samples = [str(name) for batch in batches for name in batch.sample_ids]
         everywhere = [name for names in self._processes.exchange(samples) for name in names]
-        what = [f"the gradient of {name} is not finite" for name in bad_gradients(self._task.model)]
         found = [cause for part in plan.parts for cause in causes(self._task, part, self._device)]
-        self._processes.report(not_finite(step, what or ["the gradient norm is not finite"], everywhere, found))
+        return not_finite(step, [f"the gradient of {name} is not finite" for name in wrong], everywhere, found)
 
     def _forward(
         self, plan: StepPlan, number: int, batch: Batch, known: _KnownRows | None

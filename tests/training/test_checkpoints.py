@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.training import export_model, load_exported
+from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, write_atomically, write_tensors
+
+
+def test_tensors_and_state_come_back(tmp_path: Path) -> None:
+    shared = torch.arange(6.0)
+    tensors = {"a": shared, "b": shared[:3], "c": shared.view(2, 3).T, "n": torch.tensor(7), "h": shared.half()}
+    state = {"step": 3, "loss": 0.1 + 0.2, "name": "ü", "none": None}
+    write_tensors(tmp_path / "x.safetensors", tensors, state)
+    read, read_state = read_tensors(tmp_path / "x.safetensors")
+    assert read_state == state
+    assert read.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(read[name], tensor)
+        assert read[name].dtype == tensor.dtype
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, {"a": torch.ones(2)}, {"step": 1})
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        write_tensors(path, {"a": torch.zeros(2)}, {"step": 2})
+    tensors, state = read_tensors(path)
+    assert (tensors["a"].tolist(), state) == ([1, 1], {"step": 1})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "kept.json", b"{}")
+    (tmp_path / ".last.safetensors.123.part").write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept.json"]
+
+
+@pytest.mark.parametrize("cut", [0, 7, 60, -1])
+def test_damaged_checkpoints_are_refused_by_name(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "last.safetensors"
+    write_tensors(path, {"a": torch.ones(20)}, {})
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(WeightsError, match=r"last\.safetensors: not a whole safetensors file"):
+        read_tensors(path)
+
+
+def test_missing_checkpoints_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"none\.safetensors: no such file"):
+        read_tensors(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_exported_models_load_as_float32(tmp_path: Path, half: bool) -> None:
+    weights = {"w": torch.randn(3, 4), "ids": torch.arange(3)}
+    export_model(tmp_path / "m", {"width": 4}, weights, half=half)
+    config, loaded = load_exported(tmp_path / "m")
+    assert config == {"width": 4}
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["format_version"] == 1
+    assert loaded["w"].dtype == torch.float32
+    assert loaded["ids"].dtype == torch.int64
+    torch.testing.assert_close(loaded["w"], weights["w"], rtol=1e-3 if half else 0, atol=1e-4 if half else 0)
+    stored = load_file(tmp_path / "m" / "model.safetensors")["w"].dtype
+    assert stored == (torch.float16 if half else torch.float32)
+
+
+def test_half_export_refuses_what_float16_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="big holds values that float16 cannot"):
+        export_model(tmp_path / "m", {}, {"big": torch.tensor([1e6])}, half=True)
+
+
+def test_folder_without_config_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        load_exported(tmp_path)
