@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +19,7 @@ from coarse_to_fine.evaluation.highlights import (
 )
 from coarse_to_fine.evaluation.moment_task import percent
 from coarse_to_fine.evaluation.overlap import FloatArray
-from coarse_to_fine.evaluation.truth import TruthQuery
+from coarse_to_fine.evaluation.truth import CLIP_SECONDS, TruthQuery
 
 NO_CURVE = np.zeros(0)
 
@@ -58,6 +59,32 @@ def highlight_columns(aligned: Aligned) -> list[Column]:
         found.append(Column(f"HL-min-{level}-mAP", ap, rule=f"{about}; mean over annotators"))
         found.append(Column(f"HL-min-{level}-Hit1", hit, rule=f"{about} for any annotator; first maximum on ties"))
     return found
+
+
+def curve_columns(aligned: Aligned) -> list[Column]:
+    """`highlight_columns` where the truth has saliency; else the clips inside true windows are the positive ones.
+
+    Nothing where no answer holds a curve, or a duration is not known.
+    """
+    if has_highlights(aligned):
+        return highlight_columns(aligned)
+    queries = aligned.truth.queries
+    if all(answer.saliency is None for answer in aligned.answers) or any(q.duration_s is None for q in queries):
+        return []
+    inside = {query.query_id: clips_inside(query) for query in queries}
+    ap = _each(aligned, lambda curve, query: float(highlight_ap(curve, inside[query.query_id], 1.0)[0]))
+    hit = _each(aligned, lambda curve, query: highlight_hit(curve, inside[query.query_id], 1.0))
+    rule = "a clip is positive if its middle lies in a true window"
+    return [Column("HL-window-mAP", ap, rule=rule), Column("HL-window-Hit1", hit, rule=rule)]
+
+
+def clips_inside(query: TruthQuery) -> FloatArray:
+    """(n, 1): 1 for the clips of 2 s whose middle lies in a true window; the last clip is cut by the end."""
+    assert query.duration_s is not None
+    starts = np.arange(math.ceil(query.duration_s / CLIP_SECONDS)) * CLIP_SECONDS
+    middles = (starts + np.minimum(starts + CLIP_SECONDS, query.duration_s)) / 2
+    inside = (middles[:, None] >= query.windows[None, :, 0]) & (middles[:, None] < query.windows[None, :, 1])
+    return inside.any(axis=1, keepdims=True).astype(np.float64)
 
 
 def official_highlights(columns: list[Column]) -> dict[str, dict[str, float | None]]:

@@ -211,8 +211,7 @@ def _fine_columns(run: PipelineRun) -> list[Column]:
         Column("mAP@0.5", ap[:, 0], rule="IoU >= 0.5"),
         Column("mAP@0.75", ap[:, 5], rule="IoU >= 0.75"),
     ]
-    if highlight_task.has_highlights(run.aligned):
-        columns += highlight_task.highlight_columns(run.aligned)
+    columns += highlight_task.curve_columns(run.aligned)
     if run.blind is not None:
         columns = [replace(column, chance=_fine_chance(column.name, run.blind)) for column in columns]
     return [*columns, *_blind_columns(run)]
@@ -244,8 +243,11 @@ def _end_to_end_columns(run: PipelineRun) -> list[Column]:
     columns = corpus_task.corpus_columns(run.aligned, run.moments, run.config.thresholds)
     if run.blind is None:
         return columns
+    rows = max(len(each) for each in run.moments)
     guess = {
-        f"VCMR-R{k}@{m}": run.blind.recall(k, m, 1 / run.gallery) for k in CORPUS_RECALLS for m in run.config.thresholds
+        f"VCMR-R{k}@{m}": run.blind.recall(min(k, rows), m, 1 / run.gallery)
+        for k in CORPUS_RECALLS
+        for m in run.config.thresholds
     }
     return [replace(column, chance=guess.get(column.name, column.chance)) for column in columns]
 
@@ -305,6 +307,9 @@ def _warnings(run: PipelineRun) -> Sequence[str]:
     empty = sum(answer.moments is not None and len(answer.moments) == 0 for answer in run.aligned.answers)
     if empty:
         found.append(f"{empty} queries have no moments (count as misses)")
+    most = max((len(set(each.video_ids)) for each in run.moments), default=0)
+    if most and most != min(run.config.candidates, run.gallery):
+        found.append(f"K_v = {run.config.candidates} was declared, the longest list holds {most} videos")
     if run.prior is not None and run.prior.source.startswith(run.aligned.truth.source):
         found.append("chance and query-blind lines come from the evaluated split itself: slightly too good")
     return found
