@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -13,6 +14,8 @@ from coarse_to_fine.errors import VideoError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 READ_TIMEOUT_S = 60.0
@@ -67,6 +70,19 @@ def pick_video_stream(container: InputContainer) -> tuple[VideoStream, int]:
         )
     found = "a cover picture" if container.streams.video else _stream_kinds(container)
     raise VideoError(f"no video stream (the file holds {found}); expected a video; take it out of the list")
+
+
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet[Any]]:
+    """Packets of one stream that hold data, in the order of the file.
+
+    A stream that turns up midway (broadcasts do that) makes PyAV raise IndexError at the end of the file.
+    """
+    try:
+        for packet in container.demux(stream):
+            if packet.size and packet.stream_index == stream.index:
+                yield packet
+    except IndexError:
+        return
 
 
 def describe(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from coarse_to_fine.errors import VideoError
-from coarse_to_fine.video.container import open_container
+from coarse_to_fine.video.container import open_container, packets_of
 from coarse_to_fine.video.timing import NO_STAMP
 from coarse_to_fine.video.video_file import VideoFile
 
@@ -59,10 +59,9 @@ class PacketSource:
     def _read_from(self, number: int) -> Iterator[tuple[int, Packet[Any]]]:
         try:
             for packet in self._packets:
-                if packet.size:
-                    self._next += 1
-                    if self._next > number:
-                        yield self._next - 1, packet
+                self._next += 1
+                if self._next > number:
+                    yield self._next - 1, packet
         except av.FFmpegError:
             return
 
@@ -82,10 +81,10 @@ class PacketSource:
 
     def _locate(self) -> int | None:
         """Reads the first packet whose stamp is known, keeps it for the next read, and returns its number."""
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._container, self._stream)
         for packet in packets:
             stamp = packet.pts if packet.pts is not None else packet.dts
-            if not packet.size or stamp is None:
+            if stamp is None:
                 continue
             place = int(np.searchsorted(self._stamps, stamp))
             if place < len(self._stamps) and self._stamps[place] == stamp:
@@ -114,7 +113,7 @@ class PacketSource:
         self.context.thread_count = 0 if self.threads == "auto" else self.threads
         if self.threads == "auto":
             self.context.thread_type = "AUTO"
-        self._packets = self._container.demux(self._stream)
+        self._packets = packets_of(self._container, self._stream)
         self._next = 0
 
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from coarse_to_fine.errors import VideoError
-from coarse_to_fine.video.container import describe, open_container, pick_video_stream
+from coarse_to_fine.video.container import describe, open_container, packets_of, pick_video_stream
 from coarse_to_fine.video.picture import geometry_of
 from coarse_to_fine.video.timing import (
     NO_STAMP,
@@ -21,6 +21,7 @@ from coarse_to_fine.video.timing import (
     build_timeline,
     choose_clock,
     find_holes,
+    join_spans,
 )
 from coarse_to_fine.video.video_file import Clock, LostSpan, PacketIndex, VideoFile
 
@@ -67,7 +68,8 @@ def probe(path: str | Path) -> VideoFile:
         close_gaps = bool(container.format.flags & TS_DISCONTINUOUS)
         timeline = build_timeline(packets, clock, time_base, rate, close_gaps)
         _check_sense(timeline)
-        lost = (*find_holes(timeline.frame_times_s), *_missing_tail(path, container, stream, timeline, found))
+        tail = _missing_tail(path, container, stream, timeline, found)
+        lost = tuple(join_spans([*find_holes(timeline.frame_times_s), *tail]))
         index = PacketIndex(packets.is_key, _place_stamps(packets), timeline.frame_packets, time_base, clock)
         return VideoFile(
             path=path,
@@ -93,9 +95,7 @@ def _walk(container: InputContainer, stream: VideoStream) -> _Pass:
     hidden_bit = 0x10 if context.name == "vp8" else 0
     in_doubt = True
     try:
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
+        for packet in packets_of(container, stream):
             number = len(found.rows)
             found.rows.append(_row(packet, hidden_bit))
             in_doubt = in_doubt and number < ORDER_TRIAL and _order_in_doubt(found.rows, context)
@@ -204,20 +204,22 @@ def _promised_end(path: Path, container: InputContainer, stream: VideoStream, ti
     if not container.duration:
         return None
     promised = container.duration / av.time_base - float(timeline.first_stamp * base)
-    if promised - timeline.duration_s <= MISSING_TAIL_S or _end_of_others(path, stream.index) > promised - 1.0:
+    if promised - timeline.duration_s <= MISSING_TAIL_S or _end_of_sound(path, stream.index) > promised - 1.0:
         return None
     return promised
 
 
-def _end_of_others(path: Path, video_index: int) -> float:
-    """Where the last packet of the other streams ends: a container lasts as long as its longest stream."""
+def _end_of_sound(path: Path, video_index: int) -> float:
+    """Where the sound ends: a container lasts as long as its longest stream."""
     end = 0.0
     with open_container(path) as container:
-        others = [stream for stream in container.streams if stream.index != video_index]
+        audio = next((stream for stream in container.streams.audio if stream.index != video_index), None)
+        if audio is None or not audio.time_base:
+            return end
         try:
-            for packet in container.demux(others) if others else ():
-                if packet.pts is not None and packet.time_base:
-                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            for packet in packets_of(container, audio):
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * audio.time_base))
         except av.FFmpegError:
             return end
     return end

@@ -19,6 +19,7 @@ from coarse_to_fine.video.packet_source import PacketSource
 from coarse_to_fine.video.picture import Picture, PictureMaker, PictureSize
 from coarse_to_fine.video.run_decoder import RunDecoder
 from coarse_to_fine.video.sampling import frames_shown_at
+from coarse_to_fine.video.timing import join_spans
 from coarse_to_fine.video.video_file import LostSpan, VideoFile
 
 T = TypeVar("T")
@@ -172,8 +173,5 @@ class FrameReader(Generic[T]):
         times, duration = self._video.frame_times_s, self._video.duration_s
         for first, last in decoder.tainted_frames():
             end = float(times[last + 1]) if last + 1 < len(times) else duration
-            span = LostSpan(float(times[first]), end, decoder.reason or "damaged data")
-            if self.lost and span.start_s <= self.lost[-1].end_s + 1e-6:
-                earlier = self.lost.pop()
-                span = LostSpan(min(earlier.start_s, span.start_s), max(earlier.end_s, span.end_s), earlier.reason)
-            self.lost.append(span)
+            self.lost.append(LostSpan(float(times[first]), end, decoder.reason or "the file cannot be read here"))
+        self.lost[:] = join_spans(self.lost)

@@ -5,6 +5,7 @@ P counts packets in the order of the file, N frames in the order in which they a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -117,6 +118,17 @@ def find_holes(frame_times_s: Times) -> list[LostSpan]:
         LostSpan(float(frame_times_s[at]) + usual, float(frame_times_s[at + 1]), "the file holds no frames here")
         for at in holes
     ]
+
+
+def join_spans(spans: Iterable[LostSpan], gap_s: float = 0.25) -> list[LostSpan]:
+    """Ascending spans without overlap; those with at most `gap_s` between them become one, with the first's reason."""
+    joined: list[LostSpan] = []
+    for span in sorted(spans, key=lambda span: span.start_s):
+        if joined and span.start_s <= joined[-1].end_s + gap_s:
+            earlier = joined.pop()
+            span = LostSpan(earlier.start_s, max(earlier.end_s, span.end_s), earlier.reason)
+        joined.append(span)
+    return joined
 
 
 def _sensible(packets: PacketList, time_base: Fraction) -> Flags:
