@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_frame_captions_name_only_what_is_in_the_picture(scenes: list[Scene]):
             for actor in (event.subject, event.target, event.near):
                 if actor is not None:
                     allowed.add(scene.actors[actor].name)
-        named = {actor.name for actor in scene.actors if actor.name in text}
+        named = {actor.name for actor in scene.actors if re.search(rf"\b{actor.name}\b", text)}
         assert named <= allowed and (named or text.startswith("Nothing"))
 
 

@@ -59,7 +59,7 @@ def _encode(scene: Scene, path: Path) -> None:
     settings = scene.encoding
     options = {
         "crf": str(settings.crf),
-        "preset": "veryfast",
+        "preset": "superfast",
         "g": str(settings.key_distance),
         "x264-params": "mbtree=0",  # with B-frames it reads memory that nothing wrote, and the bytes differ by run
     }
