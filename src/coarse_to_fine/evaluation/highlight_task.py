@@ -84,7 +84,8 @@ def clips_inside(query: TruthQuery) -> FloatArray:
     starts = np.arange(math.ceil(query.duration_s / CLIP_SECONDS)) * CLIP_SECONDS
     middles = (starts + np.minimum(starts + CLIP_SECONDS, query.duration_s)) / 2
     inside = (middles[:, None] >= query.windows[None, :, 0]) & (middles[:, None] < query.windows[None, :, 1])
-    return inside.any(axis=1, keepdims=True).astype(np.float64)
+    marks: FloatArray = inside.any(axis=1, keepdims=True).astype(np.float64)
+    return marks
 
 
 def official_highlights(columns: list[Column]) -> dict[str, dict[str, float | None]]:

@@ -87,7 +87,7 @@ def video_to_text(
     described, captions = torch.unique(video_of_text, return_counts=True)
     if convention == "t-mass":
         scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    grouped = scores[torch.argsort(video_of_text, stable=True)].split(captions.tolist())
+    grouped = torch.split(scores[torch.argsort(video_of_text, stable=True)], captions.tolist())
     best = torch.stack([own.amax(dim=0) for own in grouped])  # (described videos, V)
     by_video = best[:, described].T
     truth = torch.arange(len(described), device=scores.device)
@@ -109,7 +109,7 @@ def true_ranks(
     return _ranks(greater, equal, convention)
 
 
-def dual_softmax(scores: Float[Tensor, T *rest], temperature: float = 100.0) -> Float[Tensor, T *rest]:
+def dual_softmax(scores: Float[Tensor, T * rest], temperature: float = 100.0) -> Float[Tensor, T * rest]:
     """Scores times their softmax over the first axis. Every score then depends on all test queries; off by default.
 
     Source: Cheng et al., 2021 (CAMoE), in the form of the T-MASS release.
@@ -141,8 +141,8 @@ def _as_mask(truth: Tensor, scores: Tensor) -> Bool[Tensor, "T V"]:
         outside = (truth < 0) | (truth >= scores.shape[1])
         if bool(outside.any()):
             raise DataError(
-                f"text {int(outside.nonzero()[0])} has the true video {int(truth[outside][0])}, expected a row from 0 to "
-                f"{scores.shape[1] - 1}; add the video to the gallery or leave the text out"
+                f"text {int(outside.nonzero()[0])} has the true video {int(truth[outside][0])}, expected a row below "
+                f"{scores.shape[1]}; add the video to the gallery or leave the text out"
             )
         truth = torch.nn.functional.one_hot(truth, scores.shape[1]).bool()
     if truth.shape != scores.shape:
