@@ -1,21 +1,35 @@
 """Probing, decoding and frame sampling of video files; the only place that knows containers and codecs."""
 
+from coarse_to_fine.video.cut import Piece, cut_clip, cut_reel
+from coarse_to_fine.video.fingerprint import FileState, content_hash, file_state
+from coarse_to_fine.video.folder import FoundVideos, find_videos
 from coarse_to_fine.video.picture import PictureSize
 from coarse_to_fine.video.probe import probe
 from coarse_to_fine.video.read import FrameRead, FrameReader, read_frames
 from coarse_to_fine.video.sampling import ReadingPlan, SegmentPlan, clip_count, plan_reading
+from coarse_to_fine.video.thumbnail import encode_jpeg, thumbnail
 from coarse_to_fine.video.video_file import LostSpan, VideoFile
 
 __all__ = [
+    "FileState",
+    "FoundVideos",
     "FrameRead",
     "FrameReader",
     "LostSpan",
     "PictureSize",
+    "Piece",
     "ReadingPlan",
     "SegmentPlan",
     "VideoFile",
     "clip_count",
+    "content_hash",
+    "cut_clip",
+    "cut_reel",
+    "encode_jpeg",
+    "file_state",
+    "find_videos",
     "plan_reading",
     "probe",
     "read_frames",
+    "thumbnail",
 ]

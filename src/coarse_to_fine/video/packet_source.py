@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +24,9 @@ SEEK_S = 20.0
 """Stretches shorter than this are read over: exact everywhere, and demuxing costs 1-2 % of decoding."""
 BACK_S = (0.0, 2.0, 10.0)
 """How far before the wanted packet a seek aims: a container's seek may land after its target."""
+ALIKE = 3
+"""Packets in a row that must look as in the index before a place is believed."""
+MOST_TO_LOCATE = 200
 
 
 class PacketSource:
@@ -80,18 +85,30 @@ class PacketSource:
         self._reopen()
 
     def _locate(self) -> int | None:
-        """Reads the first packet whose stamp is known, keeps it for the next read, and returns its number."""
+        """Reads on until some packets in a row are known by stamp and sizes; returns the number of the first of them.
+
+        Stamps alone do not do: a program stream gives other ones after a seek.
+        """
         packets = packets_of(self._container, self._stream)
-        for packet in packets:
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None:
-                continue
-            place = int(np.searchsorted(self._stamps, stamp))
-            if place < len(self._stamps) and self._stamps[place] == stamp:
-                self._next = int(self._numbers[place])
-                self._packets = _with_first(packet, packets)
-                return self._next
+        window: deque[Packet[Any]] = deque(maxlen=ALIKE)
+        for packet in itertools.islice(packets, MOST_TO_LOCATE):
+            window.append(packet)
+            number = self._number_of(window)
+            if number is not None:
+                self._next = number
+                self._packets = itertools.chain(tuple(window), packets)
+                return number
         return None
+
+    def _number_of(self, window: deque[Packet[Any]]) -> int | None:
+        first = window[0]
+        stamp = first.pts if first.pts is not None else first.dts
+        place = 0 if stamp is None else int(np.searchsorted(self._stamps, stamp))
+        if stamp is None or len(window) < ALIKE or place >= len(self._stamps) or self._stamps[place] != stamp:
+            return None
+        number = int(self._numbers[place])
+        sizes = self.video.packets.sizes[number : number + ALIKE].tolist()
+        return number if sizes == [packet.size for packet in window] else None
 
     def _seconds_between(self, packet: int, later: int) -> float:
         stamps = self.video.packets.stamps
@@ -115,8 +132,3 @@ class PacketSource:
             self.context.thread_type = "AUTO"
         self._packets = packets_of(self._container, self._stream)
         self._next = 0
-
-
-def _with_first(packet: Packet[Any], rest: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
-    yield packet
-    yield from rest

@@ -44,6 +44,7 @@ class _Pass:
     """What the pass over the packets collects."""
 
     rows: list[tuple[int, int, int, bool, bool, bool]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     first_frame: VideoFrame | None = None
     first_error: av.FFmpegError | None = None
     output_order: list[int] = field(default_factory=list)
@@ -70,7 +71,8 @@ def probe(path: str | Path) -> VideoFile:
         _check_sense(timeline)
         tail = _missing_tail(path, container, stream, timeline, found)
         lost = tuple(join_spans([*find_holes(timeline.frame_times_s), *tail]))
-        index = PacketIndex(packets.is_key, _place_stamps(packets), timeline.frame_packets, time_base, clock)
+        sizes = np.array(found.sizes[: len(packets)], np.int64)
+        index = PacketIndex(packets.is_key, _place_stamps(packets), sizes, timeline.frame_packets, time_base, clock)
         return VideoFile(
             path=path,
             duration_s=timeline.duration_s,
@@ -98,6 +100,7 @@ def _walk(container: InputContainer, stream: VideoStream) -> _Pass:
         for packet in packets_of(container, stream):
             number = len(found.rows)
             found.rows.append(_row(packet, hidden_bit))
+            found.sizes.append(packet.size)
             in_doubt = in_doubt and number < ORDER_TRIAL and _order_in_doubt(found.rows, context)
             if found.first_frame is None or in_doubt:
                 _try_decoding(found, context, packet, number)

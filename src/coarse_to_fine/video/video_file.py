@@ -41,6 +41,7 @@ class PacketIndex:
         is_key: (P,) whether decoding can start at a packet.
         stamps: (P,) time stamps in ticks as the file has them (decoding times where there are no others), for
             finding the place after a seek.
+        sizes: (P,) bytes of the packets, for the same.
         frame_packets: (N,) number of the packet of each frame, frames in the order in which they are shown. Packets
             that show nothing (hidden reference frames, frames cut by an edit list) belong to no frame.
         time_base: seconds a tick.
@@ -51,6 +52,7 @@ class PacketIndex:
 
     is_key: Flags
     stamps: Integers
+    sizes: Integers
     frame_packets: Integers
     time_base: Fraction
     clock: Clock

@@ -1,0 +1,119 @@
+"""Finds the video files of files and folders as a person expects it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".m4v", ".flv", ".wmv", ".3gp")
+    + (".ogv",)
+)
+PARTIAL_SUFFIXES = frozenset(
+    (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".!ut", ".!qb", ".aria2")
+)
+SYSTEM_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVideos:
+    """What a search in files and folders gave.
+
+    Attributes:
+        files: the files to read, folders in the order of names, each file once.
+        skipped: what looks like a video and is left out, with the reason.
+    """
+
+    files: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def find_videos(paths: Iterable[str | Path], *, include_hidden: bool = False) -> FoundVideos:
+    """Video files of the given files and of all folders below the given ones.
+
+    A file that is named is always taken, whatever its name is and whether or not it exists: reading it says what is
+    wrong. In folders, names decide: known suffixes, no hidden files and folders, no side files (`._name`), no partial
+    downloads, nothing in the bins of other systems. Links are followed, each folder and file once.
+
+    Args:
+        paths: files and folders.
+        include_hidden: take hidden files, side files and hidden folders too.
+    """
+    search = _Search(include_hidden)
+    for path in map(Path, paths):
+        if path.is_dir():
+            search.walk(path)
+        else:
+            search.take(path)
+    return FoundVideos(tuple(search.files), tuple(search.skipped))
+
+
+class _Search:
+    """Folders and files seen so far."""
+
+    def __init__(self, include_hidden: bool) -> None:
+        self.files: list[Path] = []
+        self.skipped: list[tuple[Path, str]] = []
+        self._include_hidden = include_hidden
+        self._seen_folders: set[tuple[int, int]] = set()
+        self._seen_files: set[str] = set()
+
+    def take(self, path: Path) -> None:
+        real = os.path.realpath(path)
+        if real not in self._seen_files:
+            self._seen_files.add(real)
+            self.files.append(path)
+
+    def walk(self, top: Path) -> None:
+        """Depth first, by hand: no limit of recursion."""
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            if not self._enter(folder):
+                continue
+            below: list[Path] = []
+            for entry in self._entries(folder):
+                if entry.is_dir():
+                    if not self._is_hidden(entry) and entry.name not in SYSTEM_FOLDERS:
+                        below.append(entry)
+                else:
+                    self._consider(entry)
+            folders.extend(reversed(below))
+
+    def _enter(self, folder: Path) -> bool:
+        """False for a folder that was seen: links may lead round in circles."""
+        try:
+            status = folder.stat()
+        except OSError as error:
+            self.skipped.append((folder, f"cannot be opened ({error.strerror})"))
+            return False
+        key = status.st_dev, status.st_ino
+        fresh = key not in self._seen_folders
+        self._seen_folders.add(key)
+        return fresh
+
+    def _entries(self, folder: Path) -> Iterator[Path]:
+        try:
+            yield from sorted(folder.iterdir(), key=lambda path: path.name)
+        except OSError as error:
+            self.skipped.append((folder, f"cannot be opened ({error.strerror})"))
+
+    def _consider(self, path: Path) -> None:
+        suffix = path.suffix.lower()
+        if suffix in PARTIAL_SUFFIXES and Path(path.stem).suffix.lower() in VIDEO_SUFFIXES:
+            self.skipped.append((path, "a partial download"))
+        elif suffix not in VIDEO_SUFFIXES:
+            return
+        elif self._is_hidden(path):
+            self.skipped.append((path, "a side file of another system" if path.name.startswith("._") else "hidden"))
+        elif not path.exists():
+            self.skipped.append((path, "a link that leads nowhere"))
+        elif not path.is_file():
+            self.skipped.append((path, "not a regular file"))
+        else:
+            self.take(path)
+
+    def _is_hidden(self, path: Path) -> bool:
+        return path.name.startswith(".") and not self._include_hidden
