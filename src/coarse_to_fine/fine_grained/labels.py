@@ -6,6 +6,7 @@ Axes: L clips, G windows, P pairs. Everything random takes a generator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -64,15 +65,31 @@ def annotated_pairs(
     return torch.tensor([best, easy_positive]), torch.tensor([worst, others[_draw(len(others), generator)]])
 
 
-def window_labels(windows_s: Float[Tensor, "G 2"], clips: int, clip_seconds: float) -> Float[Tensor, " L"]:
+def window_labels(
+    windows_s: Float[Tensor, "G 2"],
+    clips: int,
+    clip_seconds: float,
+    rule: Literal["middle", "lighthouse"] = "middle",
+) -> Float[Tensor, " L"]:
     """1 at the clips of every window, 0 elsewhere, for data without annotated clips.
 
-    Clips are int(start / clip) to min(int(end / clip), L) - 1 as in Lighthouse, which marks the first window only.
+    Args:
+        windows_s: true windows, seconds from the start of the features.
+        clips: L.
+        clip_seconds: length of a clip.
+        rule: `middle`: clips whose middle lies in the window, or the one that holds the window's middle;
+            `lighthouse`: int(start / clip) to min(int(end / clip), L) - 1, of the first window only.
     """
     labels = torch.zeros(clips)
+    if rule == "lighthouse":
+        for start_s, end_s in windows_s[:1].tolist():
+            last = max(0, min(int(end_s / clip_seconds), clips) - 1)
+            labels[min(int(start_s / clip_seconds), last) : last + 1] = 1
+        return labels
+    middle_s = (torch.arange(clips) + 0.5) * clip_seconds
     for start_s, end_s in windows_s.tolist():
-        last = max(0, min(int(end_s / clip_seconds), clips) - 1)
-        labels[min(int(start_s / clip_seconds), last) : last + 1] = 1
+        labels[(middle_s >= start_s) & (middle_s < end_s)] = 1
+        labels[min(max(0, int((start_s + end_s) / 2 / clip_seconds)), clips - 1)] = 1
     return labels
 
 

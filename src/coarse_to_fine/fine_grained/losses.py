@@ -85,13 +85,16 @@ def saliency_rank_loss(
     labels: Float[Tensor, "B L"],
     mask: Bool[Tensor, "B L"],
     temperature: float = 0.5,
+    negative_mask: Bool[Tensor, "B L"] | None = None,
 ) -> Float[Tensor, ""]:
     """Sum over the label levels 1..11 of a contrast of clips at or above the level against all others.
 
     The others are the clips below the level and every clip beside a foreign sentence. Levels that no sample reaches
     are left out; a sample that does not reach a level counts 0. The releases then divide by 12, whatever was used.
+
+    `negative_mask` says which negative scores count; by default those of all real clips.
     """
-    both = torch.cat([mask, mask], dim=1)  # (B, 2L)
+    both = torch.cat([mask, mask if negative_mask is None else negative_mask], dim=1)  # (B, 2L)
     z = torch.cat([scores, negative_scores], dim=1).masked_fill(~both, PADDING_SCORE) / temperature
     z = z - z.amax(1, keepdim=True)
     log_share = z - torch.log(z.exp().sum(1, keepdim=True) + 1e-6)

@@ -54,9 +54,13 @@ def match(
     Raises:
         TrainingError: a prediction or target is not finite, so there is no cheapest assignment.
     """
+    counts = [len(target) for target in targets]
+    every = torch.cat([target.float() for target in targets]).to(spans.device)
+    flat = match_cost(logits.flatten(0, 1).float(), spans.flatten(0, 1).float(), every, weights)
+    costs = flat.reshape(*logits.shape[:2], len(every)).cpu()  # (B, Q, all G)
     pairs: list[tuple[int, int, int]] = []
-    for sample, target in enumerate(targets):
-        cost = match_cost(logits[sample].float(), spans[sample].float(), target.float(), weights).cpu()
+    for sample, block in enumerate(costs.split(counts, dim=2)):
+        cost = block[sample]
         if not torch.isfinite(cost).all():
             raise TrainingError(
                 f"the matching cost of sample {sample} of the batch is not finite, expected finite predictions and "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+from torch.nn import functional
 
 from coarse_to_fine.fine_grained.losses import (
     class_error,
@@ -35,6 +36,12 @@ class QdDetrLossConfig(BaseModel):
     giou: float = Field(default=1.0, ge=0, description="weight of the overlap term")
     label: float = Field(default=4.0, ge=0, description="weight of the foreground term")
     saliency: float = Field(default=1.0, ge=0, description="weight of the saliency terms")
+    foreign: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of calling all windows beside a foreign sentence background; 0 in the paper, above it "
+        "makes scores comparable across videos",
+    )
     background: float = Field(default=0.1, ge=0, description="weight of background queries in the foreground term")
     margin: float = Field(default=0.2, ge=0, description="margin between clips inside and outside")
     temperature: float = Field(default=0.5, gt=0, description="temperature of the ranking term")
@@ -75,7 +82,12 @@ def window_losses(output: QdDetrOutput, targets: Targets, config: QdDetrLossConf
 
 
 def saliency_loss(
-    scores: Tensor, negative_scores: Tensor, mask: Tensor, targets: Targets, config: QdDetrLossConfig
+    scores: Tensor,
+    negative_scores: Tensor,
+    mask: Tensor,
+    targets: Targets,
+    config: QdDetrLossConfig,
+    has_foreign: Tensor | None = None,
 ) -> Tensor:
     """Margin, ranking and foreign-sentence terms of the saliency curve, un-weighted.
 
@@ -83,10 +95,24 @@ def saliency_loss(
         scores: (B, L) saliency beside the own sentence.
         negative_scores: (B, L) saliency of the same videos beside foreign sentences.
         mask: (B, L) True = real clip.
+        has_foreign: (B,) whether a sample has a foreign sentence; None: all do.
     """
-    rank = saliency_rank_loss(scores, negative_scores, targets.labels, mask, config.temperature) / RANK_DIVISOR
+    negative_mask = mask if has_foreign is None else mask & has_foreign[:, None]
+    rank = saliency_rank_loss(
+        scores, negative_scores, targets.labels, mask, config.temperature, negative_mask=negative_mask
+    )
     margin = saliency_margin_loss(scores, targets.positive, targets.negative, config.margin)
-    return margin + rank + negative_pair_loss(negative_scores, mask)
+    return margin + rank / RANK_DIVISOR + negative_pair_loss(negative_scores, negative_mask)
+
+
+def foreign_loss(logits: Tensor, has_foreign: Tensor) -> Tensor:
+    """Mean cross entropy of calling every window beside a foreign sentence background; not in the paper.
+
+    Args:
+        logits: (B, Q, 2) of the pass with foreign sentences.
+        has_foreign: (B,) whether a sample has a foreign sentence.
+    """
+    return (functional.softplus(logits[..., 0] - logits[..., 1]) * has_foreign[:, None]).mean()
 
 
 def total_loss(losses: dict[str, Tensor], config: QdDetrLossConfig) -> Tensor:
@@ -96,6 +122,7 @@ def total_loss(losses: dict[str, Tensor], config: QdDetrLossConfig) -> Tensor:
         "loss_giou": config.giou,
         "loss_label": config.label,
         "loss_saliency": config.saliency,
+        "loss_foreign": config.foreign,
     }
     terms = []
     for name, value in losses.items():

@@ -1,0 +1,185 @@
+"""Batches and losses of QD-DETR for the training loop.
+
+Axes: B batch, L clips, T words, P clip pairs of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.fine_grained.inputs import pad_rows
+from coarse_to_fine.fine_grained.labels import (
+    annotated_labels,
+    annotated_pairs,
+    choose_windows,
+    label_pairs,
+    span_targets,
+    window_labels,
+)
+from coarse_to_fine.fine_grained.layers.positions import video_position_code
+from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
+from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
+from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
+from coarse_to_fine.fine_grained.qd_detr.loss import (
+    QdDetrLossConfig,
+    Targets,
+    foreign_loss,
+    saliency_loss,
+    total_loss,
+    window_losses,
+)
+from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_of_other_video, rolled
+from coarse_to_fine.fine_grained.samples import FineSample
+from coarse_to_fine.fine_grained.validation import moment_metrics
+from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
+
+
+class QdDetrTargetsConfig(BaseModel):
+    """How targets are made; none of it changes what a trained model computes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    saliency: Literal["middle", "lighthouse", "annotated"] = Field(
+        default="middle",
+        description="which clips are relevant: those whose middle is in a window, Lighthouse's rule, or annotators'",
+    )
+    span_length: Literal["duration", "clips"] = Field(
+        default="duration", description="what spans are fractions of; clips = clips * clip length, as in the releases"
+    )
+    negatives: Literal["other-video", "official"] = Field(
+        default="other-video",
+        description="foreign sentences: of the next sample of another video, or of the next whatever it is",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QdDetrBatch:
+    """Padded inputs and targets; `foreign` is the sample whose words are the negative of each."""
+
+    video: Tensor
+    video_mask: Tensor
+    text: Tensor
+    text_mask: Tensor
+    targets: Targets
+    foreign: Tensor
+    has_foreign: Tensor
+
+
+class QdDetrData(TrainingData):
+    """Samples as padded batches; the random choices (clip pairs, more than five windows) come from the generator."""
+
+    def __init__(self, samples: Sequence[FineSample], architecture: QdDetrConfig, targets: QdDetrTargetsConfig) -> None:
+        if not len(samples):
+            raise DataError("no training samples, expected at least one; check the split and the features folder")
+        self.samples, self.architecture, self.targets = samples, architecture, targets
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
+        samples = [self.samples[index] for index in indices]
+        video, video_mask = pad_rows([clip_rows(sample.segment.clips, self.architecture) for sample in samples])
+        text, text_mask = pad_rows([word_rows(sample.text.tokens, self.architecture) for sample in samples])
+        targets = self._targets(samples, video.shape[1], generator)
+        if self.targets.negatives == "official":
+            foreign, has_foreign = rolled(len(samples)), torch.ones(len(samples), dtype=torch.bool)
+        else:
+            foreign, has_foreign = next_of_other_video([sample.segment.video_id for sample in samples])
+        pairs = sum(min(len(spans), self.architecture.queries) for spans in targets.spans)
+        data = QdDetrBatch(video, video_mask, text, text_mask, targets, foreign, has_foreign)
+        return Batch(data, [sample.sample_id for sample in samples], {"pairs": float(pairs)})
+
+    def _targets(self, samples: Sequence[FineSample], clips: int, generator: torch.Generator) -> Targets:
+        spans, labels, positive, negative = [], [], [], []
+        for sample in samples:
+            windows = torch.tensor(sample.windows_s, dtype=torch.float32).reshape(-1, 2)
+            spans.append(span_targets(choose_windows(windows, generator), self._length_s(sample)))
+            relevance, inside, outside = self._saliency(sample, windows, generator)
+            labels.append(torch.nn.functional.pad(relevance, (0, clips - len(relevance))))
+            positive.append(inside)
+            negative.append(outside)
+        return Targets(spans, torch.stack(labels), torch.stack(positive), torch.stack(negative))
+
+    def _length_s(self, sample: FineSample) -> float:
+        segment = sample.segment
+        if self.targets.span_length == "clips":
+            return len(segment.clips) * segment.clip_seconds
+        return segment.duration_s
+
+    def _saliency(
+        self, sample: FineSample, windows: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(L,) labels and (P,) clips inside and outside."""
+        clips = len(sample.segment.clips)
+        if self.targets.saliency == "annotated":
+            if sample.scores is None:
+                raise DataError(
+                    f"sample {sample.sample_id} has no annotated clip scores, expected some for saliency=annotated; "
+                    "set saliency to middle for data with windows only"
+                )
+            scores = sample.scores
+            labels = annotated_labels(clips, scores.clips, scores.votes)
+            return labels, *annotated_pairs(clips, scores.clips, scores.votes, generator)
+        labels = window_labels(windows, clips, sample.segment.clip_seconds, self.targets.saliency)
+        return labels, *label_pairs(labels, generator)
+
+
+class QdDetrTask(TrainingTask):
+    """The objective of `loss.py` with its negative pass, and moment metrics on the validation samples."""
+
+    model: QdDetr
+
+    def __init__(
+        self,
+        model: QdDetr,
+        data: QdDetrData,
+        validation: Sequence[FineSample],
+        loss: QdDetrLossConfig,
+        batch_size: int = 8,
+    ) -> None:
+        self.model, self.data, self.validation = model, data, validation
+        self.loss, self.batch_size = loss, batch_size
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
+        data: QdDetrBatch = batch.data
+        model, targets = self.model, data.targets
+        clips, words = model.input_vid_proj(data.video), model.input_txt_proj(data.text)
+        output = model.detect(clips, data.video_mask, words, data.text_mask)
+        memory = negative_memory(model, clips, data.video_mask, words, data.text_mask, data.foreign)
+        losses = window_losses(output, targets, self.loss)
+        losses["loss_saliency"] = saliency_loss(
+            output.saliency, model.saliency(memory), data.video_mask, targets, self.loss, data.has_foreign
+        )
+        if self.loss.foreign:
+            losses["loss_foreign"] = foreign_loss(self._foreign_logits(memory.clips, data.video_mask), data.has_foreign)
+        losses = whole_step(losses, batch, targets, output.logits.shape[2])
+        return Losses(total_loss(losses, self.loss), losses)
+
+    def validate(self) -> dict[str, float]:
+        return moment_metrics(self.model, self.validation, self.batch_size)
+
+    def _foreign_logits(self, clips: Tensor, video_mask: Tensor) -> Tensor:
+        model = self.model
+        position = video_position_code(video_mask, model.config.hidden_dim)
+        anchors = model.query_embed.weight.expand(len(clips), -1, -1)
+        logits: Tensor = model.class_embed(model.transformer.decoder(anchors, clips, position, video_mask).hidden[-1])
+        return logits
+
+
+def whole_step(losses: dict[str, Tensor], batch: Batch, targets: Targets, queries: int) -> dict[str, Tensor]:
+    """Rescale means over the pairs and samples of one part to the counts of the whole optimiser step."""
+    pairs = sum(min(len(spans), queries) for spans in targets.spans)
+    by_pair, by_sample = pairs / batch.counts["pairs"], len(batch.sample_ids) / batch.counts["samples"]
+    return {
+        name: value * (by_pair if name.startswith(("loss_span", "loss_giou")) else by_sample)
+        if name.startswith("loss_")
+        else value
+        for name, value in losses.items()
+    }
