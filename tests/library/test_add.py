@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def test_second_run_decodes_nothing(filled, folder, encoder):
 
 def test_progress_counts_every_decoded_file(library, folder):
     calls = []
-    library.add(folder, progress=lambda done, total, path: calls.append((done, total, os.path.basename(path))))
+    library.add(folder, progress=lambda done, total, path: calls.append((done, total, Path(path).name)))
     assert calls == [(number + 1, 5, f"v{number:03d}.mp4") for number in range(5)]
 
 
@@ -82,7 +83,7 @@ def test_only_new_files_are_decoded(filled, folder, encoder):
     encoded = encoder.encoded
     write_video(folder / "new.mp4", 2.0, seed=77)
     report = filled.add(folder)
-    assert [os.path.basename(path) for path in report.added] == ["new.mp4"]
+    assert [Path(path).name for path in report.added] == ["new.mp4"]
     assert encoder.encoded - encoded <= 13
     assert len(filled) == 6
 
@@ -92,7 +93,7 @@ def test_changed_file_is_redone_alone(filled, folder):
     write_video(folder / "v002.mp4", 8.0, seed=99)
     report = filled.add(folder)
     after = content(filled)
-    assert [os.path.basename(path) for path in report.added] == ["v002.mp4"]
+    assert [Path(path).name for path in report.added] == ["v002.mp4"]
     assert filled.video("v002").duration_s == 8.0
     for segment_id, tensors in before["features"].items():
         assert (after["features"][segment_id] == tensors) == (segment_id != "v002#0")
@@ -136,7 +137,7 @@ def test_copy_is_kept_once(filled, folder, encoder):
     shutil.copy(folder / "v001.mp4", folder / "copy.mp4")
     for _ in range(2):
         report = filled.add(folder)
-        assert [(os.path.basename(path), reason) for path, reason in report.notes] == [
+        assert [(Path(path).name, reason) for path, reason in report.notes] == [
             ("copy.mp4", "same content as 'v001', kept once")
         ]
         assert len(report.skipped) == 6
@@ -167,7 +168,7 @@ def test_same_stem_gets_the_content_hash(library, tmp_path):
     plain, marked = library.videos()
     assert plain.video_id == "x"
     assert marked.video_id == f"x~{marked.sha256[:8]}"
-    assert marked.path.endswith(os.path.join("b", "x.mp4"))
+    assert marked.path.endswith(str(Path("b") / "x.mp4"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that Windows does not allow")
@@ -179,7 +180,7 @@ def test_odd_names(library, encoder, tmp_path):
     assert report.failed == ()
     assert sorted(report.added) == sorted(str(folder / name) for name in ODD_NAMES)
     for name in ODD_NAMES:
-        video = library.video(os.path.splitext(name)[0])
+        video = library.video(Path(name).stem)
         assert video.path == str(folder / name)
         (features,) = library.segment_features([f"{video.video_id}#0"])
         assert features.video_id == video.video_id
@@ -215,7 +216,7 @@ def test_named_file_is_tried_whatever_its_ending(library, tmp_path):
 
 
 def test_only_takes_a_pattern(library, folder):
-    assert [os.path.basename(path) for path in library.add(folder, only="*3.mp4").added] == ["v003.mp4"]
+    assert [Path(path).name for path in library.add(folder, only="*3.mp4").added] == ["v003.mp4"]
 
 
 def test_relative_paths_are_stored_absolute(library, folder, monkeypatch):

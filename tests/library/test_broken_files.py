@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import av
 import numpy as np
@@ -36,7 +36,7 @@ BROKEN = ["a-empty.mp4", "b-text.mkv", "c-cut.mp4", "d-sound.mp4"]
 
 
 def names(notes):
-    return [os.path.basename(path) for path, _ in notes]
+    return [Path(path).name for path, _ in notes]
 
 
 def test_broken_files_are_listed_and_the_rest_is_indexed(library, broken):
@@ -66,7 +66,7 @@ def test_known_failures_are_tried_again_when_asked_for_or_changed(library, broke
     assert names(library.add(broken).failed) == ["b-text.mkv"]
     write_video(broken / "a-empty.mp4", seed=60)
     report = library.add(broken)
-    assert [os.path.basename(path) for path in report.added] == ["a-empty.mp4"]
+    assert [Path(path).name for path in report.added] == ["a-empty.mp4"]
     assert names(library.info().failures) == BROKEN[1:]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 
 import pytest
@@ -191,4 +190,4 @@ def test_leftovers_of_a_killed_writer_are_deleted_by_the_next(filled, folder):
     (blocks / "0123.safetensors.tmp").write_bytes(b"half")
     (blocks / "4567.safetensors").write_bytes(b"never committed")
     filled.add(folder)
-    assert len(os.listdir(blocks)) == 1
+    assert len(list(blocks.iterdir())) == 1

@@ -33,6 +33,7 @@ print("held", flush=True)
 time.sleep(600)
 """
 
+
 @contextmanager
 def file_size_limit(limit: int):
     """Files may not grow past a size, which looks like a full disk."""

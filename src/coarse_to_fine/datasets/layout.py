@@ -1,0 +1,194 @@
+"""Our annotation layout on disk (docs/formats.md): `videos.jsonl`, `queries.<split>.jsonl`, `coarse.<split>.jsonl`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.errors import DataError
+
+VIDEOS = "videos.jsonl"
+DATASET = "dataset.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutVideo:
+    """One line of `videos.jsonl`; `path` is absolute, or None where the set does not say where the file lies."""
+
+    info: VideoInfo
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationSet:
+    """One split of a set.
+
+    Attributes:
+        folder: where it lies.
+        split: its name.
+        videos: videos of the set by id (all splits; those of this split are the ones its queries name).
+        queries: fine sentences with windows, in file order.
+        coarse: coarse captions as queries without windows, in file order; empty where the split has none.
+    """
+
+    folder: Path
+    split: str
+    videos: dict[str, LayoutVideo] = field(default_factory=dict)
+    queries: tuple[MomentQuery, ...] = ()
+    coarse: tuple[MomentQuery, ...] = ()
+
+    def video_ids(self) -> list[str]:
+        """Videos that the split's sentences name, in the order of `videos.jsonl`."""
+        named = {query.video_id for query in (*self.queries, *self.coarse)}
+        return [video_id for video_id in self.videos if video_id in named]
+
+
+def read_annotations(folder: str | Path, split: str) -> AnnotationSet:
+    """Read a split.
+
+    Raises:
+        DataError: a file is missing or a line does not hold what it should; names file and line.
+    """
+    folder = Path(folder)
+    videos = {video.info.video_id: video for video in (_video(line, folder) for line in _lines(folder / VIDEOS))}
+    queries = tuple(_query(line, split, videos) for line in _lines(folder / f"queries.{split}.jsonl"))
+    coarse_path = folder / f"coarse.{split}.jsonl"
+    coarse = tuple(_caption(line, split, videos) for line in _lines(coarse_path)) if coarse_path.is_file() else ()
+    return AnnotationSet(folder, split, videos, queries, coarse)
+
+
+def splits(folder: str | Path) -> list[str]:
+    """Names of the splits that a set has, sorted."""
+    return sorted(
+        path.name.removeprefix("queries.").removesuffix(".jsonl") for path in Path(folder).glob("queries.*.jsonl")
+    )
+
+
+def with_alternates(queries: Iterable[MomentQuery]) -> list[MomentQuery]:
+    """Each query followed by its paraphrases (`extras.alternates`: text, windows_s), which get ids `<query_id>~<n>`."""
+    expanded = []
+    for query in queries:
+        expanded.append(query)
+        for number, other in enumerate(query.extras.get("alternates", ()), start=1):
+            windows = tuple((float(start), float(end)) for start, end in other["windows_s"])
+            expanded.append(
+                replace(query, query_id=f"{query.query_id}~{number}", text=other["text"], windows_s=windows, extras={})
+            )
+    return expanded
+
+
+def query_row(query: MomentQuery) -> dict[str, Any]:
+    """A query as a line of `queries.<split>.jsonl`."""
+    extras = dict(query.extras)
+    saliency = {"saliency": extras.pop("saliency")} if "saliency" in extras else {}
+    return {
+        "query_id": query.query_id,
+        "video_id": query.video_id,
+        "text": query.text,
+        "windows_s": [list(window) for window in query.windows_s],
+        **saliency,
+        "extras": extras,
+    }
+
+
+def write_annotations(
+    folder: str | Path, split: str, videos: Iterable[LayoutVideo], queries: Iterable[MomentQuery], **about: Any
+) -> None:
+    """Write `videos.jsonl`, the queries of one split and `dataset.json` with `about`; other splits stay."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for video in videos:
+        row: dict[str, Any] = {
+            "video_id": video.info.video_id,
+            "duration_s": video.info.duration_s,
+            "fps": video.info.fps,
+        }
+        rows.append(row | ({"path": str(video.path)} if video.path is not None else {}))
+    _write(folder / VIDEOS, rows)
+    _write(folder / f"queries.{split}.jsonl", map(query_row, queries))
+    (folder / DATASET).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    path: Path
+    number: int
+    values: dict[str, Any]
+
+    def take(self, name: str) -> Any:
+        if name not in self.values:
+            raise DataError(
+                f"{self.path.name} line {self.number} has no {name!r} (it has {', '.join(self.values)}); "
+                "expected our annotation layout (docs/formats.md); write the set again"
+            )
+        return self.values[name]
+
+    def wrong(self, what: str) -> DataError:
+        return DataError(f"{self.path.name} line {self.number}: {what}; correct the line or write the set again")
+
+
+def _lines(path: Path) -> list[_Line]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); expected an annotation folder with {path.name}; check the "
+            "folder and the name of the split"
+        ) from error
+    lines = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path.name} line {number} is no JSON ({error}); expected one object a line") from error
+        lines.append(_Line(path, number, values))
+    return lines
+
+
+def _video(line: _Line, folder: Path) -> LayoutVideo:
+    fps, path = line.values.get("fps"), line.values.get("path")
+    info = VideoInfo(str(line.take("video_id")), float(line.take("duration_s")), float(fps) if fps else None)
+    return LayoutVideo(info, (folder / path).absolute() if path else None)
+
+
+def _query(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:
+    video_id = _known_video(line, videos)
+    duration = videos[video_id].info.duration_s
+    windows = tuple((float(start), float(end)) for start, end in line.take("windows_s"))
+    for start, end in windows:
+        if not 0 <= start < end <= duration + 1e-3:
+            raise line.wrong(f"window [{start:g}, {end:g}] of a video of {duration:g} s, expected 0 <= start < end")
+    extras = dict(line.values.get("extras") or {})
+    if line.values.get("saliency") is not None:
+        extras["saliency"] = line.values["saliency"]
+    return MomentQuery(
+        str(line.take("query_id")), video_id, str(line.take("text")), windows, split, line.number, extras
+    )
+
+
+def _caption(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:
+    known = ("caption_id", "video_id", "text")
+    extras = {name: value for name, value in line.values.items() if name not in known}
+    return MomentQuery(
+        str(line.take("caption_id")), _known_video(line, videos), str(line.take("text")), (), split, line.number, extras
+    )
+
+
+def _known_video(line: _Line, videos: dict[str, LayoutVideo]) -> str:
+    video_id = str(line.take("video_id"))
+    if video_id not in videos:
+        raise line.wrong(f"video {video_id!r} is not in {VIDEOS}")
+    return video_id
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    waiting = path.with_name(path.name + ".tmp")
+    waiting.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    waiting.replace(path)

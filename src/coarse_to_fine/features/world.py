@@ -1,0 +1,99 @@
+"""Features of the drawn world for training: scenes are drawn when they are looked at, no file is written and decoded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from coarse_to_fine.data_generation.world import Scene, render_frame, sample_scene, scene_seed
+from coarse_to_fine.data_generation.world.annotations import coarse_rows, query_rows, video_row, write_lines
+from coarse_to_fine.data_generation.world.encode import frame_times
+from coarse_to_fine.datasets.layout import AnnotationSet, read_annotations, with_alternates
+from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.pretraining.pictures import degraded
+from coarse_to_fine.features.drawn import DrawnVideo
+from coarse_to_fine.features.examples import ExampleSet
+from coarse_to_fine.features.extract import ExtractReport, extract_drawn, extract_texts
+
+Progress = Callable[[int, int, str], None]
+
+
+def extract_world(
+    folder: str | Path,
+    encoder: ImageTextEncoder,
+    *,
+    split: str,
+    videos: int,
+    seed: int = 0,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> ExtractReport:
+    """Annotations, video features and text features of a split of the world in one folder; resumable.
+
+    Args:
+        folder: gets `annotations/`, `videos/` and `texts/`.
+        encoder: makes the features.
+        split: `train`, `val`, ...
+        videos: how many.
+        seed: of the set, as for `generate_world`; the same seed means the same scenes.
+        processes: that draw.
+        progress: progress(done, total, what).
+
+    Raises:
+        FingerprintError: the folder holds features of another encoder.
+    """
+    folder = Path(folder)
+    scenes = [sample_scene(scene_seed(seed, index), split) for index in range(videos)]
+    annotations = write_world_annotations(folder / "annotations", scenes)
+    drawn = [drawn_video(scene) for scene in scenes]
+    report = extract_drawn(drawn, encoder, folder / "videos", processes=processes, progress=progress)
+    sentences = [query.text for query in (*with_alternates(annotations.queries), *annotations.coarse)]
+    extract_texts(sentences, encoder, folder / "texts", progress=progress)
+    return report
+
+
+def write_world_annotations(folder: Path, scenes: list[Scene]) -> AnnotationSet:
+    """The rows of scenes of one split, without any video file."""
+    split = scenes[0].split
+    folder.mkdir(parents=True, exist_ok=True)
+    write_lines(folder / "videos.jsonl", (_without_path(video_row(scene)) for scene in scenes))
+    write_lines(folder / f"queries.{split}.jsonl", (row for scene in scenes for row in query_rows(scene)))
+    write_lines(folder / f"coarse.{split}.jsonl", (row for scene in scenes for row in coarse_rows(scene)))
+    return read_annotations(folder, split)
+
+
+def world_examples(folder: str | Path, split: str, *, coarse: bool = False, alternates: bool = False) -> ExampleSet:
+    """Training examples of a folder that `extract_world` wrote.
+
+    Args:
+        folder: the folder.
+        split: its split.
+        coarse: captions of whole videos too.
+        alternates: every paraphrase of an event as a query of its own.
+    """
+    folder = Path(folder)
+    annotations = read_annotations(folder / "annotations", split)
+    queries = with_alternates(annotations.queries) if alternates else list(annotations.queries)
+    return ExampleSet([*queries, *(annotations.coarse if coarse else ())], folder / "videos", folder / "texts")
+
+
+def drawn_video(scene: Scene) -> DrawnVideo:
+    """A scene as a video that exists as a function."""
+    picture = partial(coded_picture, scene)
+    return DrawnVideo(scene.video_id, scene.duration_s, frame_times(scene), picture, "drawn with coding noise 1")
+
+
+def coded_picture(scene: Scene, time_s: float) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The frame at `time_s` with the marks of a lossy codec, the same for the same scene and time."""
+    rng = random.Random(f"{scene.video_id}/{time_s:.4f}")
+    return np.array(degraded(Image.fromarray(render_frame(scene, time_s)), rng))
+
+
+def _without_path(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "path"}
