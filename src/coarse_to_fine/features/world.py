@@ -1,4 +1,4 @@
-"""Features of the drawn world for training: scenes are drawn when they are looked at, no file is written and decoded."""
+"""Features of the drawn world for training: scenes are drawn when looked at, no file is written and decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from coarse_to_fine.datasets.layout import AnnotationSet, read_annotations, with
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.pretraining.pictures import degraded
 from coarse_to_fine.features.drawn import DrawnVideo
-from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_drawn, extract_texts
 
 Progress = Callable[[int, int, str], None]
@@ -68,25 +67,10 @@ def write_world_annotations(folder: Path, scenes: list[Scene]) -> AnnotationSet:
     return read_annotations(folder, split)
 
 
-def world_examples(folder: str | Path, split: str, *, coarse: bool = False, alternates: bool = False) -> ExampleSet:
-    """Training examples of a folder that `extract_world` wrote.
-
-    Args:
-        folder: the folder.
-        split: its split.
-        coarse: captions of whole videos too.
-        alternates: every paraphrase of an event as a query of its own.
-    """
-    folder = Path(folder)
-    annotations = read_annotations(folder / "annotations", split)
-    queries = with_alternates(annotations.queries) if alternates else list(annotations.queries)
-    return ExampleSet([*queries, *(annotations.coarse if coarse else ())], folder / "videos", folder / "texts")
-
-
 def drawn_video(scene: Scene) -> DrawnVideo:
     """A scene as a video that exists as a function."""
-    picture = partial(coded_picture, scene)
-    return DrawnVideo(scene.video_id, scene.duration_s, frame_times(scene), picture, "drawn with coding noise 1")
+    times_s = frame_times(scene).tolist()
+    return DrawnVideo(scene.video_id, scene.duration_s, times_s, partial(coded_picture, scene), "coding noise 1")
 
 
 def coded_picture(scene: Scene, time_s: float) -> np.ndarray[Any, np.dtype[np.uint8]]:

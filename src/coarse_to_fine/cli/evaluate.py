@@ -1,0 +1,92 @@
+"""`ctf evaluate`: metrics of prediction files and of the whole pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coarse_to_fine.cli import output
+from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, JsonOption, LibraryOption, find_library
+
+app = typer.Typer(no_args_is_help=True, help="Metrics: of prediction files, of the whole pipeline.")
+
+
+@app.callback()
+def group() -> None:
+    """Metrics: of prediction files, of the whole pipeline."""
+
+
+@app.command("predictions")
+def predictions(
+    predictions: Annotated[Path, typer.Option(metavar="FILE", help="Answers, JSON lines in a submission layout.")],
+    truth: Annotated[Path, typer.Option(metavar="FILE", help="Any supported annotation file.")],
+    task: Annotated[str, typer.Option(help="moments, highlights, videos or corpus.")] = "moments",
+    convention: Annotated[
+        str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")
+    ] = "default",
+    missing: Annotated[
+        str, typer.Option(help="Queries without an answer: refuse, miss (counts as 0) or drop.")
+    ] = "refuse",
+    gallery: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON lines with the searched videos; default: the true ones.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a file of predictions against annotations; no model is loaded.
+
+    Examples:
+
+      ctf evaluate predictions --task moments --predictions pred.jsonl --truth highlight_val_release.jsonl
+
+      ctf evaluate predictions --task corpus --predictions pred.jsonl --truth queries.test.jsonl --json
+    """
+    from coarse_to_fine.evaluation.evaluate import evaluate_predictions
+
+    report = evaluate_predictions(
+        task, predictions, truth, convention, missing=missing, resamples=resamples, gallery=gallery  # type: ignore[arg-type]
+    )  # fmt: skip
+    output.print_report(report, as_json, html)
+
+
+@app.command("pipeline")
+def pipeline(
+    annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],
+    library: LibraryOption = None,
+    split: Annotated[str, typer.Option(help="Which queries.")] = "test",
+    queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
+    coarse: CoarseOption = None,
+    fine: FineOption = None,
+    top_videos: Annotated[int, typer.Option(min=1, help="Videos that the fine stage looks into.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Search a library with all queries of a split and measure both stages, alone and together.
+
+    Examples:
+
+      ctf generate world --videos 24 --out world && ctf index world/videos --library world.ctf
+
+      ctf evaluate pipeline world --library world.ctf --split test
+    """
+    from coarse_to_fine.experiment import evaluate_pipeline, read_queries, write_predictions
+    from coarse_to_fine.main_pipeline import Pipeline
+
+    asked = read_queries(annotations, split, queries)
+    loaded = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
+    with output.progress_bar("searching", quiet=as_json) as advance:
+        answers, report = evaluate_pipeline(
+            loaded, asked, top_videos=top_videos, seed=seed, resamples=resamples, progress=advance
+        )
+    if predictions is not None:
+        write_predictions(answers, predictions)
+    output.print_report(report, as_json, html)

@@ -1,0 +1,156 @@
+"""`ctf library`: look after a library."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from coarse_to_fine.cli import output
+from coarse_to_fine.cli.options import JsonOption, LibraryOption, find_library
+
+app = typer.Typer(no_args_is_help=True, help="Look after a library: info, list, check, remove, compact.")
+
+
+@app.callback()
+def group() -> None:
+    """Look after a library: info, list, check, remove, compact."""
+
+
+@app.command("info")
+def info(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """Print the library in numbers: encoder, videos, hours, size, failed files.
+
+    Examples:
+
+      ctf library info --library videos.ctf
+
+      ctf library info --library videos.ctf --json
+    """
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library), read_only=True) as opened:
+        numbers = opened.info()
+    if as_json:
+        output.print_json({**asdict(numbers), "sampling": numbers.sampling.model_dump()})
+        return
+    typer.echo(f"{numbers.path}")
+    typer.echo(f"  {numbers.videos} videos, {output.clock(numbers.duration_s)} in {numbers.segments} segments")
+    typer.echo(f"  encoder {numbers.encoder} ({numbers.encoder_fingerprint[:12]}), {numbers.embed_dim} channels")
+    typer.echo(f"  {numbers.bytes / 1e6:.1f} MB in {numbers.blocks} blocks, {numbers.copies} copies of stored videos")
+    for path, reason in numbers.failures:
+        typer.echo(f"  failed: {output.one_line(path)}: {reason}")
+
+
+@app.command("list")
+def list_videos(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """List the videos: id, length, size, path.
+
+    Examples:
+
+      ctf library list --library videos.ctf
+
+      ctf library list --library videos.ctf --json
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library), read_only=True) as opened:
+        videos = opened.videos()
+    if as_json:
+        output.print_json([asdict(video) for video in videos])
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("id", overflow="fold")
+    for name in ("length", "picture", "segments"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("path", overflow="fold")
+    for video in videos:
+        size = f"{video.width}x{video.height}"
+        path = escape(output.one_line(video.path))
+        table.add_row(
+            escape(output.one_line(video.video_id)),
+            output.clock(video.duration_s),
+            size,
+            str(video.segment_count),
+            path,
+        )
+    Console(highlight=False).print(table)
+
+
+@app.command("check")
+def check(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """Read and hash everything again; exit code 1 if something is wrong.
+
+    Examples:
+
+      ctf library check --library videos.ctf
+
+      ctf library check --library videos.ctf --json
+    """
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library), read_only=True) as opened:
+        report = opened.check()
+    if as_json:
+        output.print_json(asdict(report))
+    else:
+        for problem in report.problems:
+            output.warn(problem)
+        for path in report.missing_files:
+            output.warn(f"{output.one_line(path)}: the file is not there; its features are kept")
+        typer.echo(f"{report.videos} videos in {report.blocks} blocks read, {len(report.problems)} problems")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command("remove")
+def remove(
+    videos: Annotated[list[str], typer.Argument(help="Ids, files or folders.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take videos out of the library; the files themselves stay.
+
+    Examples:
+
+      ctf library remove holiday-03 --library videos.ctf
+
+      ctf library remove ~/Videos/old --library videos.ctf
+    """
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library)) as opened:
+        removed = opened.remove(videos)
+        left = len(opened)
+    if as_json:
+        output.print_json({"removed": removed, "videos_in_library": left})
+    else:
+        typer.echo(f"{len(removed)} removed, {left} left")
+
+
+@app.command("compact")
+def compact(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """Free the space of removed videos and join small blocks.
+
+    Examples:
+
+      ctf library compact --library videos.ctf
+
+      ctf library compact --library videos.ctf --json
+    """
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library)) as opened:
+        report = opened.compact()
+    if as_json:
+        output.print_json(asdict(report))
+    else:
+        typer.echo(
+            f"{report.blocks_before} blocks with {report.bytes_before / 1e6:.1f} MB became "
+            f"{report.blocks_after} with {report.bytes_after / 1e6:.1f} MB"
+        )

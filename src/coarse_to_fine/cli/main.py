@@ -1,0 +1,67 @@
+"""The command `ctf`: registers one module a verb and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from coarse_to_fine.cli import data, demo, evaluate, extract, generate, index, library, search, train
+from coarse_to_fine.errors import CtfError
+
+HELP = """Find moments in your videos from a sentence.
+
+A coarse stage (T-MASS) ranks the videos of a library, a fine stage (QD-DETR) locates the moments inside the best ones.
+
+Examples:
+
+  ctf demo
+
+  ctf index ~/Videos --library videos.ctf
+
+  ctf search "a dog jumps into the water" --library videos.ctf
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+app.command("demo")(demo.demo)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("extract")(extract.extract)
+app.add_typer(library.app, name="library")
+app.add_typer(data.app, name="data")
+app.add_typer(generate.app, name="generate")
+app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
+
+
+@app.callback()
+def options(
+    verbose: bool = typer.Option(False, "--verbose", help="Show the whole trace of an error."),
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    """Options of every verb."""
+    if verbose:
+        os.environ["CTF_VERBOSE"] = "1"
+    if version:
+        from coarse_to_fine import __version__
+
+        typer.echo(f"coarse-to-fine {__version__}")
+        raise typer.Exit(0)
+
+
+def run() -> None:
+    """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
+    try:
+        app()
+    except CtfError as error:
+        if os.environ.get("CTF_VERBOSE"):
+            raise
+        print(f"ctf: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("ctf: stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,37 @@
+"""Options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coarse_to_fine.errors import UserError
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option("--library", "-l", metavar="DIR", help="The library; may be left out inside a folder that holds one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+CoarseOption = Annotated[
+    str | None, typer.Option("--coarse", metavar="NAME", help="Coarse model: mean-pool, t-mass, or a folder.")
+]
+FineOption = Annotated[
+    str | None, typer.Option("--fine", metavar="NAME", help="Fine model: similarity, qd-detr, or a folder.")
+]
+
+
+def find_library(given: Path | None) -> Path:
+    """The library that was named, else the only one in the current folder or the current folder itself."""
+    if given is not None:
+        return given
+    here = Path.cwd()
+    if (here / "catalogue.sqlite").exists():
+        return here
+    found = sorted(path.parent for path in here.glob("*/catalogue.sqlite"))
+    if len(found) == 1:
+        return found[0]
+    got = "no library here" if not found else f"{len(found)} libraries here: {', '.join(path.name for path in found)}"
+    raise UserError(f"{got}; name one with --library DIR, or make one with: ctf index FOLDER --library videos.ctf")

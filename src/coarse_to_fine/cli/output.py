@@ -1,0 +1,118 @@
+"""How results look on a terminal and as JSON: hits, times, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coarse_to_fine.evaluation.report import Report
+    from coarse_to_fine.types import MomentHit
+
+Advance = Callable[[int, int, str], None]
+"""progress(done, total, what): called after each finished item."""
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss.s, without hours below one hour; rounded to a tenth of a second."""
+    tenths = round(seconds * 10)
+    hours, rest = divmod(tenths, 36000)
+    minutes, rest = divmod(rest, 600)
+    whole, tenth = divmod(rest, 10)
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole:02d}.{tenth}"
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line of stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def hit_as_json(hit: MomentHit) -> dict[str, Any]:
+    """The public JSON form of a moment."""
+    return {
+        "video_id": hit.video_id,
+        "path": hit.path,
+        "start_s": round(hit.start_s, 3),
+        "end_s": round(hit.end_s, 3),
+        "score": round(hit.score, 6),
+        "moment_score": round(hit.moment_score, 6),
+        "coarse_score": round(hit.coarse_score, 6),
+        "coarse_rank": hit.coarse_rank,
+        "segment": [round(hit.segment_s[0], 3), round(hit.segment_s[1], 3)],
+    }
+
+
+def result_as_json(
+    query: str, moment: str | None, hits: Sequence[MomentHit], timing_ms: dict[str, float], **more: Any
+) -> dict[str, Any]:
+    """The public JSON form of one search."""
+    return {
+        "query": query,
+        "moment": moment,
+        "hits": [hit_as_json(hit) for hit in hits],
+        "timing_ms": {name: round(value, 2) for name, value in timing_ms.items()},
+        **more,
+    }
+
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    print(f"ctf: {message}", file=sys.stderr)
+
+
+@contextmanager
+def progress_bar(what: str, quiet: bool = False) -> Iterator[Advance]:
+    """A bar with time left on stderr; nothing at all where stderr is no terminal or `quiet`."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[item]}", markup=False),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None, item="")
+
+        def advance(done: int, total: int, item: str) -> None:
+            bar.update(task, completed=done, total=total, item=item[-40:])
+
+        yield advance
+
+
+def one_line(text: str) -> str:
+    """A path or message with control characters shown, so that it stays on one line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def print_report(report: Report, as_json: bool, html: Path | None = None) -> None:
+    """A report of metrics as a table or JSON, and as a page where asked for."""
+    if html is not None:
+        from coarse_to_fine.evaluation.html_report import write_html
+
+        write_html(html, report)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(report.to_table())
+        for line in report.warnings:
+            warn(line)

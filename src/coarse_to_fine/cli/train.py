@@ -1,0 +1,119 @@
+"""`ctf train`: the encoder of the drawn world and the models of both stages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coarse_to_fine.cli import output
+from coarse_to_fine.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from coarse_to_fine.training.loop import FitResult
+
+app = typer.Typer(no_args_is_help=True, help="Train: encoder, coarse, fine. Run again, it goes on where it stopped.")
+
+ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Checkpoints, metrics and the model go here.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
+]
+FeaturesOption = Annotated[
+    Path, typer.Option("--train", metavar="DIR", help="Features of the training split, made by ctf extract.")
+]
+ValidationOption = Annotated[
+    Path, typer.Option("--validation", metavar="DIR", help="Features of the validation split, which selects.")
+]
+
+
+@app.callback()
+def group() -> None:
+    """Train: encoder, coarse, fine. Run again, it goes on where it stopped."""
+
+
+@app.command("encoder")
+def encoder(config: ConfigOption, out: OutOption, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Train the small CLIP that knows the drawn world.
+
+    Examples:
+
+      ctf train encoder --config configs/encoder/tiny-world.yaml --out runs/encoder
+
+      ctf train encoder --config configs/encoder/tiny-world.yaml --set run.epochs=2 --out runs/pilot
+    """
+    from coarse_to_fine.config import load_config
+    from coarse_to_fine.encoders.train import EncoderTrainingConfig, train_encoder
+
+    settings = load_config(EncoderTrainingConfig, config, overrides or [])
+    report(train_encoder(settings, out, progress=not as_json), out, as_json)
+
+
+@app.command("coarse")
+def coarse(
+    config: ConfigOption,
+    train: FeaturesOption,
+    validation: ValidationOption,
+    out: OutOption,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a coarse model (T-MASS) on extracted features.
+
+    Examples:
+
+      ctf train coarse --config configs/coarse/t-mass-world.yaml --train feats/train --validation feats/val --out runs/0
+
+      ctf train coarse --config FILE --train feats/train --validation feats/val --out runs/1 --set run.seed=1
+    """
+    from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
+    from coarse_to_fine.config import load_config
+    from coarse_to_fine.features.training_set import training_examples
+
+    settings = load_config(CoarseTraining, config, overrides or [])
+    learned = training_examples(train, coarse=True, alternates=True)
+    trained = train_coarse(settings, learned, training_examples(validation), out, progress=not as_json)
+    report(trained.result, trained.folder, as_json)
+
+
+@app.command("fine")
+def fine(
+    config: ConfigOption,
+    train: FeaturesOption,
+    validation: ValidationOption,
+    out: OutOption,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a fine model (QD-DETR) on extracted features.
+
+    Examples:
+
+      ctf train fine --config configs/fine/qd-detr-world.yaml --train feats/train --validation feats/val --out runs/0
+
+      ctf train fine --config FILE --train feats/train --validation feats/val --out runs/1 --set run.seed=1
+    """
+    from coarse_to_fine.config import load_config
+    from coarse_to_fine.features.training_set import training_examples
+    from coarse_to_fine.fine_grained.train import FineTraining, train_fine
+
+    settings = load_config(FineTraining, config, overrides or [])
+    learned = training_examples(train, alternates=True)
+    trained = train_fine(settings, learned, training_examples(validation), out, progress=not as_json)
+    report(trained.result, trained.folder, as_json)
+
+
+def report(result: FitResult, folder: Path, as_json: bool) -> None:
+    """Where the model is and how good it is on the validation split."""
+    summary: dict[str, Any] = {
+        "folder": str(folder),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "validation": result.best_metrics,
+    }
+    if as_json:
+        output.print_json(summary)
+    else:
+        typer.echo(f"{folder}: best of {result.steps} steps is {result.best_step}: {json.dumps(result.best_metrics)}")

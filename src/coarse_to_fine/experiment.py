@@ -1,0 +1,131 @@
+"""Runs a pipeline over the queries of a split and measures what it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
+from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedMoments, RankedVideos
+from coarse_to_fine.evaluation.report import Report
+from coarse_to_fine.evaluation.truth import Truth, read_truth
+from coarse_to_fine.main_pipeline import Pipeline
+from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
+
+QUERIES_A_BATCH = 64
+LONGEST_LIST = 100
+SECOND_DIGITS, SCORE_DIGITS = 3, 6
+KINDS = {"fine": "queries", "coarse": "coarse"}
+
+Progress = Callable[[int, int, str], None]
+
+
+def read_queries(folder: Path, split: str, kind: str = "fine") -> Truth:
+    """The queries of a split in our annotation layout, with the videos of that split that the library should hold.
+
+    Raises:
+        DataError: no such kind or file.
+    """
+    if kind not in KINDS:
+        raise DataError(f"kind of queries {kind!r}; expected {' or '.join(KINDS)}")
+    file = folder / f"{KINDS[kind]}.{split}.jsonl"
+    if not file.exists():
+        found = sorted(path.name for path in folder.glob("*.jsonl"))
+        raise DataError(
+            f"no {file.name} in {folder}, which holds {', '.join(found) or 'no annotations'}; check --split"
+        )
+    return read_truth(file, split)
+
+
+def evaluate_pipeline(
+    pipeline: Pipeline,
+    truth: Truth,
+    *,
+    top_videos: int = 10,
+    seed: int = 0,
+    resamples: int = 1000,
+    progress: Progress | None = None,
+) -> tuple[list[QueryPrediction], Report]:
+    """Answer every query and report both stages.
+
+    Args:
+        pipeline: the library that is searched and its models.
+        truth: the queries; each true video is in the library.
+        top_videos: videos that the fine stage looks into.
+        seed: of the coarse model's stochastic text.
+        resamples: of the bootstrap over videos.
+        progress: called after each batch of queries.
+
+    Raises:
+        DataError: a true video is not in the library.
+    """
+    stored = {video.video_id for video in pipeline.library.videos()}
+    missing = sorted({query.video_id for query in truth.queries if query.video_id} - stored)
+    if missing:
+        raise DataError(
+            f"{len(missing)} true videos are not in the library ({', '.join(missing[:3])}); index the split's videos"
+        )
+    answers: list[QueryPrediction] = []
+    for start in range(0, len(truth.queries), QUERIES_A_BATCH):
+        part = truth.queries[start : start + QUERIES_A_BATCH]
+        texts = [query.text for query in part]
+        found = pipeline.search_many(texts, top_videos=top_videos, top_moments=LONGEST_LIST, seed=seed)
+        ranked = pipeline.rank_videos_many(texts, len(stored), seed)
+        given = pipeline.moments_many([(query.text, str(query.video_id)) for query in part])
+        for query, moments, videos, alone in zip(part, found, ranked, given, strict=True):
+            answers.append(answer(query.query_id, moments, videos, alone))
+        if progress:
+            progress(len(answers), len(truth.queries), "")
+    config = PipelineReportConfig(candidates=top_videos, resamples=resamples)
+    return answers, pipeline_report(truth, answers, config=config, title=describe(pipeline, seed))
+
+
+def answer(
+    query_id: str, found: Sequence[MomentHit], ranked: Sequence[VideoHit], given: VideoMoments
+) -> QueryPrediction:
+    """What both stages said to one query."""
+    moments = RankedMoments(
+        tuple(hit.video_id for hit in found),
+        np.array([[hit.start_s, hit.end_s, hit.score] for hit in found], dtype=np.float64).reshape(-1, 3),
+    )
+    windows = np.array([[hit.start_s, hit.end_s, hit.score] for hit in given.hits], dtype=np.float64).reshape(-1, 3)
+    videos = RankedVideos(tuple(hit.video_id for hit in ranked), np.array([hit.score for hit in ranked]))
+    return QueryPrediction(query_id, windows, given.saliency.double().numpy(), videos, moments)
+
+
+def describe(pipeline: Pipeline, seed: int) -> str:
+    """What was measured: encoder, models, seed."""
+    library = pipeline.library
+    encoder = f"{library.encoder_name} ({library.encoder_fingerprint[:8]})"
+    return f"{encoder}, {pipeline.coarse_name} x {pipeline.fine_name}, seed {seed}"
+
+
+def write_predictions(answers: Sequence[QueryPrediction], path: Path) -> None:
+    """The answers as JSON lines that `ctf evaluate predictions` reads; at most 100 entries a list."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(_row(one)) + "\n" for one in answers), encoding="utf-8")
+
+
+def _row(one: QueryPrediction) -> dict[str, Any]:
+    row: dict[str, Any] = {"query_id": one.query_id}
+    if one.windows is not None:
+        row["pred_relevant_windows"] = [_span(window) for window in one.windows.tolist()]
+    if one.saliency is not None:
+        row["pred_saliency_scores"] = [round(value, SCORE_DIGITS) for value in one.saliency.tolist()]
+    if one.videos is not None:
+        pairs = zip(one.videos.video_ids[:LONGEST_LIST], one.videos.scores.tolist())
+        row["videos"] = [[video, round(score, SCORE_DIGITS)] for video, score in pairs]
+    if one.moments is not None:
+        pairs_of_moments = zip(one.moments.video_ids, one.moments.spans.tolist())
+        row["moments"] = [[video, *_span(window)] for video, window in pairs_of_moments]
+    return row
+
+
+def _span(values: Sequence[float]) -> list[float]:
+    start_s, end_s, score = values
+    return [round(start_s, SECOND_DIGITS), round(end_s, SECOND_DIGITS), round(score, SCORE_DIGITS)]

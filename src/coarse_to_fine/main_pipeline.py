@@ -1,0 +1,273 @@
+"""The two stages joined: a sentence in, ranked moments out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from coarse_to_fine.coarse_grained import load_coarse
+from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever, RankedVideo
+from coarse_to_fine.errors import UserError
+from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
+from coarse_to_fine.fine_grained.retrieve import FineRetriever
+from coarse_to_fine.fusion import FusionConfig, fuse, video_log_probability
+from coarse_to_fine.library import Library, StoredVideo
+from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
+
+BUNDLED_ENCODER = "tiny-world"
+KEPT_TEXTS = 10_000
+NMS_IOU = 0.7
+SEGMENTS_A_VIDEO = 4
+"""Of a long video the fine stage looks into this many segments, the best by the coarse stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A sentence that ranks the videos and, where given, a finer one that locates the moment."""
+
+    text: str
+    moment: str | None = None
+
+    @property
+    def fine_text(self) -> str:
+        return self.text if self.moment is None else self.moment
+
+
+class Pipeline:
+    """A library with a coarse and a fine model.
+
+    Example:
+        pipeline = Pipeline.load("holidays.ctf")
+        for hit in pipeline.search("a dog jumps into the water"):
+            print(hit.path, hit.start_s, hit.end_s, hit.score)
+    """
+
+    def __init__(
+        self, library: Library, coarse: CoarseModel, fine: FineModel, fusion: FusionConfig | None = None
+    ) -> None:
+        """Join loaded parts; `load` does it by name."""
+        self.library = library
+        self.fusion = fusion or FusionConfig()
+        self._coarse = CoarseRetriever(coarse, library)
+        self._fine = FineRetriever(fine)
+        self._texts: dict[str, TextFeatures] = {}
+        self.coarse_name, self.fine_name = coarse.name, fine.name
+
+    @classmethod
+    def load(
+        cls,
+        library: Library | str | Path,
+        coarse: str | Path | None = None,
+        fine: str | Path | None = None,
+        device: str = "auto",
+    ) -> Pipeline:
+        """Open a library and load the models of both stages.
+
+        Args:
+            library: an open library or its folder.
+            coarse: `mean-pool`, `t-mass` or the folder of a trained model; None takes the best that there are weights
+                for: trained ones with the bundled encoder, `mean-pool` with others.
+            fine: `similarity`, `qd-detr` or a folder; None as for `coarse`.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+
+        Raises:
+            LibraryError: the folder holds no library.
+            UserError: an unknown name.
+            WeightsError: no weights for a model with this library's encoder.
+        """
+        opened = library if isinstance(library, Library) else Library.open(library, read_only=True, device=device)
+        trained = opened.encoder_name == BUNDLED_ENCODER
+        coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
+        fine_name = fine if fine is not None else ("qd-detr" if trained else "similarity")
+        return cls(
+            opened,
+            load_coarse(coarse_name, encoder=opened.encoder_name, device="cpu"),
+            load_fine(fine_name, encoder=opened.encoder_name, device="cpu"),
+        )
+
+    def search(
+        self,
+        query: str,
+        moment: str | None = None,
+        *,
+        top_videos: int = 10,
+        top_moments: int = 5,
+        seed: int = 0,
+    ) -> list[MomentHit]:
+        """Moments for one sentence, best first.
+
+        Args:
+            query: ranks the videos; locates the moment too unless `moment` is given.
+            moment: a finer sentence for the moment inside the video.
+            top_videos: videos that the fine stage looks into.
+            top_moments: length of the list; fewer come back from a small library.
+            seed: of the coarse model's stochastic text.
+
+        Raises:
+            UserError: an empty sentence or a count below 1.
+        """
+        return self.search_many([Query(query, moment)], top_videos=top_videos, top_moments=top_moments, seed=seed)[0]
+
+    def search_many(
+        self, queries: Sequence[str | Query], *, top_videos: int = 10, top_moments: int = 5, seed: int = 0
+    ) -> list[list[MomentHit]]:
+        """`search` for many sentences in one batch; the same results as one by one.
+
+        Raises:
+            UserError: an empty sentence or a count below 1.
+        """
+        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        _require_positive(top_videos=top_videos, top_moments=top_moments)
+        texts = self._encode([text for query in asked for text in (query.text, query.fine_text)])
+        ranked = self._rank([texts[query.text] for query in asked], top_videos, seed)
+        fine_texts = [texts[query.fine_text] for query in asked]
+        candidates = [[segment for video in videos for segment in video.segment_ids] for videos in ranked]
+        features = self._features([segment for own in candidates for segment in own])
+        outputs = self._fine.locate(fine_texts, candidates, features)
+        stored = {video.video_id: self.library.video(video.video_id) for videos in ranked for video in videos}
+        return [
+            self._joined(videos, found, features, stored)[:top_moments]
+            for videos, found in zip(ranked, outputs, strict=True)
+        ]
+
+    def rank_videos(self, query: str, top_videos: int = 10, seed: int = 0) -> list[VideoHit]:
+        """The coarse stage alone: videos for a sentence, best first.
+
+        Raises:
+            UserError: an empty sentence or a count below 1.
+        """
+        return self.rank_videos_many([query], top_videos, seed)[0]
+
+    def rank_videos_many(self, queries: Sequence[str], top_videos: int = 10, seed: int = 0) -> list[list[VideoHit]]:
+        """`rank_videos` for many sentences in one batch.
+
+        Raises:
+            UserError: an empty sentence or a count below 1.
+        """
+        _require_positive(top_videos=top_videos)
+        texts = self._encode(queries)
+        ranked = self._rank([texts[query] for query in queries], top_videos, seed)
+        stored = {video.video_id: video for video in self.library.videos()}
+        windows = {part.segment_id: (part.start_s, part.end_s) for part in self.library.segments()}
+        return [
+            [
+                VideoHit(
+                    video.video_id, stored[video.video_id].path, video.score, video.rank, windows[video.segment_ids[0]]
+                )
+                for video in videos
+            ]
+            for videos in ranked
+        ]
+
+    def moments(self, query: str, video_id: str) -> VideoMoments:
+        """The fine stage alone: moments and the saliency curve of one video.
+
+        Raises:
+            UserError: an empty sentence, or no video of this id.
+        """
+        return self.moments_many([(query, video_id)])[0]
+
+    def moments_many(self, pairs: Sequence[tuple[str, str]]) -> list[VideoMoments]:
+        """`moments` for many (sentence, video id) pairs in one batch.
+
+        Raises:
+            UserError: an empty sentence, or no video of an id.
+        """
+        texts = self._encode([query for query, _ in pairs])
+        stored = {video_id: self.library.video(video_id) for _, video_id in pairs}
+        own = {video: [part.segment_id for part in self.library.segments(video)] for video in stored}
+        features = self._features([segment for segments in own.values() for segment in segments])
+        outputs = self._fine.locate([texts[query] for query, _ in pairs], [own[video] for _, video in pairs], features)
+        return [
+            self._video_moments(stored[video], [features[segment] for segment in own[video]], found)
+            for (_, video), found in zip(pairs, outputs, strict=True)
+        ]
+
+    def notes(self, *sentences: str | None) -> list[str]:
+        """What a person should know about these sentences: words that were cut, an encoder that knows little."""
+        texts = self._encode([text for text in sentences if text is not None])
+        cut = [f"only the first part was understood, {text.text!r}" for text in texts.values() if text.truncated]
+        warning = self.library.encoder.warning
+        return cut if warning is None else [warning, *cut]
+
+    def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
+        for sentence in sentences:
+            if not any(letter.isalnum() for letter in sentence):
+                raise UserError(
+                    f"the sentence is {sentence!r}; expected words that say what is to be seen, "
+                    'such as "a dog jumps into the water"'
+                )
+        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
+        if len(self._texts) + len(fresh) > KEPT_TEXTS:
+            self._texts.clear()
+            fresh = list(dict.fromkeys(sentences))
+        self._texts.update(zip(fresh, self.library.encoder.encode_text(fresh), strict=True))
+        return {sentence: self._texts[sentence] for sentence in sentences}
+
+    def _rank(self, texts: Sequence[TextFeatures], top_videos: int, seed: int) -> list[list[RankedVideo]]:
+        if not texts:
+            return []
+        embeddings = torch.stack([text.embedding for text in texts])
+        return self._coarse.rank(embeddings, top_videos, SEGMENTS_A_VIDEO, seed)
+
+    def _features(self, segment_ids: Sequence[str]) -> dict[str, SegmentFeatures]:
+        unique = list(dict.fromkeys(segment_ids))
+        return dict(zip(unique, self.library.segment_features(unique), strict=True))
+
+    def _video_moments(
+        self, video: StoredVideo, parts: Sequence[SegmentFeatures], outputs: Mapping[str, MomentOutput]
+    ) -> VideoMoments:
+        found = [outputs[part.segment_id] for part in parts]
+        hits = tuple(
+            MomentHit(
+                video.video_id, video.path, moment.start_s, moment.end_s, moment.score, moment.score, 0.0, 1,
+                (parts[moment.segment].start_s, parts[moment.segment].end_s),
+            )
+            for moment in merge_moments(parts, found, video.duration_s, NMS_IOU)
+        )  # fmt: skip
+        curve = stitch_saliency(parts, found, video.clip_count)
+        return VideoMoments(hits, self.library.sampling.clip_seconds, curve)
+
+    def _joined(
+        self,
+        ranked: Sequence[RankedVideo],
+        outputs: Mapping[str, MomentOutput],
+        features: Mapping[str, SegmentFeatures],
+        stored: Mapping[str, StoredVideo],
+    ) -> list[MomentHit]:
+        """Moments of the candidate videos in one list by the fused score; ties: better video, then earlier start."""
+        if not ranked:
+            return []
+        log_p = video_log_probability(torch.tensor([video.score for video in ranked]), self.fusion.temperature)
+        hits: list[MomentHit] = []
+        for video, video_log_p in zip(ranked, log_p, strict=True):
+            parts = [features[segment] for segment in video.segment_ids]
+            about = stored[video.video_id]
+            found = merge_moments(parts, [outputs[part.segment_id] for part in parts], about.duration_s, NMS_IOU)
+            confidence = torch.tensor([moment.score for moment in found])
+            for moment, score in zip(found, self._fused(video_log_p, confidence), strict=True):
+                part = parts[moment.segment]
+                hits.append(
+                    MomentHit(
+                        video.video_id, about.path, moment.start_s, moment.end_s, score, moment.score,
+                        video.score, video.rank, (part.start_s, part.end_s),
+                    )
+                )  # fmt: skip
+        return sorted(hits, key=lambda hit: (-hit.score, hit.coarse_rank, hit.start_s))
+
+    def _fused(self, video_log_p: Tensor, confidence: Tensor) -> list[float]:
+        scores: list[float] = fuse(video_log_p.expand(len(confidence)), confidence, self.fusion).tolist()
+        return scores
+
+
+def _require_positive(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise UserError(f"{name} is {count}; expected 1 or more")
