@@ -1,0 +1,94 @@
+"""Runs that kill themselves, or wait to be killed; loaded once by the server that forks them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+import torch._dynamo  # optimisers load it at their first step, which would cost each process a second
+
+from coarse_to_fine.training import Losses, RunConfig, checkpoints, fit, loop
+from tests.training.tasks import Points, Regression
+
+RUN = RunConfig(
+    epochs=5,
+    batch_size=8,
+    learning_rate=1e-2,
+    clip_norm=1.0,
+    schedule="warmup-cosine",
+    warmup=0.2,
+    optimizer="adam-decoupled",
+    select="error",
+    select_mode="min",
+    checkpoint_every_steps=2,
+    device="cpu",
+)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Slow(Regression):
+    """Dropout, noisy batches, and steps long enough to be killed in."""
+
+    def __init__(self, die_at: int | None = None, delay: float = 0.0) -> None:
+        super().__init__(Points(40, noise=0.1), dropout=0.3)
+        self.die_at, self.delay, self.calls = die_at, delay, 0
+
+    def losses(self, batch, generator) -> Losses:
+        self.calls += 1
+        if self.calls == self.die_at:
+            die()
+        time.sleep(self.delay)
+        noise = torch.randn((), generator=generator)
+        losses = super().losses(batch, generator)
+        return Losses(losses.total * (1 + 0.1 * noise), losses.terms)
+
+
+def run_until_killed_in_step(out: Path, call: int) -> None:
+    torch.set_num_threads(1)
+    fit(Slow(die_at=call), RUN, out)
+
+
+def run_until_killed_while_writing(out: Path, count: int, before_rename: bool) -> None:
+    """Killed in the count-th atomic write: with half the file written, or just after it was renamed."""
+    torch.set_num_threads(1)
+    plain, written = checkpoints.write_atomically, 0
+
+    def write(path: Path, content: bytes) -> None:
+        nonlocal written
+        written += 1
+        if written == count and before_rename:
+            path.with_name(f".{path.name}.{os.getpid()}.part").write_bytes(content[: len(content) // 2])
+            die()
+        plain(path, content)
+        if written == count:
+            die()
+
+    checkpoints.write_atomically = write
+    fit(Slow(), RUN, out)
+
+
+def run_until_killed_after_the_line(out: Path, count: int) -> None:
+    """Killed between the line of an epoch and the checkpoint that knows of it."""
+    torch.set_num_threads(1)
+    plain, written = loop.MetricsLog.append, 0
+
+    def append(self: loop.MetricsLog, line: dict) -> None:
+        nonlocal written
+        plain(self, line)
+        written += 1
+        if written == count:
+            die()
+
+    loop.MetricsLog.append = append
+    fit(Slow(), RUN, out)
+
+
+def run_slowly(out: Path) -> None:
+    torch.set_num_threads(1)
+    fit(Slow(delay=0.01), RUN, out)
