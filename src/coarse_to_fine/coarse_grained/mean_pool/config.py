@@ -10,4 +10,4 @@ class MeanPoolConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    num_frames: int = Field(12, ge=1, description="coarse frames that are sampled from a segment")
+    num_frames: int = Field(default=12, ge=1, description="coarse frames that are sampled from a segment")

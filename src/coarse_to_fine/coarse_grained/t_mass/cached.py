@@ -1,7 +1,7 @@
 """The score of T-MASS with everything that depends on the videos alone computed beforehand; one pooling head.
 
-Exact, not an approximation: the weights of the pooling sum to one, so the output projection, the layer norms' statistics
-and the last linear layer can be applied to the frames before the text is known. Per (text, video) pair remain 2 F D
+Exact, not an approximation: the weights of the pooling sum to one, so the output projection, the statistics of the
+layer norms and the last linear layer can be applied to the frames before the text is known. Per pair remain 2 F D
 multiplications for the cosines, F D for the mixture and 3 S D for the S trials; no D x D product.
 
 Axes: T texts, V videos, F frames, D width, S trials.
@@ -30,28 +30,31 @@ def video_cache(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoC
     """What is stored of each video.
 
     Returns:
-        unit_frames: (V, F, D) frames of length one.
+        frames: (V, F, D) as given, in their own dtype.
         mixed: (V, F, D) Z_f = (I + Wl)(γ2 ⊙ Ū_f), Ū_f = U_f minus its mean over D, U_f = Wo(Wu LN1(f) + bu) + bo.
         gram: (V, F, F) Ū Ūᵀ / D, the variance of every mixture.
-        scale: (V, F) ||f|| / std(f).
+        inverse_norm: (V, F) 1 / ||f||, 0 for a zero frame.
+        inverse_std: (V, F) 1 / std(f).
     """
-    parts = [_cache_block(pooling, frames[part]) for part in blocks(len(frames), INDEX_BLOCK)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} if parts else _cache_block(
-        pooling, frames
-    )
+    parts = [_derived(pooling, frames[part]) for part in blocks(len(frames), INDEX_BLOCK)]
+    if not parts:
+        parts = [_derived(pooling, frames)]
+    return {"frames": frames, **{name: torch.cat([part[name] for part in parts]) for name in parts[0]}}
 
 
-def _cache_block(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoCache:
+def _derived(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoCache:
+    frames = frames.to(pooling.key.weight.device, torch.float32)
     width = frames.shape[-1]
     values = pooling.output(pooling.value(pooling.norm_input(frames)))
     centred = values - values.mean(dim=-1, keepdim=True)
     weighted = centred * pooling.norm_attended.weight
-    std = torch.sqrt(frames.var(dim=-1, unbiased=False) + EPSILON)
+    norm = frames.norm(dim=-1)
+    variance = (frames - frames.mean(dim=-1, keepdim=True)).square().mean(dim=-1)
     return {
-        "unit_frames": unit(frames),
         "mixed": weighted + functional.linear(weighted, pooling.linear.weight),
         "gram": centred @ centred.transpose(1, 2) / width,
-        "scale": frames.norm(dim=-1) / std,
+        "inverse_norm": torch.where(norm > 0, 1 / norm, torch.zeros_like(norm)),
+        "inverse_std": torch.rsqrt(variance + EPSILON),
     }
 
 
@@ -63,7 +66,7 @@ def score(
     noise: Float[Tensor, "S D"],
 ) -> Float[Tensor, "T V"]:
     """Scores of all pairs, in blocks of videos; a cache in float16 or on another device is converted block by block."""
-    count = len(cache["scale"])
+    count = len(cache["frames"])
     scores = text.new_empty(len(text), count)
     if not text.numel():
         return scores
@@ -75,17 +78,17 @@ def score(
 
 
 def _constants(pooling: FramePooling, text: Tensor, noise: Tensor) -> dict[str, Tensor]:
-    """What depends on texts and weights only."""
+    """What depends on texts and weights only; matrices as (out, in), the layout in which a narrow product is fast."""
     width = text.shape[1]
     query = pooling.query(pooling.norm_input(text)) @ pooling.key.weight * pooling.norm_input.weight
     query = (query - query.mean(dim=-1, keepdim=True)) / math.sqrt(width)  # takes the mean of each frame out as well
     bias = pooling.norm_attended.bias
     return {
-        "directions": torch.cat([unit(text), query]).T.contiguous(),  # (D, 2 T)
+        "directions": torch.cat([unit(text), query]),  # (2 T, D)
         "offset": bias + functional.linear(bias, pooling.linear.weight, pooling.linear.bias),
-        "noise": noise.T.contiguous(),
-        "noise_squared": noise.square().T.contiguous(),
-        "noise_text": 2 * text.unsqueeze(-1) * noise.T,  # (T, D, S)
+        "noise": noise,
+        "noise_squared": noise.square(),
+        "noise_text": 2 * text.unsqueeze(1) * noise,  # (T, S, D)
         "text_squared": text.square().sum(dim=-1, keepdim=True),
     }
 
@@ -94,30 +97,46 @@ def _score_block(
     pooling: FramePooling, radius: Radius, text: Tensor, block: VideoCache, constants: dict[str, Tensor]
 ) -> Float[Tensor, "V T"]:
     texts = len(text)
-    products = block["unit_frames"] @ constants["directions"]  # (V, F, 2 T)
-    cosines = products[..., :texts].transpose(1, 2)  # (V, T, F)
-    logits = products[..., texts:] * block["scale"].unsqueeze(-1)
+    products = functional.linear(block["frames"], constants["directions"])  # (V, F, 2 T)
+    cosines = (products[..., :texts] * block["inverse_norm"].unsqueeze(-1)).transpose(1, 2)  # (V, T, F)
+    logits = products[..., texts:] * block["inverse_std"].unsqueeze(-1)
     weights = torch.softmax(logits, dim=1).transpose(1, 2)  # (V, T, F)
     pooled = _pool(pooling, weights, block, constants["offset"])  # (V, T, D)
-    scale = torch.exp(radius.log_radius(cosines))
-    return _best_trial(text, pooled, scale, constants)
+    return _best_trial(text, pooled, radius(cosines), constants)
 
 
 def _pool(pooling: FramePooling, weights: Tensor, block: VideoCache, offset: Tensor) -> Float[Tensor, "V T D"]:
     variance = ((weights @ block["gram"]) * weights).sum(dim=-1, keepdim=True)
-    mixture = weights @ block["mixed"]
+    mixture = _mix(weights, block["mixed"])
     last = pooling.norm_pooled
-    return functional.layer_norm(
-        mixture * torch.rsqrt(variance + EPSILON) + offset, (mixture.shape[-1],), last.weight, last.bias, EPSILON
-    )
+    mixture = torch.addcmul(offset, mixture, torch.rsqrt(variance + EPSILON))
+    return functional.layer_norm(mixture, offset.shape, last.weight, last.bias, EPSILON)
+
+
+def _mix(weights: Float[Tensor, "V T F"], mixed: Float[Tensor, "V F D"]) -> Float[Tensor, "V T D"]:
+    """weights @ mixed; for one text as a weighted sum of rows, which is faster than a batched product."""
+    videos, texts, frames = weights.shape
+    if texts > 1:
+        return weights @ mixed
+    rows = torch.arange(videos * frames, device=mixed.device).view(videos, frames)
+    table = mixed.reshape(videos * frames, -1)
+    return functional.embedding_bag(rows, table, mode="sum", per_sample_weights=weights[:, 0]).unsqueeze(1)
 
 
 def _best_trial(
-    text: Float[Tensor, "T D"], pooled: Float[Tensor, "V T D"], radius: Float[Tensor, "V T D"], constants: dict[str, Tensor]
+    text: Float[Tensor, "T D"],
+    pooled: Float[Tensor, "V T D"],
+    radius: Float[Tensor, "V T D"],
+    constants: dict[str, Tensor],
 ) -> Float[Tensor, "V T"]:
     """Largest cosine of t + ε_s ⊙ R with the pooled video, from dot products instead of S random texts."""
-    length = pooled.norm(dim=-1, keepdim=True)
-    dot = (pooled * text).sum(dim=-1, keepdim=True) + (radius * pooled) @ constants["noise"]  # (V, T, S)
-    squared = constants["text_squared"] + torch.einsum("vtd,tds->vts", radius, constants["noise_text"])
-    squared = squared + radius.square() @ constants["noise_squared"]
-    return (dot / (torch.sqrt(squared) * length)).amax(dim=-1)
+    dot = torch.linalg.vecdot(pooled, text).unsqueeze(-1)
+    dot = dot + functional.linear(radius * pooled, constants["noise"])  # (V, T, S)
+    if len(text) > 1:
+        cross = torch.einsum("vtd,tsd->vts", radius, constants["noise_text"])
+    else:
+        cross = functional.linear(radius, constants["noise_text"][0])
+    squared = constants["text_squared"] + cross + functional.linear(radius.square(), constants["noise_squared"])
+    best: Tensor = (dot * torch.rsqrt(squared)).amax(dim=-1)
+    length: Tensor = pooled.norm(dim=-1)
+    return best / length

@@ -13,13 +13,13 @@ class TMassConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    embed_dim: int = Field(512, ge=1, description="width D of the encoder's embeddings")
-    num_frames: int = Field(12, ge=1, description="coarse frames F of a segment; a trained head takes no other number")
-    num_heads: int = Field(1, ge=1, description="heads H of the frame pooling; above 1 nothing can be cached")
-    trials: int = Field(20, ge=1, description="random texts S that are tried for a pair; the best one counts")
-    dropout: float = Field(0.3, ge=0, lt=1, description="dropout of the frame pooling while training")
-    prior: Literal["uniform01", "normal"] = Field("uniform01", description="distribution of the noise")
-    prior_std: float = Field(1.0, gt=0, description="standard deviation of the noise, for the prior 'normal' only")
+    embed_dim: int = Field(default=512, ge=1, description="width D of the encoder's embeddings")
+    num_frames: int = Field(default=12, ge=1, description="coarse frames F of a segment, fixed by training")
+    num_heads: int = Field(default=1, ge=1, description="heads H of the frame pooling; above 1 nothing can be cached")
+    trials: int = Field(default=20, ge=1, description="random texts S that are tried for a pair; the best one counts")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="dropout of the frame pooling while training")
+    prior: Literal["uniform01", "normal"] = Field(default="uniform01", description="distribution of the noise")
+    prior_std: float = Field(default=1.0, gt=0, description="standard deviation of 'normal' noise")
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:

@@ -1,4 +1,4 @@
-"""Score matrices of a test set whose texts have true videos; here alone the release's leaking score can be had, by name.
+"""Score matrices of a test set; the only place where the leaking score of the release can be had, by name.
 
 Axes: T texts, V videos, M captions of a video, F frames, D width, S trials.
 """
@@ -48,8 +48,8 @@ def evaluation_scores(
     """
     if score not in ("query", "official") or (score == "official" and video_of_text is None):
         raise UserError(
-            f"score {score!r} with video_of_text {'missing' if video_of_text is None else 'given'}, expected 'query', or "
-            "'official' with the true video of each text; correct the call"
+            f"score {score!r} with video_of_text {'missing' if video_of_text is None else 'given'}, expected 'query', "
+            "or 'official' with the true video of each text; correct the call"
         )
     noise = model.noise_bank(seed) if noise is None else noise
     own = slot = None
@@ -76,9 +76,7 @@ def _best_noise(noise: Tensor, trials: Float[Tensor, "S V T"]) -> Float[Tensor, 
     return noise.gather(0, best[None, ..., None].expand(1, -1, -1, noise.shape[-1]))[0]
 
 
-def _caption_table(
-    video_of_text: Int[Tensor, " T"], videos: int
-) -> tuple[Int[Tensor, "V M"], Int[Tensor, " T"]]:
+def _caption_table(video_of_text: Int[Tensor, " T"], videos: int) -> tuple[Int[Tensor, "V M"], Int[Tensor, " T"]]:
     """Text of each video's m-th caption (-1: none), and the number m of each text among its video's captions."""
     texts: list[list[int]] = [[] for _ in range(videos)]
     slot = torch.zeros_like(video_of_text)

@@ -92,19 +92,19 @@ class TMass(CoarseModel):
 
     @torch.no_grad()
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:
-        text, frames = text.to(self.device).float(), frames.to(self.device).float()
+        text = text.to(self.device).float()
         self._check(text, frames)
         noise = self.noise_bank(seed)
         scores = text.new_empty(len(text), len(frames))
         for part in blocks(len(frames), PLAIN_BLOCK_FLOATS // max(1, text.numel())):
-            pooled = self.pooling(text, frames[part])
-            radius = self.radius(frame_cosines(text, frames[part]))
+            block = frames[part].to(self.device, torch.float32)
+            pooled = self.pooling(text, block)
+            radius = self.radius(frame_cosines(text, block))
             scores[:, part] = trial_cosines(text, pooled, radius, noise).amax(dim=0).T
         return scores
 
     @torch.no_grad()
     def video_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
-        frames = frames.to(self.device).float()
         self._check(None, frames)
         if self.config.num_heads > 1:  # the folded form holds for one head; more heads take the plain path
             return {"frames": frames}
@@ -112,11 +112,14 @@ class TMass(CoarseModel):
 
     @torch.no_grad()
     def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
-        if "frames" in cache:
+        if "mixed" not in cache:
             return self.score(text, cache["frames"], seed)
         text = text.to(self.device).float()
         self._check(text, None)
         return cached.score(self.pooling, self.radius, text, cache, self.noise_bank(seed))
+
+    def compact(self, cache: VideoCache) -> VideoCache:
+        return {name: value.half() if name == "mixed" else value for name, value in cache.items()}
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
         """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device."""

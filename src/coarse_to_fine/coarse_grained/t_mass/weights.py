@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def split_release(state: Mapping[str, Tensor], source: str) -> tuple[dict[str, T
     problems += [f"unknown {name}" for name in kept if name not in head and not name.startswith(ENCODER_PREFIX)]
     if problems:
         raise WeightsError(
-            f"{source} does not hold a T-MASS: {_shortened(problems)}; expected the head under {', '.join(RELEASE_NAMES)} "
+            f"{source} does not hold a T-MASS: {_shortened(problems)}; expected {', '.join(RELEASE_NAMES)}, "
             "and CLIP under clip.*; choose a checkpoint of the T-MASS release"
         )
     return encoder, head
@@ -150,7 +151,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; the error below says it in one line
+            document = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is not safe to read ({_reason(error)}); expected tensors and plain values only; "

@@ -1,0 +1,132 @@
+"""Coarse models on disk: a folder with `config.json` (model name, architecture, origin) and `model.safetensors`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from coarse_to_fine import __version__
+from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.errors import WeightsError
+
+FORMAT = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+def save_coarse(
+    model: CoarseModel, folder: str | Path, half: bool = False, origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model; the config file is written last, so a folder that has one is complete.
+
+    Args:
+        model: any coarse model; one without parameters gets an empty weights file.
+        folder: made where absent.
+        half: store float16, which loading widens again.
+        origin: JSON values about how the weights came to be, such as the encoder's name and fingerprint.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    dtype = torch.float16 if half else torch.float32
+    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    document = {
+        "format": FORMAT,
+        "model": model.name,
+        "config": model.config.model_dump(mode="json"),
+        "origin": dict(origin or {}),
+        "created_by": f"coarse-to-fine {__version__}",
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def read_document(folder: str | Path) -> dict[str, Any]:
+    """The config file of a stored model.
+
+    Raises:
+        WeightsError: it is missing, not JSON, or of another format.
+    """
+    path = Path(folder) / CONFIG_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"no {CONFIG_FILE} in {folder}, expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}; "
+            "import or train a model into it"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as JSON ({_one_line(error)}); expected a stored coarse model; write it again"
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT or "model" not in document:
+        raise WeightsError(
+            f"{path} is not a coarse model of format {FORMAT}; expected a folder written by this package; "
+            "import or train the model again"
+        )
+    return document
+
+
+def build(model_class: type[CoarseModel], document: Mapping[str, Any], folder: str | Path) -> CoarseModel:
+    """The model that a config file describes, with the weights of its folder, in eval mode.
+
+    Raises:
+        WeightsError: the architecture is not valid, or the tensors are not those of the architecture.
+    """
+    try:
+        config = model_class.config_class.model_validate(document["config"])
+    except (ValidationError, KeyError) as error:
+        raise WeightsError(
+            f"{Path(folder) / CONFIG_FILE} does not describe a {model_class.name} model ({_one_line(error)}); "
+            "expected the fields of this version; use the version of the package that wrote it"
+        ) from error
+    model = model_class(config)
+    load_strict(model, read_tensors(Path(folder) / WEIGHTS_FILE), str(folder))
+    return model.eval()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file as float32.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    try:
+        return {name: value.to(torch.float32) for name, value in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"cannot read {path} ({_one_line(error)}); expected a safetensors file; copy it again"
+        ) from error
+
+
+def load_strict(model: CoarseModel, state: Mapping[str, Tensor], source: str) -> None:
+    """Load tensors by exact name and shape.
+
+    Raises:
+        WeightsError: unknown, missing or misshaped tensors, each named.
+    """
+    own = model.state_dict()
+    problems = [f"unknown {name}" for name in sorted(state.keys() - own.keys())]
+    problems += [f"missing {name}" for name in sorted(own.keys() - state.keys())]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in sorted(own.keys() & state.keys())
+        if state[name].shape != own[name].shape
+    ]
+    if problems:
+        raise WeightsError(
+            f"{source} does not hold the tensors of {model.name}: {'; '.join(problems)}; expected those of its "
+            "architecture; use a checkpoint of this model"
+        )
+    model.load_state_dict(dict(state))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
