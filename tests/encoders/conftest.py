@@ -17,12 +17,12 @@ SENTENCES = [
 
 
 def word_pairs(sentences: list[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """A small byte-pair vocabulary in the order of OpenAI's file: bytes, bytes at the end of a word, pairs, specials."""
+    """A small byte-pair vocabulary in the order of OpenAI's file: bytes, bytes ending a word, pairs, specials."""
     import json
 
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    from coarse_to_fine.encoders.tokenizer import END, START, WORD_END, _byte_letters
+    from coarse_to_fine.encoders.tokenizer import END, START, WORD_END, byte_letters
 
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -30,7 +30,7 @@ def word_pairs(sentences: list[str], size: int) -> tuple[dict[str, int], list[tu
     trainer = trainers.BpeTrainer(vocab_size=size, end_of_word_suffix=WORD_END, show_progress=False)
     tokenizer.train_from_iterator(sentences, trainer)
     merges = [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*letters, *(letter + WORD_END for letter in letters), *("".join(pair) for pair in merges), START, END]
     return {token: index for index, token in enumerate(dict.fromkeys(tokens))}, merges
 

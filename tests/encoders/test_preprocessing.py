@@ -61,7 +61,7 @@ def test_the_joint_processor_file_is_read(tmp_path: Path) -> None:
 
 
 def test_missing_or_strange_rules_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="preprocessor_config.json"):
+    with pytest.raises(WeightsError, match=r"preprocessor_config\.json"):
         load_preprocessing(tmp_path)
     with pytest.raises(WeightsError, match="not understood"):
         parse_preprocessing({"size": {"longest_edge": 3}}, "strange")

@@ -102,7 +102,7 @@ def test_any_unicode_text_has_ids_within_the_context(text: str) -> None:
 
 
 def test_a_folder_without_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no tokenizer; expected tokenizer.json"):
+    with pytest.raises(WeightsError, match=r"no tokenizer; expected tokenizer\.json"):
         load_tokenizer(tmp_path, 77)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(WeightsError, match="not a tokenizer"):

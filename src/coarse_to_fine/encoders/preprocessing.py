@@ -53,6 +53,29 @@ class Preprocessing(BaseModel):
         std = torch.tensor(self.std, device=pictures.device)
         return ((pictures.to(torch.float32) * self.rescale - mean) / std).permute(0, 3, 1, 2)
 
+    def to_hugging_face(self) -> dict[str, Any]:
+        """The document that transformers' CLIPImageProcessor reads."""
+        crop = {"crop_size": {"height": self.crop[0], "width": self.crop[1]}} if self.crop else {}
+        size: dict[str, int] = {}
+        if isinstance(self.resize, tuple):
+            size = {"height": self.resize[0], "width": self.resize[1]}
+        elif self.resize is not None:
+            size = {"shortest_edge": self.resize}
+        return {
+            "image_processor_type": "CLIPImageProcessor",
+            "do_convert_rgb": True,
+            "do_resize": self.resize is not None,
+            "do_center_crop": self.crop is not None,
+            "do_rescale": True,
+            "do_normalize": True,
+            "size": size or {"shortest_edge": 224},
+            **crop,
+            "resample": self.resample,
+            "rescale_factor": self.rescale,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
     def _resized(self, height: int, width: int) -> tuple[int, int]:
         if self.resize is None:
             return height, width

@@ -124,7 +124,7 @@ def openai_tokenizer(path: Path) -> Tokenizer:
     """From the merge list that OpenAI published with CLIP, plain or compressed."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     merges = _merges(raw.decode("utf-8").splitlines()[1 : OPENAI_MERGES + 1])
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*letters, *(letter + WORD_END for letter in letters), *("".join(pair) for pair in merges), START, END]
     return byte_pair_tokenizer({token: index for index, token in enumerate(tokens)}, merges)
 
@@ -168,7 +168,7 @@ def _merges(lines: list[str]) -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """The letters that stand for the bytes in published vocabularies, in the order of their ids.
 
     Source: `bytes_to_unicode` of OpenAI's GPT-2 and CLIP.

@@ -1,8 +1,8 @@
 """CLIP's text and image towers under the parameter names of Hugging Face `CLIPModel`.
 
-Axes: N sentences or pictures, T word tokens, P patches, S side of a picture, W width of a tower, H heads, D shared width.
-Blocks are pre-norm; the text tower is causal. There is no padding mask: padding may only stand after the end token,
-where no earlier word looks at it.
+Axes: N sentences or pictures, T word tokens, P patches, P1 = 1 + P, S side of a picture, W width of a tower, H heads,
+D shared width. Blocks are pre-norm; the text tower is causal. There is no padding mask: padding may only stand after
+the end token, where no earlier word looks at it.
 
 Source: Radford et al., ICML 2021; names of `transformers/models/clip/modeling_clip.py`.
 """
@@ -70,9 +70,13 @@ class VisionTower(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixels: Float[Tensor, "N C S S"]) -> Float[Tensor, "N W"]:
-        states = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)  # (N, 1 + P, W)
-        pooled: Tensor = self.post_layernorm(states[:, 0])
+        pooled: Tensor = self.post_layernorm(self.states(pixels)[:, 0])
         return pooled
+
+    def states(self, pixels: Float[Tensor, "N C S S"]) -> Float[Tensor, "N P1 W"]:
+        """States of the class token and the patches before the last layer norm."""
+        states: Tensor = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)
+        return states
 
 
 class TextEmbeddings(nn.Module):
@@ -103,7 +107,8 @@ class VisionEmbeddings(nn.Module):
     def forward(self, pixels: Float[Tensor, "N C S S"]) -> Float[Tensor, "N P1 W"]:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)  # (N, P, W)
         first = self.class_embedding.expand(pixels.shape[0], 1, -1).to(patches.dtype)  # (N, 1, W)
-        return torch.cat([first, patches], dim=1) + self.position_embedding.weight
+        states: Tensor = torch.cat([first, patches], dim=1) + self.position_embedding.weight
+        return states
 
 
 class Encoder(nn.Module):
@@ -130,8 +135,8 @@ class Block(nn.Module):
         self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, states: Float[Tensor, "N T W"], causal: bool) -> Float[Tensor, "N T W"]:
-        states = states + self.self_attn(self.layer_norm1(states), causal)
-        return states + self.mlp(self.layer_norm2(states))
+        mixed: Tensor = states + self.self_attn(self.layer_norm1(states), causal)
+        return mixed + self.mlp(self.layer_norm2(mixed))
 
 
 class Attention(nn.Module):

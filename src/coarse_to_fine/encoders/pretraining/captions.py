@@ -1,0 +1,169 @@
+"""Captions of single frames of a scene, with the exact truth of each caption about all frames drawn from that scene.
+
+A caption is about the event going on or about the state of one or several objects; since the scene is known, it is
+known for every frame whether it holds there. That makes frames of one scene hard negatives without false ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from coarse_to_fine.data_generation.world.captions import event_sentence, listed, noun, sentence
+from coarse_to_fine.data_generation.world.frame_captions import Sight, is_readable, sights
+from coarse_to_fine.data_generation.world.phrases import (
+    AIR_PHRASES,
+    FACING_KINDS,
+    FADED_PHRASES,
+    GROUND_PHRASES,
+    LARGE_WORDS,
+    PLACE_PHRASES,
+    SIDE_PHRASES,
+    SMALL_WORDS,
+    TURNED_PHRASES,
+)
+from coarse_to_fine.data_generation.world.scene import Event, Scene
+
+HOLDS, FAILS, UNCLEAR = 1, 0, -1
+PLACE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCaption:
+    """A sentence and, for each frame drawn from the scene, HOLDS, FAILS or UNCLEAR."""
+
+    text: str
+    truth: tuple[int, ...]
+
+
+def captions_of_frame(
+    scene: Scene, times_s: Sequence[float], frame: int, count: int, rng: random.Random
+) -> list[FrameCaption]:
+    """`count` captions of one frame; the first is about the event going on, if a single frame shows it."""
+    seen = [sights(scene, time_s) for time_s in times_s]
+    captions = []
+    event = readable_event(scene, times_s[frame])
+    if event is not None:
+        captions.append(event_caption(scene, event, times_s, rng))
+    while len(captions) < count:
+        captions.append(state_caption(scene, seen, frame, rng))
+    return captions[:count]
+
+
+def readable_event(scene: Scene, time_s: float) -> Event | None:
+    """The event that a single frame at this time shows."""
+    return next((event for event in scene.events_at(time_s) if is_readable(event, time_s)), None)
+
+
+def event_caption(scene: Scene, event: Event, times_s: Sequence[float], rng: random.Random) -> FrameCaption:
+    """A sentence about an event. Within its windows, frames that do not show it are UNCLEAR."""
+    told = event_sentence(scene, event, rng)
+
+    def truth(time_s: float) -> int:
+        if not any(start <= time_s < end for start, end in told.windows_s):
+            return FAILS
+        return HOLDS if readable_event(scene, time_s) is not None else UNCLEAR
+
+    return FrameCaption(told.text, tuple(truth(time_s) for time_s in times_s))
+
+
+def state_caption(scene: Scene, seen: Sequence[Sequence[Sight]], frame: int, rng: random.Random) -> FrameCaption:
+    """A sentence about one object's state, about how two objects lie to each other, or a list of objects."""
+    here = list(seen[frame])
+    place = rng.choice(PLACE_PHRASES[scene.place])
+    if not here:
+        return FrameCaption(sentence(f"nothing {place}"), tuple(int(not others) for others in seen))
+    draw = rng.random()
+    if draw < 0.6 or len(here) == 1:
+        words, holds = _one(rng.choice(here), rng)
+    elif draw < 0.85:
+        first, second = rng.sample(here, 2)
+        words, holds = _two(first, second, rng)
+    else:
+        words, holds = _several(rng.sample(here, min(len(here), rng.randint(2, 4))), rng)
+    if rng.random() < PLACE_SHARE:
+        words = f"{words} {place}"
+    return FrameCaption(sentence(words), tuple(HOLDS if holds(others) else FAILS for others in seen))
+
+
+Predicate = Callable[[Sequence[Sight]], bool]
+
+
+def state_of(sight: Sight) -> dict[str, str]:
+    """What can be said about an object, by property."""
+    pose = sight.pose
+    angle = (pose.angle + 180) % 360 - 180
+    state = {
+        "side": "left" if sight.x < 0.36 else "right" if sight.x > 0.64 else "middle",
+        "turn": "no" if abs(angle) < 12 else "over" if abs(angle) > 140 else "right" if angle > 0 else "left",
+        "height": "air" if pose.altitude > 0.08 else "ground" if pose.altitude < 0.02 else "low",
+        "size": "large" if pose.size > 0.42 else "small" if pose.size < 0.19 else "usual",
+        "faded": "yes" if pose.alpha < 1 else "no",
+    }
+    if sight.actor.kind in FACING_KINDS:
+        state["facing"] = "left" if pose.faces_left else "right"
+    return state
+
+
+def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate]:
+    state = state_of(sight)
+    said: dict[str, str] = {"side": rng.choice(SIDE_PHRASES[state["side"]])} if rng.random() < 0.75 else {}
+    if state["turn"] != "no" and rng.random() < 0.7:
+        said["turn"] = rng.choice(TURNED_PHRASES[state["turn"]])
+    if state["faded"] == "yes" and rng.random() < 0.7:
+        said["faded"] = rng.choice(FADED_PHRASES)
+    if state["height"] == "air" and rng.random() < 0.6:
+        said["height"] = rng.choice(AIR_PHRASES)
+    elif state["height"] == "ground" and rng.random() < 0.2:
+        said["height"] = rng.choice(GROUND_PHRASES)
+    if "facing" in state and state["turn"] == "no" and rng.random() < 0.25:
+        said["facing"] = f"facing {state['facing']}"
+    name = sight.actor.name
+    if state["size"] != "usual" and rng.random() < 0.7:
+        said["size"] = ""
+        name = f"{rng.choice(LARGE_WORDS if state['size'] == 'large' else SMALL_WORDS)} {name}"
+    phrases = [phrase for phrase in said.values() if phrase]
+    rng.shuffle(phrases)
+
+    def holds(others: Sequence[Sight]) -> bool:
+        found = next((other for other in others if other.actor == sight.actor), None)
+        if found is None:
+            return False
+        there = state_of(found)
+        return all(there[name] == state[name] for name in said)
+
+    return " ".join([noun(name, rng, definite_share=0.3), *phrases]), holds
+
+
+def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicate]:
+    relation = _relation(first, second)
+    words = {
+        "above": ("above", "higher than"),
+        "below": ("below", "lower than"),
+        "left": ("to the left of", "left of"),
+        "right": ("to the right of", "right of"),
+    }[relation]
+
+    def holds(others: Sequence[Sight]) -> bool:
+        a = next((other for other in others if other.actor == first.actor), None)
+        b = next((other for other in others if other.actor == second.actor), None)
+        return a is not None and b is not None and _relation(a, b) == relation
+
+    a, b = (noun(sight.actor.name, rng, definite_share=0.3) for sight in (first, second))
+    return f"{a} {rng.choice(words)} {b}", holds
+
+
+def _relation(first: Sight, second: Sight) -> str:
+    if abs(first.pose.altitude - second.pose.altitude) > 0.15:
+        return "above" if first.pose.altitude > second.pose.altitude else "below"
+    return "left" if first.x < second.x else "right"
+
+
+def _several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate]:
+    wanted = {sight.actor for sight in chosen}
+
+    def holds(others: Sequence[Sight]) -> bool:
+        return wanted <= {other.actor for other in others}
+
+    return listed([noun(sight.actor.name, rng, definite_share=0.3) for sight in chosen]), holds

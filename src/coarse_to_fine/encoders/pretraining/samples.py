@@ -1,0 +1,198 @@
+"""Training samples: a scene as several frames with their captions and the facts about their objects.
+
+Axes: N scenes, F frames of a scene, K captions of a frame, T tokens, Q objects asked about, P patches, S side.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from coarse_to_fine.data_generation.world.frame_captions import Sight, sights
+from coarse_to_fine.data_generation.world.kinds import DRAWINGS
+from coarse_to_fine.data_generation.world.sampling import sample_scene
+from coarse_to_fine.data_generation.world.scene import Scene
+from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
+from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.pretraining.captions import captions_of_frame
+from coarse_to_fine.encoders.pretraining.pictures import drawn_picture
+from coarse_to_fine.encoders.tokenizer import ClipTokenizer
+from coarse_to_fine.training import Batch, TrainingData
+
+QUESTIONS = 8
+POSE_VALUES = 8
+_COLOURS = tuple(COLOURS)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSamples:
+    """The tensors of a batch of scenes.
+
+    Attributes:
+        pictures: (N, F, S, S, 3) prepared pictures.
+        ids: (N, F, K, T) token ids, padded with the end token.
+        truth: (N, F, K, F) HOLDS, FAILS or UNCLEAR: caption (frame, k) about each frame of its scene.
+        asked: (N, F, Q, 2) kind and colour of the objects asked about; half of them are not in the frame.
+        present: (N, F, Q) 1 where the object is in the frame.
+        poses: (N, F, Q, 8) x, altitude, size, sine and cosine of the angle, opacity, facing, middle height.
+        patches: (N, F, P, 2) kind and colour of what covers the middle of a patch; the number of kinds or colours
+            stands for "background".
+    """
+
+    pictures: UInt8[Tensor, "N F S S 3"]
+    ids: Int[Tensor, "N F K T"]
+    truth: Int[Tensor, "N F K F"]
+    asked: Int[Tensor, "N F Q 2"]
+    present: Float[Tensor, "N F Q"]
+    poses: Float[Tensor, "N F Q 8"]
+    patches: Int[Tensor, "N F P 2"]
+
+
+class WorldFrames(TrainingData):
+    """Scenes of one split of the drawn world, drawn anew whenever they are asked for."""
+
+    def __init__(
+        self,
+        scenes: int,
+        frames: int,
+        captions: int,
+        tokenizer_json: str,
+        context: int,
+        preprocessing: Preprocessing,
+        patch_grid: int,
+        first_seed: int = 0,
+        split: str = "train",
+    ) -> None:
+        """Describe the samples; nothing is drawn yet.
+
+        Args:
+            scenes: scenes with seeds from `first_seed` on.
+            frames: frames of a scene in a sample (F).
+            captions: captions of a frame (K).
+            tokenizer_json: the tokenizer, as text so that it can be sent to other processes.
+            context: most ids of a caption.
+            preprocessing: rule for pictures.
+            patch_grid: patches in a row of the picture.
+            first_seed: seed of the first scene.
+            split: split of the world.
+        """
+        self._scenes, self._first_seed, self._split = scenes, first_seed, split
+        self._frames, self._captions, self._grid = frames, captions, patch_grid
+        self._tokenizer_json, self._context, self._preprocessing = tokenizer_json, context, preprocessing
+        self._tokenizer: ClipTokenizer | None = None
+
+    def __len__(self) -> int:
+        return self._scenes
+
+    def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
+        rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
+        scenes = [sample_scene(self._first_seed + index, self._split) for index in indices]
+        return Batch(self._samples(scenes, rng), [scene.video_id for scene in scenes])
+
+    def _samples(self, scenes: Sequence[Scene], rng: random.Random) -> SceneSamples:
+        texts: list[str] = []
+        truths, pictures, facts = [], [], []
+        for scene in scenes:
+            times_s = frame_times(scene, self._frames, rng)
+            for frame, time_s in enumerate(times_s):
+                captions = captions_of_frame(scene, times_s, frame, self._captions, rng)
+                texts += [caption.text for caption in captions]
+                truths += [caption.truth for caption in captions]
+                pictures.append(drawn_picture(scene, time_s, self._preprocessing, rng))
+                facts.append((*object_facts(scene, time_s, rng), patch_facts(scene, time_s, self._grid)))
+        shape = (len(scenes), self._frames)
+        asked, present, poses, patches = (_grouped(torch.stack(list(column)), *shape) for column in zip(*facts))
+        return SceneSamples(
+            pictures=_grouped(torch.stack(pictures), *shape),
+            ids=_grouped(self._ids(texts), *shape, self._captions),
+            truth=_grouped(torch.tensor(truths), *shape, self._captions),
+            asked=asked,
+            present=present,
+            poses=poses,
+            patches=patches,
+        )
+
+    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "M T"]:
+        if self._tokenizer is None:
+            from tokenizers import Tokenizer
+
+            self._tokenizer = ClipTokenizer(Tokenizer.from_str(self._tokenizer_json), self._context)
+        read = self._tokenizer.tokenize(texts)
+        ids = torch.full((len(read), max(len(one.ids) for one in read)), self._tokenizer.end_id)
+        for row, one in zip(ids, read):
+            row[: len(one.ids)] = torch.tensor(one.ids)
+        return ids
+
+
+def _grouped(rows: Tensor, *sizes: int) -> Tensor:
+    """Rows in groups: the first axis split into these sizes."""
+    return rows.reshape(*sizes, *rows.shape[1:])
+
+
+def frame_times(scene: Scene, count: int, rng: random.Random) -> list[float]:
+    """Instants of a scene: three quarters of them within events, no event twice while there are others."""
+    events = rng.sample(scene.events, min(count, len(scene.events)))
+    times = []
+    for index in range(count):
+        if rng.random() < 0.75 and index < len(events):
+            event = events[index]
+            times.append(rng.uniform(event.start_s, event.end_s - 1e-3))
+        else:
+            times.append(rng.uniform(0.0, scene.duration_s))
+    return times
+
+
+def object_facts(
+    scene: Scene, time_s: float, rng: random.Random
+) -> tuple[Int[Tensor, "Q 2"], Float[Tensor, " Q"], Float[Tensor, "Q 8"]]:
+    """Objects to ask about: those in the frame, filled up with others of which many share a kind or a colour."""
+    seen = sights(scene, time_s)[: QUESTIONS // 2 + 1]
+    asked = [_names(sight) for sight in seen]
+    poses = [_pose(scene, sight, time_s) for sight in seen]
+    visible = {_names(sight) for sight in sights(scene, time_s)}
+    while len(asked) < QUESTIONS:
+        kind, colour = rng.randrange(len(KINDS)), rng.randrange(len(_COLOURS))
+        if seen and rng.random() < 0.7:
+            near = _names(rng.choice(seen))
+            kind, colour = (near[0], colour) if rng.random() < 0.5 else (kind, near[1])
+        if (kind, colour) not in visible:
+            asked.append((kind, colour))
+    present = torch.zeros(QUESTIONS)
+    present[: len(seen)] = 1.0
+    values = torch.zeros(QUESTIONS, POSE_VALUES)
+    if poses:
+        values[: len(seen)] = torch.tensor(poses)
+    return torch.tensor(asked), present, values
+
+
+def patch_facts(scene: Scene, time_s: float, grid: int) -> Int[Tensor, "P 2"]:
+    """What covers the middle of each patch, the nearest object first; boxes stand for outlines."""
+    _, camera_y = scene.camera.offset(time_s)
+    facts = torch.tensor([len(KINDS), len(_COLOURS)]).repeat(grid, grid, 1)
+    middles = (torch.arange(grid) + 0.5) / grid
+    for sight in sorted(sights(scene, time_s), key=lambda one: (one.pose.in_front, one.actor.ground)):
+        middle_y = sight.actor.ground - sight.pose.altitude - 0.5 * sight.pose.size - camera_y
+        half = max(0.7 * DRAWINGS[sight.actor.kind].half_width * sight.pose.size / scene.aspect, 0.5 / grid)
+        across = (middles - sight.x).abs() < half
+        down = (middles - middle_y).abs() < max(0.42 * sight.pose.size, 0.5 / grid)
+        facts[down[:, None] & across[None, :]] = torch.tensor(_names(sight))
+    return facts.flatten(0, 1)
+
+
+def _names(sight: Sight) -> tuple[int, int]:
+    return KINDS.index(sight.actor.kind), _COLOURS.index(sight.actor.colour)
+
+
+def _pose(scene: Scene, sight: Sight, time_s: float) -> list[float]:
+    """The pose in numbers of about unit spread."""
+    pose = sight.pose
+    angle = torch.deg2rad(torch.tensor(pose.angle))
+    middle_y = sight.actor.ground - pose.altitude - 0.5 * pose.size - scene.camera.offset(time_s)[1]
+    facing = -0.5 if pose.faces_left else 0.5
+    spread = [3 * (sight.x - 0.5), 3 * pose.altitude, 5 * (pose.size - 0.28)]
+    return [*spread, float(angle.sin()), float(angle.cos()), 2 * (pose.alpha - 1), facing, 3 * (middle_y - 0.6)]

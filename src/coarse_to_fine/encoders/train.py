@@ -1,0 +1,229 @@
+"""Training of the small CLIP that knows the drawn world, from nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from coarse_to_fine.encoders.clip import ClipEncoder
+from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
+from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.pretraining.objectives import (
+    Probes,
+    contrastive_loss,
+    pair_truth,
+    patch_loss,
+    question_loss,
+)
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
+from coarse_to_fine.encoders.pretraining.validation import ValidationSet, validation_set
+from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
+from coarse_to_fine.encoders.tokenizer import ClipTokenizer
+from coarse_to_fine.encoders.towers import ClipTowers, initialise
+from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingTask, fit
+
+MAX_LOGIT_SCALE = 4.6052
+SCOPE_WARNING = (
+    "the encoder tiny-world knows only the drawn world of this package; on camera footage its ranking means little, "
+    "index with a CLIP model such as clip-vit-b-32 for that"
+)
+
+
+class EncoderTrainingConfig(BaseModel):
+    """Architecture, data and run of a small CLIP for the drawn world."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vocabulary_size: int = Field(default=1100, ge=600, description="tokens, 512 of them for single bytes")
+    vocabulary_scenes: int = Field(default=2000, ge=1, description="scenes whose sentences the tokenizer is made from")
+    context: int = Field(default=32, ge=8, description="most tokens of a sentence, start and end token included")
+    image_size: int = Field(default=112, ge=32, description="side of the square picture, pixels")
+    patch_size: int = Field(default=16, ge=4, description="side of a patch, pixels")
+    vision_width: int = Field(default=160, ge=32, description="width of the image tower; heads are 32 wide")
+    vision_layers: int = Field(default=6, ge=1, description="blocks of the image tower")
+    text_width: int = Field(default=128, ge=32, description="width of the text tower; heads are 32 wide")
+    text_layers: int = Field(default=3, ge=1, description="blocks of the text tower")
+    embed_dim: int = Field(default=128, ge=16, description="width of the shared space")
+    scenes: int = Field(default=40000, ge=1, description="scenes of an epoch, from the training split")
+    frames: int = Field(default=4, ge=1, description="frames of a scene in a batch")
+    captions: int = Field(default=2, ge=1, description="captions of a frame")
+    validation_scenes: int = Field(default=100, ge=1, description="scenes of the validation split")
+    question_weight: float = Field(default=1.0, ge=0, description="weight of the questions about objects")
+    patch_weight: float = Field(default=0.3, ge=0, description="weight of the questions about patches")
+    run: RunConfig = Field(
+        default_factory=RunConfig, description="optimiser, schedule, length, seed; samples are scenes"
+    )
+
+    def clip(self, vocabulary_size: int) -> ClipConfig:
+        """The architecture for as many tokens as the tokenizer found."""
+        return ClipConfig(
+            text_config=TextConfig(
+                hidden_size=self.text_width,
+                intermediate_size=4 * self.text_width,
+                num_hidden_layers=self.text_layers,
+                num_attention_heads=self.text_width // 32,
+                hidden_act="gelu",
+                vocab_size=vocabulary_size,
+                max_position_embeddings=self.context,
+                eos_token_id=vocabulary_size - 1,
+            ),
+            vision_config=VisionConfig(
+                hidden_size=self.vision_width,
+                intermediate_size=4 * self.vision_width,
+                num_hidden_layers=self.vision_layers,
+                num_attention_heads=self.vision_width // 32,
+                hidden_act="gelu",
+                image_size=self.image_size,
+                patch_size=self.patch_size,
+            ),
+            projection_dim=self.embed_dim,
+            scope_warning=SCOPE_WARNING,
+        )
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The whole picture, squashed to a square: nothing at the sides is lost."""
+        return Preprocessing(resize=(self.image_size, self.image_size), crop=None)
+
+
+def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = False) -> FitResult:
+    """Train an encoder, or go on with the run in `out`, and write it in the Hugging Face layout.
+
+    Args:
+        config: what and how.
+        out: folder of the run; the encoder is written to `out/encoder`.
+        progress: show a bar with the time left on stderr.
+
+    Raises:
+        TrainingError: a loss is not finite, or `out` holds another run.
+    """
+    tokenizer = world_tokenizer(config)
+    task = EncoderTask(config, tokenizer)
+    settings = {"encoder": config.model_dump(mode="json", exclude={"run"})}
+    result = fit(task, config.run, out, settings, progress)
+    export_encoder(out / "encoder", config, task.model.towers, tokenizer)
+    return result
+
+
+def world_tokenizer(config: EncoderTrainingConfig) -> Tokenizer:
+    """The tokenizer of a run: its vocabulary follows from the world's sentences and the seed."""
+    return train_tokenizer(world_sentences(config.vocabulary_scenes, config.run.seed), config.vocabulary_size)
+
+
+class EncoderModel(nn.Module):
+    """The towers, and the heads that are thrown away."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        self.towers = ClipTowers(config)
+        self.probes = Probes(config.projection_dim, config.vision_config.hidden_size)
+
+
+class EncoderTask(TrainingTask):
+    """Captions against frames, questions about objects and about patches."""
+
+    model: EncoderModel
+
+    def __init__(self, config: EncoderTrainingConfig, tokenizer: Tokenizer) -> None:
+        self._config = config
+        self._tokenizer = tokenizer
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.run.seed)  # nn.Linear of the heads draws from the global generator
+            self.model = EncoderModel(config.clip(tokenizer.get_vocab_size()))
+        initialise(self.model.towers, torch.Generator().manual_seed(config.run.seed))
+        self.data = WorldFrames(
+            scenes=config.scenes,
+            frames=config.frames,
+            captions=config.captions,
+            tokenizer_json=tokenizer.to_str(),
+            context=config.context,
+            preprocessing=config.preprocessing,
+            patch_grid=config.image_size // config.patch_size,
+        )
+        self._validation: ValidationSet | None = None
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
+        samples: SceneSamples = batch.data
+        towers, probes = self.model.towers, self.model.probes
+        pixels = self._config.preprocessing.normalise(samples.pictures.flatten(0, 1))
+        with sdpa_kernel(SDPBackend.MATH):  # the fused backward pass on CPUs takes twice as long at these sizes
+            states = towers.vision_model.states(pixels)  # (N F, 1 + P, W)
+            images = towers.visual_projection(towers.vision_model.post_layernorm(states[:, 0])).float()  # (N F, D)
+            texts, ids = self._texts(samples.ids.flatten(0, 2))
+        answers = probes.ask(images, samples.asked.flatten(0, 1)).float()
+        present, pose = question_loss(answers, samples.present.flatten(0, 1), samples.poses.flatten(0, 1))
+        patches = patch_loss(probes, states[:, 1:], samples.patches.flatten(0, 1))
+        truth = pair_truth(ids, samples.truth)
+        contrast = contrastive_loss(texts, images, truth, towers.logit_scale.exp())
+        weights = self._config
+        total = contrast + weights.question_weight * (present + pose) + weights.patch_weight * patches
+        return Losses(total, {"contrast": contrast, "present": present, "pose": pose, "patches": patches})
+
+    def after_step(self) -> None:
+        with torch.no_grad():
+            self.model.towers.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+
+    def validate(self) -> dict[str, float]:
+        encoder = ClipEncoder(
+            "in-training",
+            self.model.towers,
+            ClipTokenizer(self._tokenizer, self._config.context),
+            self._config.preprocessing,
+            fingerprint="",
+            device=self.model.towers.logit_scale.device,
+        )
+        if self._validation is None:
+            self._validation = validation_set(encoder, self._config.validation_scenes)
+        metrics = self._validation.measure(encoder)
+        self.model.requires_grad_(True)  # the encoder has frozen its towers
+        return metrics
+
+    def _texts(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed captions in two halves by length: padding costs as much as words."""
+        lengths = (ids != self.model.towers.config.text_config.eos_token_id).sum(dim=1) + 1
+        order = lengths.argsort()
+        halves = [
+            self.model.towers.embed_text(ids[rows, : int(lengths[rows].max())])[0].float() for rows in order.chunk(2)
+        ]
+        return torch.cat(halves)[order.argsort()], ids
+
+
+def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowers, tokenizer: Tokenizer) -> None:
+    """Write config.json, model.safetensors (float16), tokenizer.json and preprocessor_config.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {name: tensor.detach().cpu().half().contiguous() for name, tensor in towers.state_dict().items()}
+    save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+    _write_json(folder / "config.json", {**towers.config.to_hugging_face(), "torch_dtype": "float16"})
+    _write_json(folder / "preprocessor_config.json", config.preprocessing.to_hugging_face())
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    _write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.context},
+    )
+
+
+def export_checkpoint(checkpoint: Path, config: EncoderTrainingConfig, folder: Path) -> None:
+    """Write the encoder of a checkpoint (`last.safetensors` or `best.safetensors`) while its run goes on."""
+    weights = load_file(checkpoint)
+    tokenizer = world_tokenizer(config)
+    towers = ClipTowers(config.clip(tokenizer.get_vocab_size()))
+    towers.load_state_dict(
+        {name.split("towers.", 1)[1]: value for name, value in weights.items() if _of_towers(name)}, strict=True
+    )
+    export_encoder(folder, config, towers, tokenizer)
+
+
+def _of_towers(name: str) -> bool:
+    return name.startswith(("towers.", "model/towers."))
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")

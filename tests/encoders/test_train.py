@@ -1,0 +1,70 @@
+"""Training an encoder writes a folder that loads everywhere; the committed configuration is valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from coarse_to_fine.config import load_config
+from coarse_to_fine.encoders import load_encoder
+from coarse_to_fine.encoders.train import EncoderTrainingConfig, export_checkpoint, train_encoder
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
+
+
+@pytest.fixture(scope="module")
+def small() -> EncoderTrainingConfig:
+    return EncoderTrainingConfig.model_validate(
+        {
+            "vocabulary_size": 700,
+            "image_size": 32,
+            "vision_width": 32,
+            "vision_layers": 1,
+            "text_width": 32,
+            "text_layers": 1,
+            "embed_dim": 16,
+            "vocabulary_scenes": 30,
+            "scenes": 8,
+            "frames": 2,
+            "validation_scenes": 6,
+            "run": {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "clip_norm": 1.0, "device": "cpu"},
+        }
+    )
+
+
+def test_every_committed_configuration_is_valid() -> None:
+    paths = sorted(CONFIGS.glob("*.yaml"))
+    assert paths
+    for path in paths:
+        load_config(EncoderTrainingConfig, path)
+
+
+def test_a_trained_encoder_loads_here_and_in_transformers(small: EncoderTrainingConfig, tmp_path: Path) -> None:
+    from transformers import CLIPModel, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    result = train_encoder(small, tmp_path)
+    assert result.steps == 4
+    assert {"r1_of_32", "action", "colour", "kind", "place", "side"} <= result.best_metrics.keys()
+    encoder = load_encoder(tmp_path / "encoder")
+    assert "drawn world" in str(encoder.warning)
+    picture = torch.randint(0, 256, (60, 80, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    model = CLIPModel.from_pretrained(tmp_path / "encoder", dtype=torch.float32).eval()
+    pixels = CLIPImageProcessorPil.from_pretrained(tmp_path / "encoder")(images=picture.numpy(), return_tensors="pt")
+    ids = CLIPTokenizer.from_pretrained(tmp_path / "encoder")("The red cat jumps.", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        images = model.visual_projection(model.vision_model(pixels["pixel_values"].float()).pooler_output)
+        texts = model.text_projection(model.text_model(input_ids=ids).pooler_output)
+    torch.testing.assert_close(encoder.encode_images(encoder.prepare(picture)[None]), images, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(encoder.encode_text(["The red cat jumps."])[0].embedding, texts[0], rtol=1e-5, atol=1e-5)
+    export_checkpoint(result.last_path, small, tmp_path / "again")
+    assert load_encoder(tmp_path / "again").fingerprint == encoder.fingerprint
+
+
+def test_training_does_not_depend_on_workers(small: EncoderTrainingConfig, tmp_path: Path) -> None:
+    with_worker = small.model_copy(update={"run": small.run.model_copy(update={"workers": 1, "epochs": 1})})
+    without = small.model_copy(update={"run": small.run.model_copy(update={"epochs": 1})})
+    first, second = train_encoder(with_worker, tmp_path / "a"), train_encoder(without, tmp_path / "b")
+    assert first.best_metrics == second.best_metrics
