@@ -9,7 +9,7 @@ import torch
 
 from coarse_to_fine import Library
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
-from coarse_to_fine.library import is_library
+from coarse_to_fine.library import Sampling, is_library
 from tests.library.contents import content
 from tests.library.small_encoder import SmallEncoder
 from tests.library.small_videos import write_video
@@ -191,3 +191,52 @@ def test_leftovers_of_a_killed_writer_are_deleted_by_the_next(filled, folder):
     (blocks / "4567.safetensors").write_bytes(b"never committed")
     filled.add(folder)
     assert len(list(blocks.iterdir())) == 1
+
+
+def test_merged_libraries_equal_one_that_was_built_at_once(filled, folder, tmp_path, encoder):
+    expected = content(filled)
+    halves = []
+    for name, pattern in (("first", "*[0-2].mp4"), ("second", "*[1-4].mp4")):
+        with Library.create(tmp_path / name, encoder) as half:
+            half.add(folder, only=pattern)
+        halves.append(tmp_path / name)
+    with Library.open(halves[0], encoder) as merged:
+        report = merged.merge(halves[1])
+        assert report.added == ("v003", "v004")
+        assert [note.reason for note in report.skipped] == [
+            "same content as 'v001', kept once",
+            "same content as 'v002', kept once",
+        ]
+        assert content(merged) == expected
+        assert len(merged.add(folder).skipped) == 5
+
+
+def test_merge_gives_a_taken_id_the_content_hash(tmp_path, encoder):
+    for number, name in enumerate(("first", "second")):
+        with Library.create(tmp_path / name, encoder) as library:
+            library.add(write_video(tmp_path / f"videos{number}" / "x.mp4", seed=number))
+    with Library.open(tmp_path / "first") as merged:
+        (added,) = merged.merge(tmp_path / "second").added
+        assert added == f"x~{merged.video(added).sha256[:8]}"
+        assert len(merged) == 2
+
+
+def test_merge_refuses_other_features(filled, tmp_path):
+    other = tmp_path / "other"
+    Library.create(other, SmallEncoder(seed=1)).close()
+    with pytest.raises(FingerprintError, match="with encoder small-1"):
+        filled.merge(other)
+    Library.create(tmp_path / "short", SmallEncoder(), sampling=Sampling(segment_seconds=60)).close()
+    with pytest.raises(FingerprintError, match="with sampling"):
+        filled.merge(tmp_path / "short")
+
+
+def test_export_is_a_compact_copy(filled, tmp_path):
+    filled.remove("v001")
+    assert filled.export(tmp_path / "copy").added == ("v000", "v002", "v003", "v004")
+    with Library.open(tmp_path / "copy") as copy:
+        assert content(copy) == content(filled)
+        assert copy.info().bytes < filled.info().bytes
+        assert copy.check().problems == ()
+    with pytest.raises(LibraryError, match="is a library already"):
+        filled.export(tmp_path / "copy")

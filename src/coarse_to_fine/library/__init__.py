@@ -12,6 +12,7 @@ from coarse_to_fine.library.records import (
     FileNote,
     FrameBlock,
     LibraryInfo,
+    MergeReport,
     StoredSegment,
     StoredVideo,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "FrameBlock",
     "Library",
     "LibraryInfo",
+    "MergeReport",
     "Sampling",
     "StoredSegment",
     "StoredVideo",

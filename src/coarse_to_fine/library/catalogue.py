@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from coarse_to_fine.errors import LibraryError
 from coarse_to_fine.library import schema
+from coarse_to_fine.library.changes import SegmentWindow
 from coarse_to_fine.library.records import FileNote, StoredSegment, StoredVideo
 from coarse_to_fine.library.schema import path_of, path_value
 
@@ -176,6 +177,14 @@ class Catalogue:
             "ORDER BY block_id, first_segment_row"
         )
         return [Placement(*row) for row in self.rows(sql)]
+
+    def windows(self) -> dict[str, list[SegmentWindow]]:
+        """Segments of every video in the order of time, as they are stored."""
+        sql = "SELECT video_id, start_s, end_s, first_clip, clips FROM segments ORDER BY video_id, segment"
+        found: dict[str, list[SegmentWindow]] = {}
+        for video_id, *values in self.rows(sql):
+            found.setdefault(video_id, []).append(SegmentWindow(*values))
+        return found
 
     def failures(self) -> list[tuple[str, int, int, str]]:
         """(path, size, mtime_ns, reason) of each known failure, in the order of paths."""

@@ -148,16 +148,16 @@ def owner_of_content(connection: sqlite3.Connection, sha256: str, path: str) -> 
     return str(row[0]) if row else None
 
 
-def take_video_id(connection: sqlite3.Connection, path: str, sha256: str) -> str:
+def take_video_id(connection: sqlite3.Connection, path: str, sha256: str, wanted: str = "") -> str:
     """Id for a video that is about to be stored: the one it replaces in this file, or a new one.
 
-    A new id is the stem of the file, with the start of its content hash where another video has that id.
+    A new id is the wanted one or the stem of the file, with the start of its content hash where another video has it.
     """
     row = connection.execute("SELECT video_id FROM videos WHERE path = ?", (path_value(path),)).fetchone()
     if row:
         connection.execute("DELETE FROM videos WHERE video_id = ?", row)
         return str(row[0])
-    stem = PurePath(path).stem.encode("utf-8", "replace").decode("utf-8")
+    stem = wanted or PurePath(path).stem.encode("utf-8", "replace").decode("utf-8")
     candidates = [stem, *(f"{stem}~{sha256[:length]}" for length in SHORT_HASHES)]
     for candidate in candidates:
         if not connection.execute("SELECT 1 FROM videos WHERE video_id = ?", (candidate,)).fetchone():

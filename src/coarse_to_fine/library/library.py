@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from coarse_to_fine import __version__
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, schema
 from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
-from coarse_to_fine.library.catalogue import CATALOGUE, Catalogue, SegmentPlace, create_catalogue, is_library
+from coarse_to_fine.library.catalogue import Catalogue, SegmentPlace, create_catalogue, is_library
 from coarse_to_fine.library.indexing import Progress, index_files
+from coarse_to_fine.library.merging import copy_videos
+from coarse_to_fine.library.opening import first_meta, load_tower, require_free, require_same_features
 from coarse_to_fine.library.planning import settle
 from coarse_to_fine.library.records import (
     AddReport,
@@ -26,6 +26,7 @@ from coarse_to_fine.library.records import (
     CompactReport,
     FrameBlock,
     LibraryInfo,
+    MergeReport,
     StoredSegment,
     StoredVideo,
 )
@@ -89,21 +90,9 @@ class Library:
             LibraryError: there is a library or something else already, or the folder cannot be written.
         """
         folder = Path(os.path.abspath(path))  # noqa: PTH100 (links in the path stay as the user wrote them)
-        _require_free(folder)
-        tower = _load(encoder, device) if isinstance(encoder, str) else encoder
-        sampling = sampling or Sampling()
-        meta = {
-            "format_version": str(schema.FORMAT_VERSION),
-            "encoder": _stored_name(tower.name),
-            "encoder_fingerprint": tower.fingerprint,
-            "embed_dim": str(tower.embed_dim),
-            "sampling": sampling.model_dump_json(),
-            "sampling_fingerprint": sampling.fingerprint,
-            "generation": "0",
-            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "created_by": f"coarse-to-fine {__version__}",
-        }
-        create_catalogue(folder, meta)
+        require_free(folder)
+        tower = load_tower(encoder, device) if isinstance(encoder, str) else encoder
+        create_catalogue(folder, first_meta(tower, sampling or Sampling()))
         return cls.open(folder, tower)
 
     @classmethod
@@ -277,6 +266,29 @@ class Library:
         with self._writing():
             return maintenance.compact(self.path, self._catalogue, self._blocks)
 
+    def merge(self, other: StrPath) -> MergeReport:
+        """Take over the videos of another library; contents and files that are here already stay as they are.
+
+        Raises:
+            FingerprintError: the other one was made by another encoder or with another sampling.
+            LibraryError: it is no library, or this one cannot be written.
+        """
+        with Library.open(other, read_only=True) as source, self._writing():
+            require_same_features(self._catalogue.meta(), source._catalogue.meta(), source.path)
+            return copy_videos(source._catalogue, source._blocks, self.path, self._catalogue, self._blocks)
+
+    def export(self, path: StrPath) -> MergeReport:
+        """Copy the whole content, compacted, into a new library.
+
+        Raises:
+            LibraryError: there is something already, or the folder cannot be written.
+        """
+        folder = Path(os.path.abspath(path))  # noqa: PTH100
+        require_free(folder)
+        create_catalogue(folder, self._catalogue.meta() | {"generation": "0"})
+        with Library.open(folder) as target, target._writing():
+            return copy_videos(self._catalogue, self._blocks, folder, target._catalogue, target._blocks)
+
     def check(self) -> CheckReport:
         """Read and hash everything again."""
         while True:
@@ -348,7 +360,7 @@ class Library:
 
     def _load_encoder(self) -> ImageTextEncoder:
         wanted = self._wanted_encoder if self._wanted_encoder is not None else self.encoder_name
-        tower = _load(wanted, self._device) if isinstance(wanted, str) else wanted
+        tower = load_tower(wanted, self._device) if isinstance(wanted, str) else wanted
         if tower.fingerprint != self.encoder_fingerprint:
             raise FingerprintError(
                 f"{self.path} was made by encoder {self.encoder_name!r} (fingerprint "
@@ -358,25 +370,3 @@ class Library:
             )
         self._encoder = tower
         return tower
-
-
-def _require_free(folder: Path) -> None:
-    if is_library(folder):
-        raise LibraryError(f"{folder} is a library already; expected a new folder; open it, or choose another one")
-    if not folder.exists():
-        return
-    foreign = folder.is_dir() and [entry for entry in folder.iterdir() if not entry.name.startswith((".", CATALOGUE))]
-    if not folder.is_dir() or foreign:
-        raise LibraryError(f"{folder} holds something else; expected an absent or empty folder; choose another one")
-
-
-def _stored_name(name: str) -> str:
-    """Names of folders are stored absolute, so that the library can be opened from anywhere."""
-    return os.path.abspath(name) if os.path.isdir(name) else name  # noqa: PTH100, PTH112
-
-
-def _load(name: str, device: str) -> ImageTextEncoder:
-    from coarse_to_fine.encoders.load import load_encoder
-    from coarse_to_fine.training.loop import resolve_device
-
-    return load_encoder(name, resolve_device(device))

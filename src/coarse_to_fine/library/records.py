@@ -129,6 +129,19 @@ class CompactReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What `Library.merge` or `Library.export` copied.
+
+    Attributes:
+        added: ids of the videos that came in, as they are called here.
+        skipped: (path, reason) of those that did not: their content or their file is here already.
+    """
+
+    added: tuple[str, ...]
+    skipped: tuple[FileNote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """A library in numbers."""
 

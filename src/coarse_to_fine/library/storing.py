@@ -30,7 +30,7 @@ SECONDS_A_BLOCK = 20.0
 
 @dataclass(frozen=True, slots=True)
 class FinishedVideo:
-    """A video whose features are computed; `video.video_id` is given when it is stored."""
+    """A video whose features are computed; an empty `video.video_id` is given when it is stored."""
 
     video: StoredVideo
     windows: tuple[SegmentWindow, ...]
@@ -154,7 +154,7 @@ def _insert(connection: sqlite3.Connection, block: WrittenBlock, finished: Seque
         if owner is not None:
             changes.put_copy(connection, file, owner)
             continue
-        video_id = changes.take_video_id(connection, one.video.path, one.video.sha256)
+        video_id = changes.take_video_id(connection, one.video.path, one.video.sha256, one.video.video_id)
         changes.forget_path(connection, one.video.path)
         changes.insert_video(
             connection, replace(one.video, video_id=video_id), one.windows, block_id, segment_row, clip_row
