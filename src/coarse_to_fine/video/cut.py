@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TICK = Fraction(1, 90_000)
 SOUND_RATE = 48_000
+HOLDING_RATE = 25
+"""A last picture that is on show for longer than two of these intervals is written again at the end to hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,14 @@ def _pictures(
     stop = max(first + 1, int(np.searchsorted(times, end_s - 1e-6)))
     scale = min(width / video.width, height / video.height)
     size = PictureSize(max(1, round(min(video.width, video.height) * scale)), "short-side")
+    last: tuple[float, Picture] | None = None
     for read in read_frames(video, times[first:stop].tolist(), size=size, threads="auto"):
         if not read.stands_in:
-            yield max(0.0, read.time_s - start_s), _on_canvas(read.picture, width, height)
+            last = max(0.0, read.time_s - start_s), _on_canvas(read.picture, width, height)
+            yield last
+    held_until = end_s - start_s - 1 / HOLDING_RATE
+    if last is not None and last[0] + 2 / HOLDING_RATE < held_until:
+        yield held_until, last[1]
 
 
 def _on_canvas(picture: Picture, width: int, height: int) -> Picture:

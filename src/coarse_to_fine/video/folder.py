@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".m4v", ".flv", ".wmv", ".3gp")
-    + (".ogv",)
+    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".ogv"}
+    | {".ts", ".mts", ".m2ts", ".mpg", ".mpeg"}
 )
 PARTIAL_SUFFIXES = frozenset(
-    (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".!ut", ".!qb", ".aria2")
+    {".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".!ut", ".!qb", ".aria2"}
 )
 SYSTEM_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 

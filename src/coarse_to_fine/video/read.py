@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import av
 import numpy as np
@@ -46,15 +46,39 @@ class FrameRead(Generic[T]):
     stands_in: bool = False
 
 
+@overload
 def read_frames(
     video: VideoFile,
     times_s: Sequence[float],
-    prepare: Callable[[Picture], T] | None = None,
+    prepare: None = None,
     size: PictureSize | None = None,
     *,
     threads: int | Literal["auto"] = 1,
     stand_in_seconds: float = 1.0,
-) -> FrameReader[T]:
+) -> FrameReader[Picture]: ...
+
+
+@overload
+def read_frames(
+    video: VideoFile,
+    times_s: Sequence[float],
+    prepare: Callable[[Picture], T],
+    size: PictureSize | None = None,
+    *,
+    threads: int | Literal["auto"] = 1,
+    stand_in_seconds: float = 1.0,
+) -> FrameReader[T]: ...
+
+
+def read_frames(
+    video: VideoFile,
+    times_s: Sequence[float],
+    prepare: Callable[[Picture], Any] | None = None,
+    size: PictureSize | None = None,
+    *,
+    threads: int | Literal["auto"] = 1,
+    stand_in_seconds: float = 1.0,
+) -> FrameReader[Any]:
     """Pictures on show at ascending times.
 
     Args:
