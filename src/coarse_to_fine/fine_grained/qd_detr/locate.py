@@ -16,8 +16,8 @@ from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.batching import batches_by_length, evaluating
 from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.layers.attention import key_padding
-from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput, QuerySide
-from coarse_to_fine.fine_grained.layers.positions import video_position_code
+from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
+from coarse_to_fine.fine_grained.layers.decoder_parts import DecoderParts
 from coarse_to_fine.fine_grained.layers.text_to_video import KeyValue
 from coarse_to_fine.fine_grained.postprocess import moment_output
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -88,29 +88,13 @@ class QdDetr(QdDetrNetwork, FineModel):
         ]
 
 
-class _Shared:
+class _Shared(DecoderParts):
     """Parts of one `locate` call that several pairs share; each is computed when it is first needed."""
 
     def __init__(self, model: QdDetrNetwork) -> None:
+        super().__init__(model.transformer.decoder, model.query_embed.weight)
         self.model = model
-        self._positions: dict[int, Tensor] = {}
-        self._key_positions: dict[int, list[Tensor]] = {}
         self._words: dict[int, tuple[TextFeatures, list[KeyValue]]] = {}
-        self._first: tuple[Tensor, QuerySide] | None = None
-
-    def position(self, clips: int) -> Tensor:
-        """(L, D) position code of a video of L clips."""
-        if clips not in self._positions:
-            mask = torch.ones(1, clips, dtype=torch.bool, device=self.model.global_rep_token.device)
-            self._positions[clips] = video_position_code(mask, self.model.config.hidden_dim)[0]
-        return self._positions[clips]
-
-    def key_positions(self, lengths: Sequence[int]) -> list[Tensor]:
-        """Projected clip positions of each decoder layer, (B, L, D)."""
-        for clips in set(lengths) - self._key_positions.keys():
-            self._key_positions[clips] = self.model.transformer.decoder.key_positions(self.position(clips))
-        layers = zip(*(self._key_positions[clips] for clips in lengths), strict=True)
-        return [pad_rows(layer)[0] for layer in layers]
 
     def words(self, texts: Sequence[TextFeatures]) -> tuple[list[KeyValue], Tensor]:
         """Keys and values of the words in each text-to-video layer, and the mask (B, T)."""
@@ -127,15 +111,6 @@ class _Shared:
             for layer in zip(*each, strict=True)
         ]
         return padded, pad_rows([key_values[0][0] for key_values in each])[1]
-
-    def first_side(self, batch: int) -> tuple[Tensor, QuerySide]:
-        """References (B, Q, 2) and the query side of decoder layer 0, which depend on the weights only."""
-        if self._first is None:
-            reference = self.model.query_embed.weight.sigmoid()[None]
-            self._first = reference, self.model.transformer.decoder.first_side(reference)
-        reference, side = self._first
-        content = side.content.expand(batch, -1, -1)
-        return reference.expand(batch, -1, -1), QuerySide(content, side.query.expand(batch, -1, -1, -1))
 
     def _key_values(self, text: TextFeatures) -> list[KeyValue]:
         model = self.model

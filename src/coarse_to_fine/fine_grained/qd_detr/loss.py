@@ -11,18 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from coarse_to_fine.fine_grained.losses import (
-    class_error,
-    giou_loss,
-    label_loss,
-    matched_spans,
-    negative_pair_loss,
-    saliency_margin_loss,
-    saliency_rank_loss,
-    span_loss,
-)
-from coarse_to_fine.fine_grained.matching import CostWeights, match
+from coarse_to_fine.fine_grained.losses import negative_pair_loss, saliency_margin_loss, saliency_rank_loss
+from coarse_to_fine.fine_grained.matching import CostWeights
 from coarse_to_fine.fine_grained.qd_detr.model import QdDetrOutput
+from coarse_to_fine.fine_grained.window_losses import layer_losses, weighted_sum
 
 RANK_DIVISOR = 12
 
@@ -67,18 +59,7 @@ class Targets:
 def window_losses(output: QdDetrOutput, targets: Targets, config: QdDetrLossConfig) -> dict[str, Tensor]:
     """The three window terms of each decoder layer, un-weighted; earlier layers carry their number."""
     weights = CostWeights(config.span, config.giou, config.label)
-    last = len(output.logits) - 1
-    losses: dict[str, Tensor] = {}
-    for layer in range(last + 1) if config.auxiliary else [last]:
-        logits, spans = output.logits[layer], output.spans[layer]
-        matches = match(logits, spans, targets.spans, weights)
-        predicted, truth = matched_spans(spans, targets.spans, matches)
-        suffix = "" if layer == last else f"_{layer}"
-        losses["loss_span" + suffix] = span_loss(predicted, truth)
-        losses["loss_giou" + suffix] = giou_loss(predicted, truth)
-        losses["loss_label" + suffix] = label_loss(logits, matches, config.background)
-        losses["class_error" + suffix] = class_error(logits, matches)
-    return losses
+    return layer_losses(output.logits, output.spans, targets.spans, weights, config.background, config.auxiliary)
 
 
 def saliency_loss(
@@ -124,9 +105,4 @@ def total_loss(losses: dict[str, Tensor], config: QdDetrLossConfig) -> Tensor:
         "loss_saliency": config.saliency,
         "loss_foreign": config.foreign,
     }
-    terms = []
-    for name, value in losses.items():
-        base = name if name in weights else name.rpartition("_")[0]
-        if base in weights:
-            terms.append(weights[base] * value)
-    return sum(terms[1:], terms[0])
+    return weighted_sum(losses, weights)

@@ -6,7 +6,6 @@ Source: Moon et al., "Query-Dependent Video Representation for Moment Retrieval 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import AnchorDecoder, DecoderOutput
 from coarse_to_fine.fine_grained.layers.encoder import Encoder
+from coarse_to_fine.fine_grained.layers.heads import saliency_of, windows_of
 from coarse_to_fine.fine_grained.layers.initialisation import equal_vectors, xavier_matrices
-from coarse_to_fine.fine_grained.layers.positions import inverse_sigmoid, video_position_code
+from coarse_to_fine.fine_grained.layers.positions import video_position_code
 from coarse_to_fine.fine_grained.layers.projection import InputProjection, Perceptron
 from coarse_to_fine.fine_grained.layers.text_to_video import TextToVideoEncoder, official_mask
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -154,11 +154,8 @@ class QdDetrNetwork(nn.Module):
 
     def heads(self, decoded: DecoderOutput) -> tuple[Float[Tensor, "N B Q 2"], Float[Tensor, "N B Q 2"]]:
         """Logits and spans of the hidden states; a span refines the reference that entered the layer."""
-        spans = (self.span_embed(decoded.hidden) + inverse_sigmoid(decoded.references)).sigmoid()
-        return self.class_embed(decoded.hidden), spans
+        return windows_of(decoded, self.class_embed, self.span_embed)
 
     def saliency(self, memory: Memory) -> Float[Tensor, "B L"]:
         """Scaled product of each clip with the global token."""
-        product = self.saliency_proj1(memory.clips) * self.saliency_proj2(memory.overall)[:, None]
-        scores: Tensor = product.sum(-1) / math.sqrt(self.config.hidden_dim)
-        return scores
+        return saliency_of(memory.clips, memory.overall, self.saliency_proj1, self.saliency_proj2)
