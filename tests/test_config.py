@@ -24,6 +24,7 @@ class Outer(BaseModel):
     training: Inner = Inner()
     variants: list[Inner] = []
     optional: Inner | None = None
+    tuned: Inner = Inner(learning_rate=0.5, name="tuned")
     mode: Literal["fast", "exact"] = "exact"
     low: int = 0
     high: int = 10
@@ -40,6 +41,13 @@ def test_file_and_overrides_are_merged_key_by_key(tmp_path: Path) -> None:
     path.write_text("training: {learning_rate: 2e-4, name: file}\nlow: 3\n")
     config = load_config(Outer, path, ["training.name=set", "high=7"])
     assert config == Outer(training=Inner(learning_rate=2e-4, name="set"), low=3, high=7)
+
+
+def test_section_that_names_some_keys_keeps_the_other_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("tuned: {sizes: [1]}\n")
+    assert load_config(Outer, path).tuned == Inner(learning_rate=0.5, name="tuned", sizes=(1,))
+    assert load_config(Outer, None, ["tuned.name=x"]).tuned == Inner(learning_rate=0.5, name="x")
 
 
 def test_defaults_give_way_to_file_and_overrides(tmp_path: Path) -> None:
@@ -82,7 +90,7 @@ def test_value_may_hold_an_equals_sign() -> None:
         ("training.learning_rat=1", "unknown key 'training.learning_rat', did you mean 'learning_rate'?"),
         ("optional.nam=x", "unknown key 'optional.nam', did you mean 'name'?"),
         ("variants=[{}, {size: []}]", "unknown key 'variants.1.size', did you mean 'sizes'?"),
-        ("zzzzzz=1", "known: high, low, mode, optional, training, variants"),
+        ("zzzzzz=1", "known: high, low, mode, optional, training, tuned, variants"),
         ("training.learning_rate=-1", "training.learning_rate is -1: input should be greater than 0"),
         ("mode=slow", "mode is 'slow': input should be 'fast' or 'exact'"),
         ("low=11", "low is 11, above high 10; lower it"),

@@ -24,6 +24,9 @@ def load_config(
 ) -> Model:
     """A validated configuration from a YAML file and `key=value` overrides.
 
+    A nested section that names some keys keeps what `model_class` gives as default for the others: with a field
+    `run: RunConfig = RunConfig(clip_norm=0.1)`, the override `run.epochs=2` leaves clip_norm at 0.1.
+
     Args:
         model_class: the pydantic model with `extra="forbid"`.
         path: YAML file with a mapping; none: defaults only.
@@ -38,7 +41,8 @@ def load_config(
         values.update(read_yaml(Path(path)))
     for override in overrides:
         apply_override(values, override)
-    return parse_config(model_class, values, source=str(path) if path is not None else "the configuration")
+    source = str(path) if path is not None else "the configuration"
+    return parse_config(model_class, _on_defaults(model_class, values), source)
 
 
 def parse_config(model_class: type[Model], values: Mapping[str, Any], source: str = "the configuration") -> Model:
@@ -94,6 +98,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def _on_defaults(model_class: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with nested sections laid over the default of their field, where that is a configuration."""
+    merged = dict(values)
+    for name, field in model_class.model_fields.items():
+        if isinstance(field.default, BaseModel) and isinstance(values.get(name), Mapping):
+            merged[name] = _laid_over(field.default.model_dump(exclude_unset=True), values[name])
+    return merged
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], Mapping) and isinstance(above[name], Mapping):
+            merged[name] = _laid_over(below[name], above[name])
+    return merged
 
 
 def _numbers(value: Any) -> Any:

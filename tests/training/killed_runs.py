@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch._dynamo  # optimisers load it at their first step, which would cost each process a second
 
-from coarse_to_fine.training import Losses, RunConfig, checkpoints, fit, loop
+from coarse_to_fine.training import Losses, RunConfig, fit, loop
 from tests.training.tasks import Points, Regression
 
 RUN = RunConfig(
@@ -35,14 +35,18 @@ def die() -> None:
 class Slow(Regression):
     """Dropout, noisy batches, and steps long enough to be killed in."""
 
-    def __init__(self, die_at: int | None = None, delay: float = 0.0) -> None:
+    def __init__(
+        self, die_at: int | None = None, delay: float = 0.0, signal_at: tuple[int, signal.Signals] | None = None
+    ) -> None:
         super().__init__(Points(40, noise=0.1), dropout=0.3)
-        self.die_at, self.delay, self.calls = die_at, delay, 0
+        self.die_at, self.delay, self.signal_at, self.calls = die_at, delay, signal_at, 0
 
     def losses(self, batch, generator) -> Losses:
         self.calls += 1
         if self.calls == self.die_at:
             die()
+        if self.signal_at is not None and self.calls == self.signal_at[0]:
+            os.kill(os.getpid(), self.signal_at[1])
         time.sleep(self.delay)
         noise = torch.randn((), generator=generator)
         losses = super().losses(batch, generator)
@@ -55,21 +59,22 @@ def run_until_killed_in_step(out: Path, call: int) -> None:
 
 
 def run_until_killed_while_writing(out: Path, count: int, before_rename: bool) -> None:
-    """Killed in the count-th atomic write: with half the file written, or just after it was renamed."""
+    """Killed at the count-th rename: with half the new file written, or just after it took its name."""
     torch.set_num_threads(1)
-    plain, written = checkpoints.write_atomically, 0
+    plain, renamed = Path.replace, 0
 
-    def write(path: Path, content: bytes) -> None:
-        nonlocal written
-        written += 1
-        if written == count and before_rename:
-            path.with_name(f".{path.name}.{os.getpid()}.part").write_bytes(content[: len(content) // 2])
+    def replace(self: Path, target: Path) -> Path:
+        nonlocal renamed
+        renamed += 1
+        if renamed == count and before_rename:
+            os.truncate(self, self.stat().st_size // 2)
             die()
-        plain(path, content)
-        if written == count:
+        result = plain(self, target)
+        if renamed == count:
             die()
+        return result
 
-    checkpoints.write_atomically = write
+    Path.replace = replace
     fit(Slow(), RUN, out)
 
 
@@ -87,6 +92,16 @@ def run_until_killed_after_the_line(out: Path, count: int) -> None:
 
     loop.MetricsLog.append = append
     fit(Slow(), RUN, out)
+
+
+def run_until_signalled(out: Path, number: signal.Signals, call: int) -> None:
+    """Exit code 7 after the KeyboardInterrupt that a signal in the given call becomes."""
+    torch.set_num_threads(1)
+    run = RUN.model_copy(update={"checkpoint_every_steps": None})
+    try:
+        fit(Slow(signal_at=(call, number)), run, out)
+    except KeyboardInterrupt:
+        os._exit(7)
 
 
 def run_slowly(out: Path) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.training import Batch, RunConfig
+from coarse_to_fine.training import Batch, RunConfig, TrainingData
 from coarse_to_fine.training.batches import epoch_order, plan_steps, prepared_parts, split, to_device
 from coarse_to_fine.training.seeds import derive_seed
 from tests.training.tasks import Points
@@ -87,6 +89,38 @@ def test_workers_give_the_batches_of_no_workers(start: str) -> None:
     several = batches_with(workers=4, worker_start=start)
     assert len(several) == len(plain)
     assert all(equal(a, b) for a, b in zip(plain, several))
+
+
+class FromHdf5(TrainingData):
+    """Rows of an HDF5 file, opened at the first read of each process: an open handle does not survive a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with h5py.File(path) as file:
+            self.size = len(file["clips"])
+        self._file: h5py.File | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def batch(self, indices, generator) -> Batch:
+        self._file = self._file or h5py.File(self.path)
+        rows = torch.stack([torch.from_numpy(self._file["clips"][index]) for index in indices])
+        return Batch({"clips": rows}, [f"row-{index}" for index in indices])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes:UserWarning")
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_hdf5_features_are_the_same_with_workers(tmp_path: Path, start: str) -> None:
+    with h5py.File(tmp_path / "clips.h5", "w") as file:
+        file["clips"] = torch.randn(60, 7, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    found = []
+    for settings in ({}, {"workers": 4, "worker_start": start}):
+        run, data = RunConfig(epochs=2, batch_size=8, **settings), FromHdf5(tmp_path / "clips.h5")
+        found.append(list(prepared_parts(data, run, plan_steps(data, run, 0, 1, 0, 0))))
+    assert len(found[0]) == len(found[1]) == 16
+    assert all(equal(a, b) for a, b in zip(*found))
 
 
 class Broken(Points):

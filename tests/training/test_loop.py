@@ -235,6 +235,7 @@ def test_bf16_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_compiled_model_trains_like_the_plain_one(tmp_path: Path) -> None:
     class Forward(Regression):
         def __init__(self) -> None:
@@ -257,6 +258,7 @@ def test_progress_is_shown_on_stderr_only_if_asked(tmp_path: Path, capfd: pytest
     captured = capfd.readouterr()
     assert captured.out == ""
     assert "20/20" in captured.err
+    assert "seed 0, device cpu, processes 1" in captured.err
     assert "epoch 4" in captured.err
 
 

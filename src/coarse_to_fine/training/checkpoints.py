@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from coarse_to_fine.errors import WeightsError
@@ -22,14 +23,17 @@ from coarse_to_fine.errors import WeightsError
 FORMAT_VERSION = 1
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name beside `path`, sync, rename: after a crash the old or the new content is there."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` to write; then it is synced and renamed.
+
+    After a crash the old or the new content is there, whole; after an error in the block the old one is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -37,11 +41,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the content of a file as a whole."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """A safetensors file with a JSON document in its header, written atomically."""
-    plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
     header = {"format": "coarse-to-fine", "version": str(FORMAT_VERSION), "state": json.dumps(state)}
-    write_atomically(path, save(plain, metadata=header))
+    with replacing(path) as temporary:
+        save_file(_unshared(tensors), temporary, metadata=header)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -105,6 +115,20 @@ def load_exported(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors, _ = read_tensors(folder / "model.safetensors")
     config.pop("format_version", None)
     return config, {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors on the CPU of which no two share memory (safetensors refuses that)."""
+    seen: set[int] = set()
+    plain = {}
+    for name, tensor in tensors.items():
+        stored = tensor.detach().to("cpu").contiguous()
+        address = stored.untyped_storage().data_ptr()
+        if address in seen or stored.untyped_storage().nbytes() != stored.nbytes:
+            stored = stored.clone()
+        seen.add(address)
+        plain[name] = stored
+    return plain
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:

@@ -30,13 +30,15 @@ class Processes:
     Attributes:
         rank: number of this process, 0 for the one that writes files.
         count: number of processes.
+        interrupted: set when this process was asked to stop (a signal).
+        stop_asked: whether one of the processes was, as of the last exchange; the same on all of them.
         in_backward: set while the processes average gradients and cannot meet: an error then ends this process at
             once, and torchrun the others.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.count = 0, 1
-        self.in_backward = False
+        self.interrupted = self.stop_asked = self.in_backward = False
         self._failed = False
         self._objects: dist.ProcessGroup | None = None
         if not dist.is_available():
@@ -62,16 +64,18 @@ class Processes:
         if error is not None and (self.count == 1 or self._failed or self.in_backward):
             raise error
         if self.count == 1:
+            self.stop_asked = self.interrupted
             return [payload]
         answers: list[Any] = [None] * self.count
-        dist.all_gather_object(answers, (error is not None, payload), group=self._objects)
-        failed = [rank for rank, (has_error, _) in enumerate(answers) if has_error]
+        dist.all_gather_object(answers, (error is not None, self.interrupted, payload), group=self._objects)
+        self.stop_asked = any(interrupted for _, interrupted, _ in answers)
+        failed = [rank for rank, (has_error, _, _) in enumerate(answers) if has_error]
         if failed:
             self._failed = True
             if error is not None and failed[0] == self.rank:
                 raise error
             raise StoppedByPeer(1)
-        return [answer for _, answer in answers]
+        return [answer for _, _, answer in answers]
 
     def report(self, error: Exception) -> None:
         """Let the others know of an error that happened between two meetings; raises it."""

@@ -19,6 +19,7 @@ from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, 
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.curve import draw_curve
 from coarse_to_fine.training.distributed import Processes, local_device
+from coarse_to_fine.training.interruption import on_interruption
 from coarse_to_fine.training.optimisers import (
     build_optimizer,
     load_optimizer_tensors,
@@ -45,6 +46,7 @@ class FitResult:
         best_path: weights alone, under the names of the model's state dict.
         last_path: the checkpoint to go on from.
         metrics_path: JSON lines, one an epoch.
+        first_process: whether this process is the one that writes files; True where there is only one.
     """
 
     best_metrics: dict[str, float]
@@ -54,6 +56,7 @@ class FitResult:
     best_path: Path
     last_path: Path
     metrics_path: Path
+    first_process: bool = True
 
 
 def fit(
@@ -77,6 +80,7 @@ def fit(
     Raises:
         TrainingError: a loss or gradient is not finite, or the checkpoint in `out` is of another run.
         ConfigError: `select` names no validation metric, or a parameter group matches nothing.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the checkpoint of the step that was running is written.
     """
     device = local_device(resolve_device(run.device))
     processes = Processes(device)
@@ -151,8 +155,12 @@ class _Trainer:
         self._events = EventWriter(out / "tensorboard" if run.tensorboard and processes.is_first else None)
 
     def train(self, progress: bool) -> FitResult:
-        with ProgressBar(progress, self._total, self._position.step) as bar:
-            if not self._finished():
+        if not self._finished():
+            with on_interruption(self._ask_to_stop), ProgressBar(progress, self._total, self._position.step) as bar:
+                run = self._run
+                bar.note(
+                    f"seed {run.seed}, device {self._device}, processes {self._processes.count}, files in {self._out}"
+                )
                 self._steps(bar)
         return self._result()
 
@@ -171,9 +179,15 @@ class _Trainer:
             ends_epoch = plan.index == plan.batches - 1
             if ends_epoch or self._position.step >= self._total:
                 bar.epoch(self._end_epoch(plan))
-            self._save_if_due(always=ends_epoch or self._finished())
+            stop = self._processes.stop_asked and not self._finished()
+            self._save_if_due(always=ends_epoch or stop or self._finished())
+            if stop:
+                raise KeyboardInterrupt(f"stopped after step {self._position.step}; start again to go on from there")
             if self._finished():
                 return
+
+    def _ask_to_stop(self) -> None:
+        self._processes.interrupted = True
 
     def _step(self, plan: StepPlan, batches: Sequence[Batch]) -> float:
         position, model = self._position, self._task.model
@@ -313,6 +327,7 @@ class _Trainer:
             best_path=self._best,
             last_path=self._last,
             metrics_path=self._log.path,
+            first_process=self._processes.is_first,
         )
 
 

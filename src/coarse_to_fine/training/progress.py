@@ -41,11 +41,15 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.update(self._task, advance=1, loss=loss)
 
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+
     def epoch(self, line: Mapping[str, Any]) -> None:
         """Print what an epoch gave."""
-        if self._bar is not None:
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in line["validation"].items())
-            self._bar.console.print(f"epoch {line['epoch']}  loss {line['loss']:.4f}  {shown}", highlight=False)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in line["validation"].items())
+        self.note(f"epoch {line['epoch']}  loss {line['loss']:.4f}  {shown}")
 
 
 class EventWriter:
