@@ -26,13 +26,13 @@ def test_mean_pool_needs_no_weights_and_takes_any_encoder():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match="no coarse model 't-mas'.*mean-pool, t-mass"):
+    with pytest.raises(UserError, match=r"no coarse model 't-mas'.*mean-pool, t-mass"):
         load_coarse("t-mas")
 
 
 def test_t_mass_for_a_foreign_encoder_asks_for_a_folder():
     with pytest.raises(
-        WeightsError, match="no bundled weights of t-mass for the encoder clip-vit-b-32.*give that folder"
+        WeightsError, match=r"no bundled weights of t-mass for the encoder clip-vit-b-32.*give that folder"
     ):
         load_coarse("t-mass", encoder="clip-vit-b-32")
 
@@ -75,7 +75,7 @@ def test_a_foreign_config_is_refused(folder: Path, change: dict, message: str):
 
 def test_damaged_files_are_told_apart(folder: Path):
     (folder / "model.safetensors").write_bytes(b"no")
-    with pytest.raises(WeightsError, match="cannot read .*model.safetensors"):
+    with pytest.raises(WeightsError, match=r"cannot read .*model.safetensors"):
         load_coarse(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="cannot be read as JSON"):

@@ -82,7 +82,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
         import_release(tmp_path / "absent.pth")
     path = tmp_path / "text.pth"
     path.write_text("hello")
-    with pytest.raises(WeightsError, match="text.pth"):
+    with pytest.raises(WeightsError, match=r"text\.pth"):
         import_release(path)
     torch.save({"epoch": 3}, path)
     with pytest.raises(WeightsError, match="holds no state dict"):

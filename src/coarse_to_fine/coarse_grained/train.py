@@ -1,0 +1,139 @@
+"""Training of a coarse model: one configuration, examples of two splits, a folder with the trained model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
+from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
+from coarse_to_fine.coarse_grained.storage import save_coarse
+from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
+from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTask
+from coarse_to_fine.coarse_grained.validation import retrieval_metrics
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.training.config import RunConfig
+from coarse_to_fine.training.loop import FitResult, fit
+
+MODEL_FOLDER = "model"
+
+
+class TMassRecipe(BaseModel):
+    """T-MASS and how it learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["t-mass"] = Field(default="t-mass", description="the model")
+    architecture: TMassConfig = Field(default=TMassConfig(), description="what the trained head computes")
+    learning: TMassLearning = Field(default=TMassLearning(), description="objective, batches, validation")
+
+
+RELEASE_RUN = RunConfig(
+    epochs=5,
+    batch_size=32,
+    optimizer="adam-decoupled",
+    learning_rate=3e-5,
+    weight_decay=0.2,
+    clip_norm=1.0,
+    schedule="warmup-cosine",
+    warmup=0.1,
+    seed=24,
+    select="R@1",
+)
+"""The release's settings for MSR-VTT 9k, but for the split that selects."""
+
+
+class CoarseTraining(BaseModel):
+    """Everything that decides a training run of stage one but the examples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: TMassRecipe = Field(default=TMassRecipe(), description="the model and its objective")
+    run: RunConfig = Field(default=RELEASE_RUN, description="optimisation, seeds, selection")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedCoarse:
+    """A finished training.
+
+    Attributes:
+        model: with its best weights, in eval mode on the CPU.
+        folder: where it was stored.
+        result: how the run ended.
+        baseline: the same validation metrics of mean pooling, which needs no training.
+    """
+
+    model: CoarseModel
+    folder: Path
+    result: FitResult
+    baseline: dict[str, float]
+
+
+def train_coarse(
+    config: CoarseTraining,
+    train: Sequence[TrainingExample],
+    validation: Sequence[TrainingExample],
+    out: str | Path,
+    progress: bool = False,
+) -> TrainedCoarse:
+    """Train, or go on where an interrupted run in `out` stopped; the best weights of the validation split are kept.
+
+    Args:
+        config: model, objective and optimisation.
+        train, validation: examples of the two splits; selection never sees a test split.
+        out: folder of the run; the model goes to `out/model`.
+        progress: show a bar with the time left on stderr.
+
+    Raises:
+        DataError: the two splits share a video, or features do not fit the architecture.
+        TrainingError: a loss is not finite, or `out` holds another run.
+    """
+    out = Path(out)
+    learned, held_out = coarse_pairs(train), coarse_pairs(validation)
+    _check(config.recipe.architecture, learned, held_out)
+    model = TMass(config.recipe.architecture)
+    task = TMassTask(model, learned, held_out, config.recipe.learning)
+    extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned)}
+    result = fit(task, config.run, out, extra_config=extra, progress=progress)
+    model.cpu().eval()
+    baseline = retrieval_metrics(MeanPool(), held_out)
+    folder = out / MODEL_FOLDER
+    origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
+    save_coarse(model, folder, origin=origin)
+    report = {
+        "best_metrics": result.best_metrics,
+        "best_step": result.best_step,
+        "steps": result.steps,
+        "mean_pool": baseline,
+    }
+    (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return TrainedCoarse(model, folder, result, baseline)
+
+
+def _check(architecture: TMassConfig, train: CoarsePairs, validation: CoarsePairs) -> None:
+    shared = set(train.video_ids) & set(validation.video_ids)
+    if shared:
+        raise DataError(
+            f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
+            "video; correct the annotations"
+        )
+    frames, width = train.frames.shape[1:]
+    if (frames, width) != (architecture.num_frames, architecture.embed_dim):
+        raise DataError(
+            f"the features have {frames} frames of width {width}, the architecture {architecture.num_frames} of "
+            f"{architecture.embed_dim}; expected the same; set recipe.architecture.num_frames and "
+            "recipe.architecture.embed_dim"
+        )
+
+
+def _encoder(examples: Sequence[TrainingExample]) -> Mapping[str, Any]:
+    """Name and fingerprint of the encoder, where the examples come from a features folder."""
+    return {"encoder": dict(examples.videos.manifest.encoder)} if isinstance(examples, ExampleSet) else {}
