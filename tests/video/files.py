@@ -109,24 +109,30 @@ def uneven_times(seconds: float) -> list[float]:
     return times
 
 
-def write_video(path: Path, times: Sequence[float], recipe: Recipe = Recipe(), first: int = 0) -> Path:
+def write_video(
+    path: Path,
+    times: Sequence[float],
+    recipe: Recipe = Recipe(),
+    first: int = 0,
+    sound_seconds: float | None = None,
+) -> Path:
     """A file whose picture i is shown at times[i] and carries the number first + i."""
     with av.open(str(path), "w", options=recipe.container) as out:
         if recipe.sound and recipe.sound_first:
             sound = out.add_stream(recipe.sound, rate=44100)
-            video = _video_stream(out, recipe)
+            video = open_video_stream(out, recipe)
         else:
-            video = _video_stream(out, recipe)
+            video = open_video_stream(out, recipe)
             sound = out.add_stream(recipe.sound, rate=_hertz(recipe.sound)) if recipe.sound else None
-        packets = list(_encode(video, times, recipe, first))
+        packets = list(encode_pictures(video, times, recipe, first))
         if sound is not None:
-            packets += _tone(sound, times[-1] + float(1 / recipe.rate))
+            packets += _tone(sound, sound_seconds or times[-1] + float(1 / recipe.rate))
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             out.mux(packet)
     return path
 
 
-def _video_stream(out: Any, recipe: Recipe) -> Any:
+def open_video_stream(out: Any, recipe: Recipe) -> Any:
     stream = out.add_stream(recipe.codec, rate=recipe.rate)
     stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pix_fmt
     if recipe.time_base is not None:
@@ -150,7 +156,7 @@ def _codec_options(recipe: Recipe) -> dict[str, str]:
     return {"b": "2M"}
 
 
-def _encode(stream: Any, times: Sequence[float], recipe: Recipe, first: int) -> Iterable[Any]:
+def encode_pictures(stream: Any, times: Sequence[float], recipe: Recipe, first: int = 0) -> Iterable[Any]:
     base = recipe.time_base or 1 / recipe.rate
     for index, time in enumerate(times):
         picture = draw(first + index, recipe.height, recipe.width)

@@ -40,7 +40,7 @@ def write_seeds(folder: Path) -> list[Path]:
 
 
 def mutations(seeds: list[bytes], count: int, seed: int) -> Iterator[tuple[str, int, bytes]]:
-    """(kind, number of the seed file, bytes): flips anywhere or near the start or end, cuts, holes, doubled and swapped blocks."""
+    """(kind, number of the seed file, bytes): flips here or there, cuts, holes, doubled and swapped blocks."""
     rng = np.random.default_rng(seed)
     for _ in range(count):
         which = int(rng.integers(len(seeds)))

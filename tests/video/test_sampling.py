@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -48,8 +49,8 @@ def test_segments_cover_the_video_on_the_clip_grid(duration: float) -> None:
     segments = segment_clips(duration)
     assert segments[0].start == 0
     assert segments[-1].stop == clip_count(duration)
-    assert all(later.start < earlier.stop for earlier, later in zip(segments, segments[1:]))
-    assert all(later.start > earlier.start for earlier, later in zip(segments, segments[1:]))
+    assert all(later.start < earlier.stop for earlier, later in itertools.pairwise(segments))
+    assert all(later.start > earlier.start for earlier, later in itertools.pairwise(segments))
     if len(segments) > 1:
         assert all(clips.stop - clips.start == 75 for clips in segments)
 

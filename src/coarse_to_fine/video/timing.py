@@ -13,8 +13,10 @@ import numpy as np
 
 from coarse_to_fine.video.video_file import Clock, Flags, Integers, LostSpan, Times
 
-JUMP_BACK_S = 1.0
-"""Decoding times that go back this far start a new part."""
+DECODING_JUMP_BACK_S = 0.2
+"""Decoding times never go back; if they do so this far, a new part starts."""
+SHOWING_JUMP_BACK_S = 2.0
+"""Presentation times of packets go back by a few frames wherever pictures are coded out of order."""
 JUMP_AHEAD_S = 10.0
 """Longest wait between frames of a broadcast, and between decoding and showing a frame."""
 FEW_WITHOUT_STAMP = 0.1
@@ -89,8 +91,8 @@ def build_timeline(
     if clock == "pts":
         shown &= _sensible(packets, time_base)
     usable = np.flatnonzero(shown)
-    order = packets.dts[usable] if clock == "pts" and np.all(packets.dts[usable] != NO_STAMP) else stamps[usable]
-    shifted, seam_places = _join_parts(order, stamps[usable], time_base, ticks_a_frame, close_gaps)
+    seam_places = _seams(packets.dts[usable], stamps[usable], time_base, close_gaps)
+    shifted = _join_parts(stamps[usable], seam_places, ticks_a_frame)
     display = np.argsort(shifted, kind="stable")
     frame_packets, ticks = usable[display], shifted[display]
     last = int(packets.durations[frame_packets[-1]]) or (int(np.median(np.diff(ticks))) if len(ticks) > 1 else 0)
@@ -139,19 +141,23 @@ def _sensible(packets: PacketList, time_base: Fraction) -> Flags:
     return near if near.mean() > 0.5 else np.ones_like(near)
 
 
-def _join_parts(
-    order: Integers, stamps: Integers, time_base: Fraction, ticks_a_frame: int, close_gaps: bool
-) -> tuple[Integers, list[int]]:
-    """(M,) stamps in which parts that start anew follow each other, and where they start.
+def _seams(dts: Integers, stamps: Integers, time_base: Fraction, close_gaps: bool) -> list[int]:
+    """Places in (M,) stamps where time starts anew.
 
     Jumps ahead are seams too in broadcast streams, and wherever stamps also jump back: a damaged stamp does both.
     """
-    steps = np.diff(order) * float(time_base)
-    broken = steps < -JUMP_BACK_S
+    decoding = bool(np.all(dts != NO_STAMP))
+    steps = np.diff(dts if decoding else stamps) * float(time_base)
+    broken = steps < -(DECODING_JUMP_BACK_S if decoding else SHOWING_JUMP_BACK_S)
     if close_gaps or broken.any():
         broken |= steps > JUMP_AHEAD_S
-    places = (np.flatnonzero(broken) + 1).tolist()
+    places: list[int] = (np.flatnonzero(broken) + 1).tolist()
+    return places
+
+
+def _join_parts(stamps: Integers, places: list[int], ticks_a_frame: int) -> Integers:
+    """(M,) stamps in which each part follows the one before it."""
     joined = stamps.copy()
     for place, stop in zip(places, [*places[1:], len(stamps)]):
         joined[place:stop] += int(joined[:place].max()) + ticks_a_frame - int(stamps[place:stop].min())
-    return joined, places
+    return joined
