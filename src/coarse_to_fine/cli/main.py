@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from coarse_to_fine.cli import data, demo, evaluate, extract, generate, index, library, search, train
+from coarse_to_fine.cli import data, demo, evaluate, extract, generate, index, library, search, serve, train
 from coarse_to_fine.errors import CtfError
 
 HELP = """Find moments in your videos from a sentence.
@@ -27,6 +27,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_e
 app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("serve")(serve.serve)
 app.command("extract")(extract.extract)
 app.add_typer(library.app, name="library")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,282 @@
+// The page: sends sentences, shows moments as cards, plays them. No library, no build step, no other host.
+
+const byId = (id) => document.getElementById(id);
+const form = byId("search"), sentence = byId("sentence"), finer = byId("finer"), results = byId("results");
+const status = byId("status"), viewer = byId("viewer"), player = byId("player"), still = byId("still");
+const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
+
+const state = { hits: [], current: -1, query: "", moment: "", offset: 0, window: null, request: 0 };
+
+const clock = (seconds) => {
+  const tenths = Math.round(seconds * 10), h = Math.floor(tenths / 36000), m = Math.floor((tenths % 36000) / 600);
+  const s = String(Math.floor((tenths % 600) / 10)).padStart(2, "0");
+  return (h ? `${h}:${String(m).padStart(2, "0")}` : `${m}`) + `:${s}.${tenths % 10}`;
+};
+const element = (name, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+};
+const say = (text, error = false) => { status.textContent = text; status.classList.toggle("error", error); };
+const mediaUrl = (hit) => `media/${encodeURIComponent(hit.video_id)}`;
+const pictureUrl = (hit, time) => `thumbnails/${encodeURIComponent(hit.video_id)}?t=${time.toFixed(1)}`;
+
+async function getJson(url, options) {
+  let answer;
+  try { answer = await fetch(url, options); } catch { throw new Error("The server does not answer; is `ctf serve` running?"); }
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    const detail = Array.isArray(body.detail) ? body.detail.map((one) => one.msg).join("; ") : body.detail;
+    throw new Error(detail || `The server answered ${answer.status}.`);
+  }
+  return body;
+}
+
+// ---- search -----------------------------------------------------------------------------------------------------
+
+async function search(open = -1) {
+  const request = ++state.request;
+  state.query = sentence.value.trim();
+  state.moment = byId("finer-field").hidden ? "" : finer.value.trim();
+  if (!state.query) { say("Type a sentence first, such as “a red cat jumps on a beach”.", true); sentence.focus(); return; }
+  closeViewer();
+  say("Searching…");
+  const parameters = new URLSearchParams({ q: state.query, k: byId("count").value, videos: byId("videos").value });
+  if (state.moment) parameters.set("m", state.moment);
+  try {
+    const answer = await getJson(`api/search?${parameters}`);
+    if (request !== state.request) return;
+    state.hits = answer.hits;
+    showHits(answer);
+    remember(state.query);
+    setLink();
+    if (open >= 0 && open < state.hits.length) openHit(open, false);
+  } catch (error) {
+    if (request === state.request) { results.replaceChildren(); say(error.message, true); }
+  }
+}
+
+function showHits(answer) {
+  const notes = answer.notes.length ? ` Note: ${answer.notes.join("; ")}.` : "";
+  say(answer.hits.length
+    ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.${notes}`
+    : `No moment found. The library may be empty: add a folder.${notes}`);
+  results.replaceChildren(...answer.hits.map(card));
+}
+
+function card(hit, index) {
+  const middle = (hit.start_s + hit.end_s) / 2;
+  const picture = element("img", { src: pictureUrl(hit, middle), alt: "", loading: "lazy", width: 320, height: 180 });
+  picture.addEventListener("error", () => { picture.alt = "no picture"; }, { once: true });
+  const bar = element("div", { className: "bar", ariaHidden: "true" }, place(element("span"), hit, hit.duration_s));
+  const times = element("div", { className: "time", textContent: `${clock(hit.start_s)} – ${clock(hit.end_s)}` });
+  const score = element("div", { className: "quiet", textContent: `score ${hit.score.toFixed(2)} · video rank ${hit.coarse_rank}` });
+  const title = element("div", { className: "title", dir: "auto", textContent: hit.title });
+  const button = element("button", { className: "card", type: "button" },
+    picture, element("div", { className: "text" }, title, times, score, bar));
+  button.setAttribute("aria-label", `${hit.title}, ${clock(hit.start_s)} to ${clock(hit.end_s)}, score ${hit.score.toFixed(2)}`);
+  button.addEventListener("click", () => openHit(index));
+  return element("li", {}, button);
+}
+
+function place(node, span, duration) {
+  node.style.left = `${(100 * span.start_s) / duration}%`;
+  node.style.width = `${(100 * (span.end_s - span.start_s)) / duration}%`;
+  return node;
+}
+
+// ---- player -----------------------------------------------------------------------------------------------------
+
+async function openHit(index, play = true) {
+  const hit = state.hits[index];
+  state.current = index;
+  [...results.querySelectorAll(".card")].forEach((one, at) => one.setAttribute("aria-current", String(at === index)));
+  byId("viewer-title").textContent = hit.title;
+  viewer.hidden = false;
+  byId("timeline").replaceChildren();
+  byId("curve").replaceChildren();
+  setLink();
+  load(hit, hit, play);
+  viewer.scrollIntoView({ block: "nearest" });
+  try {
+    const found = await getJson(`api/videos/${encodeURIComponent(hit.video_id)}/moments?` +
+      new URLSearchParams({ q: state.moment || state.query }));
+    if (state.current === index) { showTimeline(hit, found); showCurve(found); }
+  } catch (error) { say(error.message, true); }
+}
+
+function load(hit, window, play) {
+  state.window = window;
+  still.hidden = true;
+  player.hidden = false;
+  byId("notice").hidden = true;
+  const asPreview = !hit.playable;
+  state.offset = asPreview ? Math.max(0, window.start_s - 2) : 0;
+  const url = asPreview
+    ? `previews/${encodeURIComponent(hit.video_id)}?start=${state.offset}&end=${Math.min(hit.duration_s, window.end_s + 2)}`
+    : mediaUrl(hit);
+  player.dataset.preview = String(asPreview);
+  player.poster = pictureUrl(hit, window.start_s);
+  if (asPreview) notice("This browser does not play the file itself; here is a preview of the moment.");
+  if (player.getAttribute("src") !== url) { player.src = url; player.load(); }
+  const start = () => { player.currentTime = window.start_s - state.offset; if (play) player.play().catch(() => {}); };
+  if (player.readyState >= 1) start(); else player.addEventListener("loadedmetadata", start, { once: true });
+}
+
+player.addEventListener("loadedmetadata", () => { if (!player.videoWidth) unplayable(); });
+player.addEventListener("error", () => { if (player.getAttribute("src")) unplayable(); });
+
+function unplayable() {
+  const hit = state.hits[state.current];
+  if (!hit) return;
+  if (player.dataset.preview !== "true") { hit.playable = false; load(hit, state.window, true); return; }
+  player.hidden = true;
+  still.hidden = false;
+  still.src = pictureUrl(hit, (state.window.start_s + state.window.end_s) / 2);
+  still.alt = `The middle of the moment in ${hit.title}`;
+  notice("Neither the file nor a preview of it can be played; this is the middle of the moment.");
+}
+
+function notice(text) { byId("notice").textContent = text; byId("notice").hidden = false; }
+
+player.addEventListener("timeupdate", () => {
+  const time = player.currentTime + state.offset, cursor = byId("cursor"), hit = state.hits[state.current];
+  if (cursor && hit) cursor.style.left = `${(100 * time) / hit.duration_s}%`;
+  if (state.window && byId("loop").checked && time >= state.window.end_s) player.currentTime = state.window.start_s - state.offset;
+});
+
+function showTimeline(hit, found) {
+  const bars = found.windows.slice(0, 30).map((window) => {
+    const bar = place(element("button", { type: "button" }), window, found.duration_s);
+    bar.setAttribute("aria-label", `Moment ${clock(window.start_s)} to ${clock(window.end_s)}, score ${window.score.toFixed(2)}`);
+    bar.title = `${clock(window.start_s)} – ${clock(window.end_s)} · ${window.score.toFixed(2)}`;
+    bar.style.opacity = String(0.35 + 0.65 * window.score);
+    bar.addEventListener("click", () => {
+      byId("timeline").querySelectorAll("button").forEach((one) => one.setAttribute("aria-current", String(one === bar)));
+      load(hit, window, true);
+    });
+    return bar;
+  });
+  byId("timeline").replaceChildren(...bars.reverse(), element("i", { id: "cursor" }));
+}
+
+function showCurve(found) {
+  const values = found.saliency, low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
+  const x = (clip) => Math.min((clip + 0.5) * found.clip_seconds, found.duration_s) / found.duration_s * 1000;
+  const y = (value) => 95 - (90 * (value - low)) / span;
+  const svg = byId("curve"), make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  svg.setAttribute("viewBox", "0 0 1000 100");
+  const zero = make("line"), path = make("path"), title = make("title");
+  Object.entries({ x1: 0, x2: 1000, y1: y(0), y2: y(0) }).forEach(([name, value]) => zero.setAttribute(name, value));
+  path.setAttribute("d", values.map((value, clip) => `${clip ? "L" : "M"}${x(clip).toFixed(1)} ${y(value).toFixed(1)}`).join(""));
+  title.textContent = `Saliency from ${low.toFixed(2)} to ${high.toFixed(2)}; the line is zero`;
+  svg.replaceChildren(title, zero, path);
+}
+
+function closeViewer() {
+  viewer.hidden = true;
+  player.pause();
+  player.removeAttribute("src");
+  state.current = -1;
+  results.querySelectorAll(".card").forEach((one) => one.setAttribute("aria-current", "false"));
+}
+
+byId("close").addEventListener("click", () => { const last = state.current; closeViewer(); focusCard(last); setLink(); });
+byId("again").addEventListener("click", () => load(state.hits[state.current], state.window, true));
+
+// ---- links, history, keys -----------------------------------------------------------------------------------------
+
+function setLink() {
+  const parameters = new URLSearchParams({ q: state.query });
+  if (state.moment) parameters.set("m", state.moment);
+  if (state.current >= 0) parameters.set("hit", String(state.current + 1));
+  const hash = `#${parameters}`;
+  byId("link").href = hash;
+  if (location.hash !== hash) history.pushState(null, "", hash);
+}
+
+function readLink() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (!parameters.get("q")) return;
+  sentence.value = parameters.get("q");
+  finer.value = parameters.get("m") || "";
+  showFiner(Boolean(finer.value));
+  const hit = Number(parameters.get("hit") || 0) - 1;
+  if (sentence.value === state.query && finer.value === state.moment && state.hits.length) {
+    if (hit >= 0 && hit < state.hits.length) openHit(hit, false); else closeViewer();
+  } else search(hit);
+}
+
+function remember(text) {
+  const known = [text, ...readHistory().filter((one) => one !== text)].slice(0, HISTORY_LENGTH);
+  try { localStorage.setItem(HISTORY, JSON.stringify(known)); } catch { /* private mode: no history */ }
+  showHistory(known);
+}
+function readHistory() { try { return JSON.parse(localStorage.getItem(HISTORY) || "[]"); } catch { return []; } }
+function showHistory(known) { byId("history").replaceChildren(...known.map((text) => element("option", { value: text }))); }
+function focusCard(index) { results.querySelectorAll(".card")[index]?.focus(); }
+
+function showFiner(shown) {
+  byId("finer-field").hidden = !shown;
+  byId("finer-toggle").setAttribute("aria-expanded", String(shown));
+  byId("finer-toggle").textContent = shown ? "One sentence only" : "Add a finer sentence";
+}
+
+byId("finer-toggle").addEventListener("click", () => { showFiner(byId("finer-field").hidden); if (!byId("finer-field").hidden) finer.focus(); });
+form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
+addEventListener("popstate", readLink);
+addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, textarea, select, summary");
+  if (event.key === "Escape" && !viewer.hidden) byId("close").click();
+  else if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (event.key === "/") { event.preventDefault(); sentence.focus(); sentence.select(); }
+  else if (event.key === " " && !viewer.hidden && event.target !== player && !event.target.closest("button")) {
+    event.preventDefault();
+    if (player.paused) player.play(); else player.pause();
+  } else if (["ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"].includes(event.key) && event.target !== player) {
+    const cards = [...results.querySelectorAll(".card")], at = cards.indexOf(document.activeElement);
+    const next = at < 0 ? Math.max(0, state.current) : at + (event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : -1);
+    if (cards[next]) { event.preventDefault(); cards[next].focus(); }
+  }
+});
+
+// ---- library and indexing -----------------------------------------------------------------------------------------
+
+async function showLibrary() {
+  try {
+    const about = await getJson("api/library");
+    const hours = about.duration_s >= 3600 ? `${(about.duration_s / 3600).toFixed(1)} h` : `${Math.round(about.duration_s / 60)} min`;
+    byId("library").textContent = `${about.videos} videos, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
+    if (!about.videos && !about.indexing.running) say("The library is empty. Add a folder of videos below the search box.");
+    showIndexing(about.indexing);
+    if (about.indexing.running) setTimeout(showLibrary, 500);
+    return about;
+  } catch (error) { byId("library").textContent = ""; say(error.message, true); return null; }
+}
+
+function showIndexing(run) {
+  byId("indexing").hidden = !run.running;
+  byId("progress").max = Math.max(1, run.total);
+  byId("progress").value = run.done;
+  byId("progress-text").textContent = run.total ? `Indexing ${run.done} of ${run.total}: ${run.item}` : "Looking for videos…";
+}
+
+byId("index").addEventListener("click", async () => {
+  try {
+    await getJson("api/index", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ path: byId("folder").value }),
+    });
+    say("");
+    const timer = setInterval(async () => {
+      const about = await showLibrary();
+      if (!about || about.indexing.running) return;
+      clearInterval(timer);
+      const { added, failed, error } = about.indexing;
+      say(error || `${added} videos added.${failed.length ? ` ${failed.length} files failed: ${failed.map((one) => one.join(": ")).join("; ")}` : ""}`,
+        Boolean(error || failed.length));
+    }, 600);
+  } catch (error) { say(error.message, true); }
+});
+
+showHistory(readHistory());
+showLibrary().then(readLink);
