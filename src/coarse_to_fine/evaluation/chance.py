@@ -14,7 +14,7 @@ import numpy as np
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray, intersection_over_union
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
 
-PRIOR_SPANS = 2000
+PRIOR_SPANS = 1000
 GRID_STEPS = 20
 
 

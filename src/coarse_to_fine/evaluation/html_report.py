@@ -12,7 +12,7 @@ from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import Comparison
 from coarse_to_fine.evaluation.oracles import MEANING
 from coarse_to_fine.evaluation.report import Report, Section, table_cells
-from coarse_to_fine.evaluation.svg import Line, interval_plot, line_chart, stacked_bars, timeline
+from coarse_to_fine.evaluation.svg import Line, interval_plot, legend, line_chart, stacked_bars, timeline
 
 PLOTTED = 14
 """Metrics of a section that are drawn with their intervals."""
@@ -97,7 +97,7 @@ def _intervals(section: Section) -> str:
             metric.chance,
         )
         for metric in section.metrics
-        if metric.unit == "%" and metric.value is not None
+        if metric.unit == "%" and metric.value is not None and "(K=" not in metric.name
     ]
     return _figure("values, 95 % intervals, chance (dashed)", interval_plot(rows[:PLOTTED])) if rows else ""
 
@@ -114,13 +114,21 @@ def _figures(figures: Mapping[str, Any]) -> str:
     if "recall over IoU" in figures:
         lines = [Line(name, curve["x"], curve["y"]) for name, curve in figures["recall over IoU"].items()]
         plots.append(_figure("Fine stage: recall over IoU", line_chart(lines, "IoU threshold", "R1, %")))
-    for rows, groups in figures.get("error classes", {}).items():
-        for name, parts in groups.items():
-            if parts:
-                plots.append(
-                    _figure(f"Where queries are lost by {name}, {rows}, IoU 0.5", stacked_bars(parts, MEANING))
-                )
-    return f'<div class="plots">{"".join(plots)}</div>' if plots else ""
+    curves = f'<div class="plots">{"".join(plots)}</div>' if plots else ""
+    return curves + _error_classes(figures.get("error classes", {}))
+
+
+def _error_classes(by_rows: Mapping[str, Any]) -> str:
+    plots = [
+        _figure(f"by {name}, {rows}", stacked_bars(parts, MEANING))
+        for rows, groups in by_rows.items()
+        for name, parts in groups.items()
+        if parts
+    ]
+    if not plots:
+        return ""
+    key = legend([f"{name} {meaning}" for name, meaning in MEANING.items()], "c")
+    return f'<h2>Where queries are lost (IoU 0.5)</h2>{key}<div class="plots">{"".join(plots)}</div>'
 
 
 def _examples(examples: Any) -> str:

@@ -283,7 +283,8 @@ def _loss_columns(run: PipelineRun, k: int) -> list[Column]:
 def _hierarchical_columns(run: PipelineRun) -> list[Column]:
     iou = hierarchical_iou(run.traces, run.config.spans)
     kept = float(np.mean([each.candidate for each in run.traces]))
-    chance = (None, None) if run.blind is None else (run.blind.mean_best(1), run.blind.mean_best(run.config.spans))
+    spans = max((len(each) for each in run.given), default=0)
+    chance = (None, None) if run.blind is None else (run.blind.mean_best(1), run.blind.mean_best(spans))
     rule = f"over the {100 * kept:.2f} % of queries whose video is among K_v = {run.config.candidates}"
     return [
         Column("Mean IoU | video kept", iou.first, chance=chance[0], rule=f"first span; {rule}"),

@@ -135,14 +135,22 @@ def _inside(pairs: IntArray, block: ScoreBlock) -> tuple[IntArray, IntArray]:
 
 def _merge(kept: tuple[FloatArray, IntArray], block: ScoreBlock, top: int) -> tuple[FloatArray, IntArray]:
     """The best `top` of what was kept and a block; earlier columns first among equals, so cuts do not matter."""
-    full = kept[0].shape[1] == top
-    rows = np.flatnonzero((block.scores > kept[0][:, -1:]).any(axis=1)) if full else np.arange(len(block.scores))
-    columns = np.arange(block.first_video, block.first_video + block.scores.shape[1])
-    scores = np.concatenate([kept[0][rows], block.scores[rows].astype(np.float64)], axis=1)
-    videos = np.concatenate([kept[1][rows], np.broadcast_to(columns, (len(rows), len(columns)))], axis=1)
+    found, columns = _candidates(kept[0], block.scores, top)
+    scores = np.concatenate([kept[0], found], axis=1)
+    videos = np.concatenate([kept[1], columns + block.first_video], axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-    best, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(videos, order, axis=1)
-    if not full:
-        return best, ids
-    kept[0][rows], kept[1][rows] = best, ids
-    return kept
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(videos, order, axis=1)
+
+
+def _candidates(kept: FloatArray, scores: Scores, top: int) -> tuple[FloatArray, IntArray]:
+    """Scores of a block that can enter the list, with their columns: (Q, C), filled up with -inf."""
+    queries, width = scores.shape
+    if kept.shape[1] < top:
+        return scores.astype(np.float64), np.broadcast_to(np.arange(width), scores.shape)
+    rows, columns = np.nonzero(scores > kept[:, -1:])
+    counts = np.bincount(rows, minlength=queries)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((queries, int(counts.max(initial=0))), -np.inf)
+    at = np.zeros(found.shape, dtype=np.int64)
+    found[rows, places], at[rows, places] = scores[rows, columns], columns
+    return found, at

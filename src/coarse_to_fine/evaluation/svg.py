@@ -42,7 +42,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, log_x: bool = 
             parts.append(f'<circle class="dot {style}" cx="{px:.1f}" cy="{py:.1f}" r="3"><title>{tip}</title></circle>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="label" x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    return _figure(parts, WIDTH, HEIGHT, f"{y_label} over {x_label}") + _legend([line.name for line in lines])
+    return _figure(parts, WIDTH, HEIGHT, f"{y_label} over {x_label}") + legend([line.name for line in lines])
 
 
 def stacked_bars(groups: Mapping[str, Mapping[str, float]], classes: Mapping[str, str]) -> str:
@@ -66,7 +66,7 @@ def stacked_bars(groups: Mapping[str, Mapping[str, float]], classes: Mapping[str
             x += length
         parts.append(f'<text class="label" x="{left + width + 6}" y="{y + 13}">N = {values.get("N", 0):.0f}</text>')
     height = len(groups) * row + 6
-    return _figure(parts, WIDTH, height, "error classes") + _legend([f"{n} {m}" for n, m in classes.items()], "c")
+    return _figure(parts, WIDTH, height, "error classes")
 
 
 def timeline(
@@ -77,7 +77,7 @@ def timeline(
 ) -> str:
     """True windows above, predicted windows below (stronger = higher score), the saliency curve under them."""
     width, left = 640, 60
-    scale = (width - left - 10) / max(duration_s, 1e-9)
+    scale = (width - left - 24) / max(duration_s, 1e-9)
     parts = [f'<text class="label" x="{left - 8}" y="16" text-anchor="end">truth</text>']
     for start, end in (window[:2] for window in true):
         parts.append(_window("true", left + start * scale, 4, (end - start) * scale, 1.0, f"true {start:g}–{end:g} s"))
@@ -90,7 +90,7 @@ def timeline(
         parts.append(_window("found", left + start * scale, y, (end - start) * scale, strength, tip))
     y = 26 + len(predicted) * 14 + 4
     if saliency:
-        parts += _curve(saliency, left, y, width - left - 10)
+        parts += _curve(saliency, left, y, width - left - 24)
         y += 44
     parts += _seconds(duration_s, left, y, scale)
     return _figure(parts, width, y + 22, "timeline")
@@ -100,7 +100,13 @@ def interval_plot(rows: Sequence[tuple[str, float, float | None, float | None, f
     """Value, 95 % interval and chance of percent metrics, one a row: (name, value, low, high, chance)."""
     row, left = 20, 170
     width = WIDTH - left - 20
-    parts = []
+    bottom = len(rows) * row + 4
+    parts = [
+        f'<line class="grid" x1="{left + part * width:.0f}" x2="{left + part * width:.0f}" y1="2" y2="{bottom}"/>'
+        f'<text class="label" x="{left + part * width:.0f}" y="{bottom + 13}" text-anchor="middle">'
+        f"{100 * part:g}</text>"
+        for part in (0, 0.5, 1)
+    ]
     for at, (name, value, low, high, chance) in enumerate(rows):
         y = at * row + 12
         parts.append(f'<text class="label" x="{left - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
@@ -114,7 +120,7 @@ def interval_plot(rows: Sequence[tuple[str, float, float | None, float | None, f
         tip = escape(f"{name}: {value:.2f}")
         x = left + value / 100 * width
         parts.append(f'<circle class="dot s0" cx="{x:.1f}" cy="{y}" r="4"><title>{tip}</title></circle>')
-    return _figure(parts, WIDTH, len(rows) * row + 8, "values, 95 % intervals and chance")
+    return _figure(parts, WIDTH, bottom + 18, "values, 95 % intervals and chance")
 
 
 def _scale(x: float, log: bool) -> float:
@@ -182,6 +188,7 @@ def _figure(parts: Sequence[str], width: float, height: float, about: str) -> st
     return f'<svg role="img" aria-label="{escape(about)}" {frame}>{"".join(parts)}</svg>'
 
 
-def _legend(names: Sequence[str], style: str = "s") -> str:
+def legend(names: Sequence[str], style: str = "s") -> str:
+    """The colours of series (`s`) or of error classes (`c`) with their names."""
     keys = (f'<span><i class="key {style}{at}"></i>{escape(name)}</span>' for at, name in enumerate(names))
     return f'<p class="legend">{"".join(keys)}</p>'

@@ -1,0 +1,170 @@
+"""The report of both stages: classes, oracles and bounds that hold for any answers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.hierarchical import hierarchical_iou, seed_compatible
+from coarse_to_fine.evaluation.oracles import Trace, conditional_rates, loss_classes
+from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
+from coarse_to_fine.evaluation.predictions import query_prediction
+from coarse_to_fine.evaluation.report import Report
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery
+from coarse_to_fine.evaluation.video_lists import Standing
+from tests.evaluation.random_collection import random_answer, random_truth
+
+CONFIG = PipelineReportConfig(candidates=5, spans=4, resamples=40)
+
+
+def random_report(seed: int) -> Report:
+    rng = np.random.default_rng(seed)
+    truth = random_truth(rng, videos=20, queries=60)
+    return pipeline_report(truth, [random_answer(rng, truth, query) for query in truth.queries], config=CONFIG)
+
+
+@pytest.fixture(scope="module", params=range(4))
+def numbers(request: pytest.FixtureRequest) -> dict[str, float]:
+    return {metric.name: metric.value or 0.0 for metric in random_report(request.param).metrics}
+
+
+def test_every_query_is_in_one_class_and_d_is_the_recall(numbers: dict[str, float]) -> None:
+    for k in (1, 10):
+        for m in (0.3, 0.5, 0.7):
+            shares = {
+                name[0]: value
+                for name, value in numbers.items()
+                if name.endswith(f"(K={k}, m={m})") and name[0] in "ABCD"
+            }
+            assert set(shares) == set("ABCD")
+            assert sum(shares.values()) == pytest.approx(100)
+            assert shares["D"] == pytest.approx(numbers[f"VCMR-R{k}@{m}"])
+
+
+def test_the_conditional_rates_multiply_to_the_recall(numbers: dict[str, float]) -> None:
+    for k in (1, 10):
+        for m in (0.3, 0.5, 0.7):
+            parts = [numbers[f"kept by {stage} (K={k}, m={m})"] / 100 for stage in ("coarse", "fine", "ranking")]
+            assert 100 * np.prod(parts) == pytest.approx(numbers[f"VCMR-R{k}@{m}"])
+
+
+def test_oracles_bound_each_other(numbers: dict[str, float]) -> None:
+    for k in (1, 10):
+        for m in (0.3, 0.5, 0.7):
+            assert numbers[f"oracle span R{k}@{m}"] <= numbers[f"oracle fine R{k}"] + 1e-9
+        assert numbers[f"oracle coarse R{k}@0.7"] <= numbers[f"oracle coarse R{k}@0.3"]
+    assert numbers["oracle coarse R1@0.5"] == pytest.approx(numbers["R1@0.5"])
+    assert numbers["oracle fine R1"] == pytest.approx(numbers["VR R@1"])
+
+
+def test_hierarchical_iou_is_ordered(numbers: dict[str, float]) -> None:
+    assert numbers["Mean IoU | video kept"] <= numbers["Max IoU | video kept"]
+    assert numbers["Mean IoU"] <= numbers["Mean IoU | video kept"]
+    assert numbers["Max IoU"] <= numbers["Max IoU | video kept"]
+
+
+def test_lenient_is_never_below_strict(numbers: dict[str, float]) -> None:
+    for k in (1, 5, 10):
+        assert numbers[f"VR lenient R@{k}"] >= numbers[f"VR R@{k}"] - 1e-9
+
+
+def test_the_perfect_system_scores_a_hundred() -> None:
+    truth = random_truth(np.random.default_rng(1), videos=20, queries=30)
+    answers = []
+    for query in truth.queries:
+        video = query.video_id or ""
+        best = [(float(start), float(end), 1.0) for start, end in query.windows]
+        videos = [(video, 1.0), *((other, 0.0) for other in truth.gallery if other != video)]
+        answers.append(query_prediction(query.query_id, videos, [(video, *span) for span in best], best))
+    report = pipeline_report(truth, answers, config=CONFIG)
+    for name in ("VR R@1", "R1@0.7", "mIoU", "VCMR-R1@0.7", "Mean IoU", "D found (K=1, m=0.7)"):
+        assert report.value(name) == pytest.approx(100), name
+    assert report.value("A lost in the coarse stage (K=1, m=0.7)") == 0.0
+
+
+def test_coarse_captions_need_no_windows() -> None:
+    truth = Truth(
+        tuple(TruthQuery(f"c{at}", f"v{at % 4}", np.zeros((0, 2)), f"caption {at}") for at in range(8)),
+        tuple(f"v{at}" for at in range(4)),
+        {},
+        "test",
+        "captions",
+    )
+    answers = [query_prediction(f"c{at}", [(f"v{v}", float(v == at % 4)) for v in range(4)]) for at in range(8)]
+    report = pipeline_report(truth, answers, config=CONFIG)
+    assert [section.title for section in report.sections] == ["coarse stage"]
+    assert report.value("VR R@1") == 100.0
+
+
+def test_the_fine_stage_alone_and_no_answers_at_all() -> None:
+    truth = random_truth(np.random.default_rng(2), queries=5)
+    fine = [query_prediction(query.query_id, given_video=[(0.0, 5.0, 1.0)]) for query in truth.queries]
+    assert [s.title for s in pipeline_report(truth, fine, config=CONFIG).sections] == ["fine stage, true video given"]
+    with pytest.raises(DataError, match="no ranked videos and no moments"):
+        pipeline_report(truth, [query_prediction(query.query_id) for query in truth.queries], config=CONFIG)
+
+
+def test_spans_are_clipped_to_the_video_and_reversed_ones_are_misses() -> None:
+    truth = Truth((TruthQuery("q", "v", np.array([[0.0, 10.0]]), "t", 10.0),), ("v", "w"), {"v": 10.0}, "test", "one")
+    videos = [("v", 1.0), ("w", 0.0)]
+    long = query_prediction("q", videos, [("v", -5.0, 40.0, 1.0)], [(-5.0, 40.0, 1.0)])
+    turned = query_prediction("q", videos, [("v", 10.0, 0.0, 1.0)], [(10.0, 0.0, 1.0)])
+    assert pipeline_report(truth, [long], config=CONFIG).value("VCMR-R1@0.7") == 100.0
+    report = pipeline_report(truth, [turned], config=CONFIG)
+    assert report.value("VCMR-R1@0.3") == 0.0 and report.value("mIoU") == 0.0
+
+
+def test_a_result_below_chance_is_flagged() -> None:
+    truth = random_truth(np.random.default_rng(3), videos=10, queries=30)
+    answers = []
+    for query in truth.queries:
+        videos = [(video, 0.0 if video == query.video_id else 1.0) for video in truth.gallery]
+        answers.append(query_prediction(query.query_id, videos))
+    report = pipeline_report(truth, answers, config=CONFIG)
+    assert any(warning == "VR R@5 is below chance" for warning in report.warnings)
+
+
+def test_chance_lines_say_where_their_spans_come_from() -> None:
+    rng = np.random.default_rng(4)
+    truth = random_truth(rng)
+    answers = [random_answer(rng, truth, query) for query in truth.queries]
+    own = pipeline_report(truth, answers, config=CONFIG)
+    other = random_truth(np.random.default_rng(5))
+    train = Truth(other.queries, other.gallery, other.durations, "train", "other")
+    trained = pipeline_report(truth, answers, train, CONFIG)
+    assert any("slightly too good" in warning for warning in own.warnings)
+    assert not any("slightly too good" in warning for warning in trained.warnings)
+    assert {m.name: m.value for m in own.metrics if "blind" not in m.name} == {
+        m.name: m.value for m in trained.metrics if "blind" not in m.name
+    }
+
+
+def test_the_report_is_plain_json_and_the_same_for_the_same_seed() -> None:
+    assert json.dumps(random_report(0).to_json()) == json.dumps(random_report(0).to_json())
+
+
+def test_classes_by_hand() -> None:
+    near, far = Standing(0, 0), Standing(9, 0)
+    traces = [
+        Trace(far, False, np.array([-1.0]), np.array([0.9])),
+        Trace(near, True, np.array([-1.0, 0.2]), np.array([0.2])),
+        Trace(near, True, np.array([-1.0, 0.8]), np.array([0.8])),
+        Trace(near, True, np.array([-1.0]), np.array([0.2, 0.8])),
+        Trace(near, True, np.array([0.8]), np.array([0.8])),
+    ]
+    classes = loss_classes(traces, 1, 0.5)
+    assert classes == ["A", "B", "C", "C", "D"]
+    rates = conditional_rates(classes)
+    assert [np.nanmean(rates[name]) for name in ("coarse", "fine", "ranking")] == pytest.approx([4 / 5, 3 / 4, 1 / 3])
+    iou = hierarchical_iou(traces, 1)
+    assert np.isnan(iou.first[0]) and iou.best[3] == 0.2
+    assert hierarchical_iou(traces, 2).best[3] == 0.8
+
+
+def test_the_earlier_script_mixes_seconds_into_its_iou() -> None:
+    spans = np.array([[0.0, 10.0], [0.0, 100.0]])
+    found = seed_compatible(spans, spans)
+    assert (found.mean_mixes_seconds, found.max_mixes_seconds) == ((1 + 10 + 1 + 100) / 4, 100.0)
