@@ -99,7 +99,6 @@ def test_wide_pixels_turned_make_a_taller_picture(tmp_path: Path) -> None:
         ("yuv420p10le", "libx264"),
         ("yuv422p10le", "libx264"),
         ("yuv420p10le", "libx265"),
-        ("gbrp", "ffv1"),
         ("gray", "ffv1"),
         ("bgr0", "ffv1"),
         ("yuv420p", "mpeg2video"),
