@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 import torch._dynamo  # optimisers load it at their first step, which would cost each process a second
 
-from coarse_to_fine.training import Losses, RunConfig, fit, loop
+from coarse_to_fine.training import Losses, RunConfig, fit
+from coarse_to_fine.training.records import MetricsLog
 from tests.training.tasks import Points, Regression
 
 RUN = RunConfig(
@@ -81,16 +82,16 @@ def run_until_killed_while_writing(out: Path, count: int, before_rename: bool) -
 def run_until_killed_after_the_line(out: Path, count: int) -> None:
     """Killed between the line of an epoch and the checkpoint that knows of it."""
     torch.set_num_threads(1)
-    plain, written = loop.MetricsLog.append, 0
+    plain, written = MetricsLog.append, 0
 
-    def append(self: loop.MetricsLog, line: dict) -> None:
+    def append(self: MetricsLog, line: dict) -> None:
         nonlocal written
         plain(self, line)
         written += 1
         if written == count:
             die()
 
-    loop.MetricsLog.append = append
+    MetricsLog.append = append
     fit(Slow(), RUN, out)
 
 

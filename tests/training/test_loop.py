@@ -11,7 +11,6 @@ from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, 
 from coarse_to_fine.training.batches import plan_steps, prepared_parts
 from coarse_to_fine.training.checkpoints import read_tensors
 from coarse_to_fine.training.distributed import Processes
-from coarse_to_fine.training.loop import resolve_device
 from coarse_to_fine.training.steps import GradientStep
 from tests.training.tasks import Pairs, Points, Regression, make
 
@@ -260,13 +259,6 @@ def test_progress_is_shown_on_stderr_only_if_asked(tmp_path: Path, capfd: pytest
     assert "20/20" in captured.err
     assert "seed 0, device cpu, processes 1" in captured.err
     assert "epoch 4" in captured.err
-
-
-def test_unusable_device_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'cuda:99' is not usable here"):
-        resolve_device("cuda:99")
-    with pytest.raises(ConfigError, match="'gpu'"):
-        resolve_device("gpu")
 
 
 def test_tensorboard_without_its_package_is_refused(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def extract(
 
       ctf extract my-annotations --split val --encoder clip-vit-b-32 --out feats/val
     """
+    from coarse_to_fine.devices import resolve_device
     from coarse_to_fine.encoders.load import load_encoder
     from coarse_to_fine.features.training_set import extract_set
     from coarse_to_fine.features.world import extract_world
-    from coarse_to_fine.training.loop import resolve_device
 
     tower = load_encoder(encoder, resolve_device(device))
     with output.progress_bar("extracting", quiet=as_json) as advance:

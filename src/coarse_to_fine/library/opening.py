@@ -72,7 +72,7 @@ def load_tower(name: str, device: str) -> ImageTextEncoder:
     Raises:
         WeightsError: it is not to be had on this machine.
     """
+    from coarse_to_fine.devices import resolve_device
     from coarse_to_fine.encoders.load import load_encoder
-    from coarse_to_fine.training.loop import resolve_device
 
     return load_encoder(name, resolve_device(device))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,17 @@ import torch
 from torch import nn
 
 from coarse_to_fine.config import nearest
-from coarse_to_fine.errors import ConfigError, TrainingError
+from coarse_to_fine.devices import resolve_device
+from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.training.batches import StepPlan, epoch_order, plan_steps, prepared_parts
-from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, write_json, write_tensors
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.curve import draw_curve
 from coarse_to_fine.training.distributed import Processes, local_device
 from coarse_to_fine.training.interruption import on_interruption
-from coarse_to_fine.training.optimisers import (
-    build_optimizer,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    set_rates,
-)
+from coarse_to_fine.training.optimisers import build_optimizer, set_rates
 from coarse_to_fine.training.progress import EventWriter, ProgressBar
-from coarse_to_fine.training.records import MetricsLog, check_continues, code_version, settings_document
+from coarse_to_fine.training.records import settings_document
+from coarse_to_fine.training.run_files import RunFiles
 from coarse_to_fine.training.schedules import rate_factor
 from coarse_to_fine.training.seeds import derive_seed, seeded
 from coarse_to_fine.training.steps import GradientStep
@@ -91,41 +87,6 @@ def fit(
         raise
 
 
-def resolve_device(name: str) -> torch.device:
-    """'auto' is CUDA if there is a device, else MPS, else the CPU.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise ConfigError(f"device {name!r} is not usable here; expected auto, cpu, cuda or mps; choose auto") from None
-    return device
-
-
-@dataclass
-class _Position:
-    """All of a run's state that is not a tensor."""
-
-    step: int = 0
-    epoch: int = 0
-    index: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    summed: int = 0
-    best_value: float | None = None
-    best_step: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
-    waited: int = 0
-    stopped_early: bool = False
-    seconds: float = 0.0
-
-
 class _Trainer:
     """Owns the optimiser, the position and the files of one run."""
 
@@ -138,16 +99,16 @@ class _Trainer:
         device: torch.device,
         processes: Processes,
     ) -> None:
-        self._task, self._run, self._out, self._device, self._processes = task, run, out, device, processes
-        self._settings = settings_document(run, extra)
-        self._position = _Position()
-        self._last, self._best = out / "last.safetensors", out / "best.safetensors"
-        self._log = MetricsLog(out / "metrics.jsonl")
+        self._task, self._run, self._device, self._processes = task, run, device, processes
         steps = len(epoch_order(task.data, run, 0)) * run.epochs
         self._total = min(steps, run.max_steps or steps)
         task.model.to(device).train()
         self._optimizer = build_optimizer(task.model, run)
-        self._resume()
+        self._files = RunFiles(out, settings_document(run, extra))
+        self._position = self._files.load_last(task.model, self._optimizer)
+        processes.exchange(None)  # all have read before the first one writes
+        if processes.is_first:
+            self._files.open(self._position.step, {"device": str(device), "processes": processes.count})
         if run.compile:
             task.compile()
         self._gradients = GradientStep(task, run, device, processes)
@@ -157,19 +118,16 @@ class _Trainer:
     def train(self, progress: bool) -> FitResult:
         if not self._finished():
             with on_interruption(self._ask_to_stop), ProgressBar(progress, self._total, self._position.step) as bar:
-                run = self._run
-                bar.note(
-                    f"seed {run.seed}, device {self._device}, processes {self._processes.count}, files in {self._out}"
-                )
+                where = f"device {self._device}, processes {self._processes.count}, files in {self._files.folder}"
+                bar.note(f"seed {self._run.seed}, {where}")
                 self._steps(bar)
         return self._result()
 
     def _steps(self, bar: ProgressBar) -> None:
-        def plans() -> Any:
-            where = self._processes.rank, self._processes.count, start.epoch, start.index
-            return plan_steps(self._task.data, self._run, *where)
+        def plans() -> Iterator[StepPlan]:
+            return plan_steps(self._task.data, self._run, self._processes.rank, self._processes.count, *start)
 
-        start = _Position(epoch=self._position.epoch, index=self._position.index)
+        start = self._position.epoch, self._position.index
         parts = prepared_parts(self._task.data, self._run, plans())
         for plan in plans():
             began = time.monotonic()
@@ -231,7 +189,7 @@ class _Trainer:
         }
         position.sums, position.summed = {}, 0
         if self._processes.is_first:
-            self._log.append(line)
+            self._files.log.append(line)
             self._events.write({f"validation/{name}": value for name, value in validation.items()}, position.step)
         return line
 
@@ -269,67 +227,32 @@ class _Trainer:
 
     def _save_best(self) -> None:
         if self._processes.is_first:
-            state = {"step": self._position.step, "metrics": self._position.best_metrics, "settings": self._settings}
-            write_tensors(self._best, self._task.model.state_dict(), state)
+            self._files.save_best(self._task.model, self._position)
 
     def _save_if_due(self, always: bool) -> None:
         every = self._run.checkpoint_every_steps
         due = always or time.monotonic() - self._saved_at >= self._run.checkpoint_every_seconds
-        if not self._processes.is_first or not (due or (every and self._position.step % every == 0)):
-            return
-        tensors = {f"model/{name}": tensor for name, tensor in self._task.model.state_dict().items()}
-        tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer_tensors(self._optimizer).items()}
-        state = {"position": asdict(self._position), "settings": self._settings, "version": code_version()}
-        write_tensors(self._last, tensors, state)
-        self._saved_at = time.monotonic()
-
-    def _resume(self) -> None:
-        """Take up the last checkpoint, or begin: the first process clears what an earlier start left."""
-        if self._last.is_file():
-            tensors, state = read_tensors(self._last)
-            check_continues(self._last, state["settings"], self._settings)
-            self._load(_with_prefix(tensors, "model/"))
-            load_optimizer_tensors(self._optimizer, _with_prefix(tensors, "optimizer/"))
-            self._position = _Position(**state["position"])
-        self._processes.exchange(None)
-        if self._processes.is_first:
-            self._out.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(self._out)
-            self._log.keep_until(self._position.step)
-            hardware = {"device": str(self._device), "processes": self._processes.count}
-            write_json(self._out / "run.json", {**self._settings, "version": code_version(), **hardware})
-
-    def _load(self, weights: Mapping[str, torch.Tensor]) -> None:
-        try:
-            self._task.model.load_state_dict(weights)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
-            raise TrainingError(
-                f"{self._last}: weights of another model ({reason}); use the same model or another output folder"
-            ) from None
+        if self._processes.is_first and (due or (every and self._position.step % every == 0)):
+            self._files.save_last(self._task.model, self._optimizer, self._position)
+            self._saved_at = time.monotonic()
 
     def _result(self) -> FitResult:
-        position = self._position
+        position, files = self._position, self._files
         if position.best_value is None:
             position.best_step = position.step
             self._save_best()
         if self._processes.is_first:
-            draw_curve(self._out / "curve.png", self._log.lines(), self._run.select)
+            draw_curve(files.folder / "curve.png", files.log.lines(), self._run.select)
         self._processes.exchange(None)
-        weights, _ = read_tensors(self._best)
-        self._load(weights)
+        files.load_best(self._task.model)
         self._task.model.eval()
         return FitResult(
             best_metrics=position.best_metrics,
             best_step=position.best_step,
             steps=position.step,
             stopped_early=position.stopped_early,
-            best_path=self._best,
-            last_path=self._last,
-            metrics_path=self._log.path,
+            best_path=files.best,
+            last_path=files.last,
+            metrics_path=files.log.path,
             first_process=self._processes.is_first,
         )
-
-
-def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
