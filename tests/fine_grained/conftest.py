@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -57,6 +57,15 @@ def sentence(tokens: int, seed: int = 0) -> TextFeatures:
         torch.randn(VIDEO_DIM, generator=generator),
         torch.randn(tokens, TOKEN_DIM, generator=generator),
     )
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small lose more by waiting for a second thread than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=list(FINE_MODELS))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from coarse_to_fine.fine_grained.samples import FineSample
+from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 from tests.fine_grained.conftest import TOKEN_DIM, VIDEO_DIM
 
 WORDS = 6
 
 
-def samples(count: int, seed: int, videos: int | None = None) -> list[FineSample]:
-    """`count` samples over `videos` videos (default: one each); clip lengths vary."""
+def examples(count: int, seed: int, videos: int | None = None) -> list[TrainingExample]:
+    """`count` examples over `videos` videos (default: one each); clip lengths vary."""
     generator = torch.Generator().manual_seed(seed)
     meaning = torch.randn(WORDS, VIDEO_DIM, generator=torch.Generator().manual_seed(99))
     spelling = torch.randn(WORDS, TOKEN_DIM, generator=torch.Generator().manual_seed(98))
@@ -28,5 +28,6 @@ def samples(count: int, seed: int, videos: int | None = None) -> list[FineSample
         segment = SegmentFeatures(f"{video}#{index}", video, 0.0, 2.0 * clips, 2.0, rows[:12], rows)
         noise = 0.1 * torch.randn(3, TOKEN_DIM, generator=generator)
         text = TextFeatures(f"word {word}", meaning[word], spelling[word] + noise)
-        made.append(FineSample(f"{seed}-{index}", segment, text, ((2.0 * first, 2.0 * (first + length)),)))
+        windows = torch.tensor([[2.0 * first, 2.0 * (first + length)]])
+        made.append(TrainingExample(f"{seed}-{index}", video, text, segment, windows, 2.0 * clips))
     return made

@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import Saliency
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.labels import choose_windows, label_pairs, window_labels
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
-from coarse_to_fine.fine_grained.qd_detr.negatives import next_of_other_video, rolled
+from coarse_to_fine.fine_grained.qd_detr.negatives import next_foreign, rolled
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
-from coarse_to_fine.fine_grained.samples import ClipScores
 from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 from coarse_to_fine.fine_grained.validation import moment_metrics
 from coarse_to_fine.training.task import Batch
 from tests.fine_grained.conftest import SMALL
-from tests.fine_grained.learnable import samples
+from tests.fine_grained.learnable import examples
 
 ARCHITECTURE = QdDetrConfig.model_validate({**SMALL["qd-detr"], "dropout": 0.0, "input_dropout": 0.0})
 
@@ -33,7 +33,7 @@ def generator() -> torch.Generator:
 
 def task(loss: QdDetrLossConfig, count: int = 6, **targets: Any) -> QdDetrTask:
     torch.manual_seed(0)
-    data = QdDetrData(samples(count, 0), ARCHITECTURE, QdDetrTargetsConfig(**targets))
+    data = QdDetrData(examples(count, 0), ARCHITECTURE, QdDetrTargetsConfig(**targets))
     return QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], loss)
 
 
@@ -49,13 +49,13 @@ def test_it_learns_and_is_stored_with_its_best_weights(tmp_path: Path) -> None:
                 "loss": {"foreign": 1.0},
             },
             "run": {
-                "epochs": 6, "batch_size": 16, "learning_rate": 6e-3, "clip_norm": 0.1,
-                "select": "mAP", "evaluate_every": 3, "device": "cpu",
+                "epochs": 5, "batch_size": 16, "learning_rate": 6e-3, "clip_norm": 0.1,
+                "select": "mAP", "evaluate_every": 5, "device": "cpu",
             },
         }
     )  # fmt: skip
-    held_out = samples(40, 2)
-    trained = train_fine(config, samples(128, 1), held_out, tmp_path)
+    held_out = [replace(example, video_id=f"held {example.video_id}") for example in examples(40, 2)]
+    trained = train_fine(config, examples(128, 1), held_out, tmp_path)
     metrics = moment_metrics(trained.model, held_out)
     assert metrics["R1@0.5"] > 45
     assert metrics == pytest.approx(trained.result.best_metrics, abs=0.5)
@@ -94,18 +94,18 @@ def test_batches_depend_on_the_generator_only() -> None:
     assert torch.equal(first.negative, again.negative)
 
 
-def test_foreign_sentences_skip_neighbours_of_the_same_video() -> None:
-    chosen, found = next_of_other_video(["a", "a", "b", "a"])
+def test_foreign_sentences_are_of_another_video_and_have_other_words() -> None:
+    chosen, found = next_foreign(["a", "a", "b", "a"], ["1", "2", "3", "4"])
     assert chosen.tolist() == [2, 2, 3, 2]
     assert found.tolist() == [True] * 4
-    chosen, found = next_of_other_video(["a", "a"])
-    assert not found.any()
+    assert not next_foreign(["a", "a"], ["1", "2"])[1].any()
+    assert not next_foreign(["a", "b"], ["same words", "same words"])[1].any()
     assert rolled(3).tolist() == [1, 2, 0]
 
 
 def test_a_batch_of_one_video_has_a_finite_loss() -> None:
     torch.manual_seed(0)
-    data = QdDetrData(samples(4, 0, videos=1), ARCHITECTURE, QdDetrTargetsConfig())
+    data = QdDetrData(examples(4, 0, videos=1), ARCHITECTURE, QdDetrTargetsConfig())
     training = QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], QdDetrLossConfig(foreign=1.0))
     losses = training.losses(data.batch(range(4), generator()), generator())
     assert bool(torch.isfinite(losses.total.detach()))
@@ -146,14 +146,20 @@ def test_at_most_five_windows_are_targets() -> None:
 def test_annotated_saliency_needs_annotations() -> None:
     with pytest.raises(DataError, match="annotated"):
         task(QdDetrLossConfig(), saliency="annotated").data.batch([0], generator())
-    (sample,) = samples(1, 0)
-    sample = replace(sample, scores=ClipScores((1, 2), ((1, 2, 1), (4, 4, 3))))
-    data = QdDetrData([sample], ARCHITECTURE, QdDetrTargetsConfig(saliency="annotated"))
+    (example,) = examples(1, 0)
+    example = replace(example, saliency=Saliency((1, 2), ((1, 2, 1), (4, 4, 3))))
+    data = QdDetrData([example], ARCHITECTURE, QdDetrTargetsConfig(saliency="annotated"))
     targets = data.batch([0], generator()).data.targets
     assert targets.labels[0, :4].tolist() == [0, 4, 11, 0]
     assert (int(targets.positive[0, 0]), int(targets.negative[0, 0])) == (2, 1)
 
 
-def test_no_samples_are_refused() -> None:
-    with pytest.raises(DataError, match="no training samples"):
+def test_splits_that_share_a_video_are_refused(tmp_path: Path) -> None:
+    config = FineTraining.model_validate({"recipe": {"name": "qd-detr", "architecture": SMALL["qd-detr"]}})
+    with pytest.raises(DataError, match="in both splits"):
+        train_fine(config, examples(4, 1), examples(4, 2), tmp_path)
+
+
+def test_no_examples_are_refused() -> None:
+    with pytest.raises(DataError, match="no training examples"):
         QdDetrData([], ARCHITECTURE, QdDetrTargetsConfig())

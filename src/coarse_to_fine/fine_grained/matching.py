@@ -59,7 +59,7 @@ def match(
     flat = match_cost(logits.flatten(0, 1).float(), spans.flatten(0, 1).float(), every, weights)
     costs = flat.reshape(*logits.shape[:2], len(every)).cpu()  # (B, Q, all G)
     pairs: list[tuple[int, int, int]] = []
-    for sample, block in enumerate(costs.split(counts, dim=2)):
+    for sample, block in enumerate(torch.split(costs, counts, dim=2)):
         cost = block[sample]
         if not torch.isfinite(cost).all():
             raise TrainingError(

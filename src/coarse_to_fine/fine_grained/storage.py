@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 
-def save_fine(model: FineModel, folder: str | Path, half: bool = False) -> None:
-    """Write a model; `half` stores float16, which loading widens again.
+def save_fine(
+    model: FineModel, folder: str | Path, half: bool = False, origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model. The config file is written last, so a folder that has one is complete.
 
-    The config file is written last, so a folder that has one is complete.
+    Args:
+        model: the model.
+        folder: made if it is not there.
+        half: store float16, which loading widens again.
+        origin: plain JSON about where the weights come from (encoder, run, source file); kept, not read.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +40,9 @@ def save_fine(model: FineModel, folder: str | Path, half: bool = False) -> None:
         for name, value in model.state_dict().items()
     }
     save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    document = {"format": FORMAT, "model": model.name, "config": model.config.model_dump(mode="json")}
+    document: dict[str, Any] = {"format": FORMAT, "model": model.name, "config": model.config.model_dump(mode="json")}
+    if origin:
+        document["origin"] = dict(origin)
     (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

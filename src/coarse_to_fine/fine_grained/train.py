@@ -1,4 +1,4 @@
-"""Training of a fine model: one configuration, samples of two splits, a folder with the trained model."""
+"""Training of a fine model: one configuration, examples of two splits, a folder with the trained model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
-from coarse_to_fine.fine_grained.samples import FineSample
 from coarse_to_fine.fine_grained.storage import save_fine
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
@@ -35,7 +36,9 @@ class QdDetrRecipe(BaseModel):
     targets: QdDetrTargetsConfig = Field(default=QdDetrTargetsConfig(), description="how targets are made")
     loss: QdDetrLossConfig = Field(default=QdDetrLossConfig(), description="weights of the objective")
 
-    def task(self, train: Sequence[FineSample], validation: Sequence[FineSample]) -> tuple[FineModel, TrainingTask]:
+    def task(
+        self, train: Sequence[TrainingExample], validation: Sequence[TrainingExample]
+    ) -> tuple[FineModel, TrainingTask]:
         """A new model with its training task."""
         model = QdDetr(self.architecture)
         data = QdDetrData(train, self.architecture, self.targets)
@@ -43,7 +46,7 @@ class QdDetrRecipe(BaseModel):
 
 
 class FineTraining(BaseModel):
-    """Everything that decides a training run of stage two but the samples."""
+    """Everything that decides a training run of stage two but the examples."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,8 +67,8 @@ class TrainedFine:
 
 def train_fine(
     config: FineTraining,
-    train: Sequence[FineSample],
-    validation: Sequence[FineSample],
+    train: Sequence[TrainingExample],
+    validation: Sequence[TrainingExample],
     out: str | Path,
     progress: bool = False,
 ) -> TrainedFine:
@@ -73,19 +76,43 @@ def train_fine(
 
     Args:
         config: model, objective and optimisation.
-        train, validation: samples of the two splits; selection never sees a test split.
+        train, validation: examples of the two splits; selection never sees a test split.
         out: folder of the run; the model goes to `out/model`.
         progress: show a bar with the time left on stderr.
+
+    Raises:
+        DataError: the two splits share a video, or features do not fit the architecture.
+        TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
+    _refuse_shared_videos(train, validation)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.run.seed)
         model, task = config.recipe.task(train, validation)
-    extra = {"recipe": config.recipe.model_dump(mode="json"), "samples": len(train)}
+    extra = {"recipe": config.recipe.model_dump(mode="json"), "examples": len(train)}
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     folder = out / MODEL_FOLDER
-    save_fine(model, folder)
+    save_fine(model, folder, origin={**_encoder(train), "run": config.run.model_dump(mode="json"), **extra})
     report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
     (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return TrainedFine(model, folder, result)
+
+
+def _refuse_shared_videos(train: Sequence[TrainingExample], validation: Sequence[TrainingExample]) -> None:
+    shared = _videos(train) & _videos(validation)
+    if shared:
+        raise DataError(
+            f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
+            "video; correct the annotations"
+        )
+
+
+def _videos(examples: Sequence[TrainingExample]) -> set[str]:
+    queries = examples.queries() if isinstance(examples, ExampleSet) else examples
+    return {query.video_id for query in queries}
+
+
+def _encoder(examples: Sequence[TrainingExample]) -> dict[str, Any]:
+    """Name and fingerprint of the encoder, where the examples come from a features folder."""
+    return {"encoder": dict(examples.videos.manifest.encoder)} if isinstance(examples, ExampleSet) else {}

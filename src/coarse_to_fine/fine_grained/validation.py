@@ -1,4 +1,4 @@
-"""Metrics of a fine model on samples: the video is given, the moment is asked for."""
+"""Metrics of a fine model on examples: the video is given, the moment is asked for."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ import numpy as np
 import torch
 
 from coarse_to_fine.evaluation.moment_retrieval import AP_THRESHOLDS, average_precision, best_iou_of_first
+from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.samples import FineSample
 from coarse_to_fine.types import MomentOutput
 
 RECALL_AT = (0.3, 0.5, 0.7)
 
 
-def moment_metrics(model: FineModel, samples: Sequence[FineSample], batch_size: int = 8) -> dict[str, float]:
+def moment_metrics(model: FineModel, examples: Sequence[TrainingExample], batch_size: int = 8) -> dict[str, float]:
     """R1 and R5 at IoU 0.3, 0.5, 0.7, mean IoU, and average precision, all in percent, without suppression."""
-    if not len(samples):
+    examples = [example for example in examples if len(example.windows_s)]
+    if not examples:
         return {}
-    return score_outputs(locate_samples(model, samples, batch_size), samples)
+    return score_outputs(locate_examples(model, examples, batch_size), examples)
 
 
-def locate_samples(model: FineModel, samples: Sequence[FineSample], batch_size: int = 8) -> list[MomentOutput]:
-    """Outputs in the order of the samples; a segment that several samples share is prepared once."""
-    samples = [samples[index] for index in range(len(samples))]
-    caches = {sample.segment.segment_id: sample.segment for sample in samples}
+def locate_examples(model: FineModel, examples: Sequence[TrainingExample], batch_size: int = 8) -> list[MomentOutput]:
+    """Outputs in the order of the examples; a segment that several examples share is prepared once."""
+    examples = list(examples)
+    caches = {example.segment.segment_id: example.segment for example in examples}
     prepared = {name: model.video_cache(segment) for name, segment in caches.items()}
-    return model.locate([(prepared[sample.segment.segment_id], sample.text) for sample in samples], batch_size)
+    return model.locate([(prepared[example.segment.segment_id], example.text) for example in examples], batch_size)
 
 
-def score_outputs(outputs: Sequence[MomentOutput], samples: Sequence[FineSample]) -> dict[str, float]:
+def score_outputs(outputs: Sequence[MomentOutput], examples: Sequence[TrainingExample]) -> dict[str, float]:
     """The metrics of outputs that are already there."""
     best, precision = [], []
     for index, output in enumerate(outputs):
         rows = torch.cat([output.windows_s, output.scores[:, None]], dim=1).double().numpy()
-        true = np.asarray(samples[index].windows_s, dtype=np.float64)
+        true = examples[index].windows_s.double().numpy()
         best.append(best_iou_of_first(rows, true, (1, 5)))
         precision.append(average_precision(rows, true))
     iou, ap = np.stack(best), np.stack(precision)

@@ -23,17 +23,17 @@ def rolled(batch: int) -> Int[Tensor, " B"]:
     return torch.arange(batch).roll(-1)
 
 
-def next_of_other_video(videos: Sequence[str]) -> tuple[Int[Tensor, " B"], Bool[Tensor, " B"]]:
-    """For each sample the next one (in the rolled order) that belongs to another video, and whether there is one.
+def next_foreign(videos: Sequence[str], texts: Sequence[str]) -> tuple[Int[Tensor, " B"], Bool[Tensor, " B"]]:
+    """For each sample the next one (in the rolled order) of another video and with another sentence.
 
-    Where all neighbours share the video the sample points at itself and is to be left out.
+    The second result says whether there is one; where there is none the sample points at itself and is to be left out.
     """
     batch = len(videos)
     chosen, found = torch.arange(batch), torch.zeros(batch, dtype=torch.bool)
     for index, video in enumerate(videos):
         for step in range(1, batch):
             other = (index + step) % batch
-            if videos[other] != video:
+            if videos[other] != video and texts[other] != texts[index]:
                 chosen[index], found[index] = other, True
                 break
     return chosen, found

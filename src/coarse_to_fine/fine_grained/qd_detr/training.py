@@ -1,6 +1,6 @@
 """Batches and losses of QD-DETR for the training loop.
 
-Axes: B batch, L clips, T words, P clip pairs of a sample.
+Axes: B batch, L clips, T words, P clip pairs of a example.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.labels import (
     annotated_labels,
@@ -35,8 +36,7 @@ from coarse_to_fine.fine_grained.qd_detr.loss import (
     total_loss,
     window_losses,
 )
-from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_of_other_video, rolled
-from coarse_to_fine.fine_grained.samples import FineSample
+from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_foreign, rolled
 from coarse_to_fine.fine_grained.validation import moment_metrics
 from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
 
@@ -55,13 +55,13 @@ class QdDetrTargetsConfig(BaseModel):
     )
     negatives: Literal["other-video", "official"] = Field(
         default="other-video",
-        description="foreign sentences: of the next sample of another video, or of the next whatever it is",
+        description="foreign sentences: the next of another video and text, or the next whatever it is",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class QdDetrBatch:
-    """Padded inputs and targets; `foreign` is the sample whose words are the negative of each."""
+    """Padded inputs and targets; `foreign` is the example whose words are the negative of each."""
 
     video: Tensor
     video_mask: Tensor
@@ -75,64 +75,68 @@ class QdDetrBatch:
 class QdDetrData(TrainingData):
     """Samples as padded batches; the random choices (clip pairs, more than five windows) come from the generator."""
 
-    def __init__(self, samples: Sequence[FineSample], architecture: QdDetrConfig, targets: QdDetrTargetsConfig) -> None:
-        if not len(samples):
-            raise DataError("no training samples, expected at least one; check the split and the features folder")
-        self.samples, self.architecture, self.targets = samples, architecture, targets
+    def __init__(
+        self, examples: Sequence[TrainingExample], architecture: QdDetrConfig, targets: QdDetrTargetsConfig
+    ) -> None:
+        if not len(examples):
+            raise DataError("no training examples, expected at least one; check the split and the features folder")
+        self.examples, self.architecture, self.targets = examples, architecture, targets
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.examples)
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
-        samples = [self.samples[index] for index in indices]
-        video, video_mask = pad_rows([clip_rows(sample.segment.clips, self.architecture) for sample in samples])
-        text, text_mask = pad_rows([word_rows(sample.text.tokens, self.architecture) for sample in samples])
-        targets = self._targets(samples, video.shape[1], generator)
+        examples = [self.examples[index] for index in indices]
+        video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
+        text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
+        targets = self._targets(examples, video.shape[1], generator)
         if self.targets.negatives == "official":
-            foreign, has_foreign = rolled(len(samples)), torch.ones(len(samples), dtype=torch.bool)
+            foreign, has_foreign = rolled(len(examples)), torch.ones(len(examples), dtype=torch.bool)
         else:
-            foreign, has_foreign = next_of_other_video([sample.segment.video_id for sample in samples])
+            foreign, has_foreign = next_foreign(
+                [example.video_id for example in examples], [example.text.text for example in examples]
+            )
         pairs = sum(min(len(spans), self.architecture.queries) for spans in targets.spans)
         data = QdDetrBatch(video, video_mask, text, text_mask, targets, foreign, has_foreign)
-        return Batch(data, [sample.sample_id for sample in samples], {"pairs": float(pairs)})
+        return Batch(data, [example.query_id for example in examples], {"pairs": float(pairs)})
 
-    def _targets(self, samples: Sequence[FineSample], clips: int, generator: torch.Generator) -> Targets:
+    def _targets(self, examples: Sequence[TrainingExample], clips: int, generator: torch.Generator) -> Targets:
         spans, labels, positive, negative = [], [], [], []
-        for sample in samples:
-            windows = torch.tensor(sample.windows_s, dtype=torch.float32).reshape(-1, 2)
-            spans.append(span_targets(choose_windows(windows, generator), self._length_s(sample)))
-            relevance, inside, outside = self._saliency(sample, windows, generator)
+        for example in examples:
+            windows = example.windows_s
+            spans.append(span_targets(choose_windows(windows, generator), self._length_s(example)))
+            relevance, inside, outside = self._saliency(example, windows, generator)
             labels.append(torch.nn.functional.pad(relevance, (0, clips - len(relevance))))
             positive.append(inside)
             negative.append(outside)
         return Targets(spans, torch.stack(labels), torch.stack(positive), torch.stack(negative))
 
-    def _length_s(self, sample: FineSample) -> float:
-        segment = sample.segment
+    def _length_s(self, example: TrainingExample) -> float:
+        segment = example.segment
         if self.targets.span_length == "clips":
             return len(segment.clips) * segment.clip_seconds
         return segment.duration_s
 
     def _saliency(
-        self, sample: FineSample, windows: Tensor, generator: torch.Generator
+        self, example: TrainingExample, windows: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(L,) labels and (P,) clips inside and outside."""
-        clips = len(sample.segment.clips)
+        clips = len(example.segment.clips)
         if self.targets.saliency == "annotated":
-            if sample.scores is None:
+            if example.saliency is None:
                 raise DataError(
-                    f"sample {sample.sample_id} has no annotated clip scores, expected some for saliency=annotated; "
+                    f"query {example.query_id} has no annotated clip scores, expected some for saliency=annotated; "
                     "set saliency to middle for data with windows only"
                 )
-            scores = sample.scores
-            labels = annotated_labels(clips, scores.clips, scores.votes)
-            return labels, *annotated_pairs(clips, scores.clips, scores.votes, generator)
-        labels = window_labels(windows, clips, sample.segment.clip_seconds, self.targets.saliency)
+            annotated = example.saliency
+            labels = annotated_labels(clips, annotated.clip_ids, annotated.scores)
+            return labels, *annotated_pairs(clips, annotated.clip_ids, annotated.scores, generator)
+        labels = window_labels(windows, clips, example.segment.clip_seconds, self.targets.saliency)
         return labels, *label_pairs(labels, generator)
 
 
 class QdDetrTask(TrainingTask):
-    """The objective of `loss.py` with its negative pass, and moment metrics on the validation samples."""
+    """The objective of `loss.py` with its negative pass, and moment metrics on the validation examples."""
 
     model: QdDetr
 
@@ -140,7 +144,7 @@ class QdDetrTask(TrainingTask):
         self,
         model: QdDetr,
         data: QdDetrData,
-        validation: Sequence[FineSample],
+        validation: Sequence[TrainingExample],
         loss: QdDetrLossConfig,
         batch_size: int = 8,
     ) -> None:
@@ -174,7 +178,7 @@ class QdDetrTask(TrainingTask):
 
 
 def whole_step(losses: dict[str, Tensor], batch: Batch, targets: Targets, queries: int) -> dict[str, Tensor]:
-    """Rescale means over the pairs and samples of one part to the counts of the whole optimiser step."""
+    """Rescale means over the pairs and examples of one part to the counts of the whole optimiser step."""
     pairs = sum(min(len(spans), queries) for spans in targets.spans)
     by_pair, by_sample = pairs / batch.counts["pairs"], len(batch.sample_ids) / batch.counts["samples"]
     return {
