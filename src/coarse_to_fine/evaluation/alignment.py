@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from coarse_to_fine.errors import DataError
@@ -65,7 +65,26 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
     if not queries:
         raise DataError(f"{truth.source}: no query is left to evaluate; expected at least one; check both files")
     answers = tuple(predictions.by_id.get(query.query_id, QueryPrediction(query.query_id)) for query in queries)
-    return Aligned(truth.with_queries(queries), answers, (*predictions.notes, *_absence(absent, missing)))
+    extended, notes = _with_named_videos(truth.with_queries(queries), answers, predictions.source)
+    return Aligned(extended, answers, (*predictions.notes, *_absence(absent, missing), *notes))
+
+
+def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source: str) -> tuple[Truth, list[str]]:
+    """The gallery with the videos that the answers name: the search ran over them too."""
+    known = set(truth.gallery)
+    lists = [
+        part for answer in answers for part in (answer.videos, answer.moments, answer.given_video) if part is not None
+    ]
+    more = list(dict.fromkeys(video for part in lists for video in part.video_ids if video not in known))
+    if not more:
+        return truth, []
+    if truth.closed:
+        raise DataError(
+            f"{source}: names {len(more)} videos outside the gallery ({_some(more)}); expected videos of the gallery "
+            "only; check the names, or give the gallery that was searched"
+        )
+    note = f"{len(more)} videos of the answers are in no query of the truth; |V| counts them ({_some(more)})"
+    return replace(truth, gallery=(*truth.gallery, *more)), [note]
 
 
 def _absence(absent: Sequence[str], missing: Missing) -> list[str]:

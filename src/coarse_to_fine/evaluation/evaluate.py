@@ -108,7 +108,7 @@ def evaluate(
         truth=truth.source,
         predictions=predictions.source,
         queries=len(aligned.truth.queries),
-        videos=len(truth.gallery),
+        videos=len(aligned.truth.gallery),
         sections=tuple(sections),
         warnings=(*aligned.warnings, *warnings),
         official=official,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ from coarse_to_fine.evaluation.oracles import (
 from coarse_to_fine.evaluation.overlap import FloatArray
 from coarse_to_fine.evaluation.pipeline_figures import figures
 from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction, RankedMoments, predictions_in_memory
+from coarse_to_fine.evaluation.protocols import PROTOCOLS, Protocol, average_pairs, variant_columns
 from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.truth import Truth
 
@@ -57,6 +58,7 @@ class PipelineReportConfig(BaseModel):
     seed: int = Field(default=0, description="of the bootstrap")
     missing: Missing = Field(default="refuse", description="queries without an answer: refuse, miss or drop")
     examples: int = Field(default=8, ge=0, description="timelines of single queries in the report")
+    protocol: Protocol = Field(default="P1", description="which sentences went to which stage; printed in the report")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,7 @@ def pipeline_report(
     train: Truth | None = None,
     config: PipelineReportConfig | None = None,
     title: str = "pipeline",
+    owners: Mapping[str, str] | None = None,
 ) -> Report:
     """Evaluate both stages on one set of queries.
 
@@ -97,6 +100,8 @@ def pipeline_report(
             which is said in the report and makes these lines slightly too good.
         config: K_v, N, thresholds, bootstrap.
         title: task name in the report.
+        owners: fine sentence of each query id, for queries that are (caption, sentence) pairs: values are averaged over
+            the pairs of a sentence first, and N counts sentences.
 
     Raises:
         DataError: absent or unknown queries, or answers without any ranking.
@@ -110,7 +115,10 @@ def pipeline_report(
             f"{read.source}: no ranked videos and no moments; expected videos, moments or pred_relevant_windows; add "
             "one"
         )
-    clusters = run.aligned.clusters
+    queries, clusters = run.aligned.truth.queries, run.aligned.clusters
+    if owners is not None:
+        groups = {name: average_pairs(columns, queries, owners) for name, columns in groups.items()}
+        clusters = [query.cluster for query in {owners[query.query_id]: query for query in queries}.values()]
     sections = tuple(
         Section(name, summarise(columns, clusters, config.resamples, config.seed), _note(name, run))
         for name, columns in groups.items()
@@ -120,7 +128,7 @@ def pipeline_report(
     return Report(
         task=title,
         convention="default",
-        rules=f"{TIE_RULE}; IoU >= m in float64; K_v = {config.candidates}, N = {config.spans}; bootstrap over videos",
+        rules=_rules(config),
         split=truth.split,
         truth=truth.source,
         predictions=read.source,
@@ -130,6 +138,11 @@ def pipeline_report(
         warnings=warnings,
         figures=figures(run.aligned, run.moments, run.given, run.traces, config.loss_rows, config.examples),
     )
+
+
+def _rules(config: PipelineReportConfig) -> str:
+    protocol = f"{config.protocol}: {PROTOCOLS[config.protocol]}"
+    return f"{protocol}; {TIE_RULE}; IoU >= m in float64; K_v = {config.candidates}, N = {config.spans}"
 
 
 def _collect(aligned: Aligned, train: Truth | None, config: PipelineReportConfig) -> PipelineRun:
@@ -190,9 +203,10 @@ def _coarse_columns(run: PipelineRun) -> list[Column]:
     strict = corpus_task.video_columns([each.standing for each in run.traces], run.gallery, TIE_RULE)
     wide = replace(run.aligned, truth=lenient_truth(truth))
     lenient = corpus_task.video_columns(corpus_task.video_standings(wide, strict=False), run.gallery, TIE_RULE)
+    variants = variant_columns([each for each in strict if each.name in ("R@1", "R@5", "R@10")], truth.queries)
     bound = Column("bound of R@1", np.full(len(truth.queries), strict_bound(truth)), rule="one first video a text")
     return [
-        *(replace(column, name=f"VR {column.name}") for column in strict),
+        *(replace(column, name=f"VR {column.name}") for column in (*strict, *variants)),
         replace(bound, name="VR best possible strict R@1"),
         *(
             replace(column, name=f"VR lenient {column.name}", chance=None, rule=f"any video with the text; {TIE_RULE}")

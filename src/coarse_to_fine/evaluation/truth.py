@@ -72,6 +72,7 @@ class Truth:
         durations: seconds by video, where known.
         split: name of the split.
         source: the file or the name of the set, for the report.
+        closed: whether the gallery was given as complete; else videos that answers name are added to it.
     """
 
     queries: tuple[TruthQuery, ...]
@@ -79,6 +80,7 @@ class Truth:
     durations: Mapping[str, float]
     split: str
     source: str
+    closed: bool = False
 
     def with_queries(self, queries: Iterable[TruthQuery]) -> Truth:
         """The same gallery with other queries."""
@@ -133,7 +135,7 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
             "video in the gallery; add them or leave the gallery out"
         )
     known = {query.video_id: query.duration_s for query in queries if query.video_id and query.duration_s is not None}
-    return Truth(queries, videos, {**known, **durations}, name, path.name)
+    return Truth(queries, videos, {**known, **durations}, name, path.name, closed=gallery is not None)
 
 
 def _is_json_lines(path: Path) -> bool:
