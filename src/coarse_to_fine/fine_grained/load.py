@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.similarity.model import Similarity
 from coarse_to_fine.fine_grained.storage import CONFIG_FILE, build, read_document
@@ -13,6 +14,7 @@ from coarse_to_fine.fine_grained.storage import CONFIG_FILE, build, read_documen
 FINE_MODELS: dict[str, type[FineModel]] = {
     Similarity.name: Similarity,
     QdDetr.name: QdDetr,
+    Mesm.name: Mesm,
 }
 
 BUNDLED = Path(__file__).parent.parent / "bundled"

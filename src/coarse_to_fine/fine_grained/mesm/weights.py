@@ -1,0 +1,213 @@
+"""Released MESM checkpoints into our model and back; the architecture is read from the shapes, the names are the same.
+
+Two parts of a checkpoint are never used by the release's forward pass and get no gradient. They are left out when a
+checkpoint is read, kept beside the model, and put back when it is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.fine_grained.checkpoint_files import read_checkpoint
+from coarse_to_fine.fine_grained.mesm.config import MesmConfig
+from coarse_to_fine.fine_grained.mesm.locate import Mesm
+from coarse_to_fine.fine_grained.storage import load_strict
+
+UNUSED = ("txt_position_embed.", "ss_reconstructor.output_sent_proj.")
+"""Learned text positions, which `use_txt_pos` leaves off everywhere, and a head whose output nothing reads."""
+
+TEXT_TOWER = "text_encoder."
+"""The frozen text tower or word table; released checkpoints leave it out, some copies have it."""
+
+FIRST = "input_vid_proj.0."
+LAYERS = "{}.layers."
+RELEASE_HEADS = 8
+GLOVE_WIDTH = 300
+
+
+class Features(NamedTuple):
+    """The feature blocks of a clip: names and widths in the order of the channels."""
+
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+
+
+KNOWN_FEATURES: dict[int, Features] = {
+    514: Features(("clip",), (512,)),
+    2818: Features(("clip", "slowfast"), (512, 2304)),
+    4098: Features(("vgg or c3d",), (4096,)),
+}
+"""Input width of the first projection -> the features that it wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMesm:
+    """A released checkpoint.
+
+    Attributes:
+        model: in eval mode.
+        unused: tensors of the file that the model has no place for.
+        options: options of the training run as plain values; empty if the file has none.
+    """
+
+    model: Mesm
+    unused: dict[str, Tensor]
+    options: dict[str, Any]
+
+
+def import_checkpoint(path: str | Path, official_mask: bool = False) -> ImportedMesm:
+    """A model from a checkpoint file of the release. Never downloads.
+
+    Args:
+        path: `model_{split}_best.ckpt`.
+        official_mask: run it with the release's mask, which makes results depend on the batch.
+
+    Raises:
+        WeightsError: the file is not safe, not a MESM, or of unknown input width.
+    """
+    checkpoint = read_checkpoint(path)
+    used, unused = split_unused(checkpoint.state)
+    options = checkpoint.options
+    config = architecture_of(
+        checkpoint.state,
+        known_features(used),
+        heads=int(options.get("nheads", RELEASE_HEADS)),
+        official_mask=official_mask,
+    )
+    model = Mesm(config)
+    load_strict(model, used, str(path))
+    return ImportedMesm(model.eval(), unused, options)
+
+
+def save_checkpoint(model: Mesm, path: str | Path, unused: Mapping[str, Tensor] | None = None) -> None:
+    """Write a model as a checkpoint that the release reads; `unused` are the tensors that came with it.
+
+    A model that was not imported gets zeros and unit norms there: the release never uses them.
+    """
+    options = argparse.Namespace(nheads=model.config.heads)
+    torch.save({"model": released_state(model, unused), "opt": options}, path)
+
+
+def released_state(model: Mesm, unused: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Every tensor that the release's checkpoint has, under its name."""
+    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    return {**state, **(unused if unused is not None else _idle_parts(model.config))}
+
+
+def split_unused(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tensors that the model has, and those that nothing reads; a text tower in the file is dropped."""
+    own = {name: value for name, value in state.items() if not name.startswith(TEXT_TOWER)}
+    unused = {name: value for name, value in own.items() if name.startswith(UNUSED)}
+    return {name: value for name, value in own.items() if name not in unused}, unused
+
+
+def known_features(state: Mapping[str, Tensor]) -> Features:
+    """The features that a checkpoint wants, by the width of its first projection."""
+    width = _shape(state, FIRST + "LayerNorm.weight")[0]
+    if width not in KNOWN_FEATURES:
+        raise WeightsError(
+            f"the first projection takes {width} channels, expected one of {sorted(KNOWN_FEATURES)}; build the config "
+            "yourself with `architecture_of`"
+        )
+    return KNOWN_FEATURES[width]
+
+
+def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int, **fields: Any) -> MesmConfig:
+    """The architecture by the shapes of a checkpoint; what shapes do not tell is given.
+
+    Args:
+        state: tensors under the released names; the unused text positions tell the number of words.
+        features: the blocks of a clip; their widths must add up to the input of the first projection.
+        heads: number of attention heads.
+        **fields: further fields of `MesmConfig`.
+    """
+    enhancement = "enhance_encoder.t2v_encoder"
+    given: dict[str, Any] = {
+        "video_feature_dims": features.widths,
+        "feature_names": features.names,
+        "text_feature_dim": _shape(state, "input_txt_proj.0.LayerNorm.weight")[0],
+        "hidden_dim": _shape(state, "global_rep_token")[0],
+        "heads": heads,
+        "feed_forward_dim": _shape(state, "transformer.decoder.layers.0.linear1.weight")[0],
+        "enhancement_layers": _count(state, LAYERS.format(enhancement)),
+        "share_feed_forward": f"{enhancement}.layers.0.linear1_1.weight" not in state,
+        "summary_layers": _count(state, LAYERS.format("ss_reconstructor.recon_trans")),
+        "alignment_layers": _count(state, LAYERS.format("t2v_encoder.t2v_encoder")),
+        "encoder_layers": _count(state, LAYERS.format("transformer.encoder")),
+        "decoder_layers": _count(state, LAYERS.format("transformer.decoder")),
+        "queries": _shape(state, "query_embed.weight")[0],
+        "projection_stages": _count(state, "input_vid_proj."),
+        **fields,
+    }
+    head, positions = "output_txt_proj.1.bias", "txt_position_embed.position_embeddings.weight"
+    if head in state:
+        given.setdefault("word_classes", state[head].shape[0])
+    if positions in state:
+        given.setdefault("max_words", state[positions].shape[0] - 1)
+    config = MesmConfig.model_validate(given)
+    width = _shape(state, FIRST + "LayerNorm.weight")[0]
+    if config.video_input_dim != width:
+        raise WeightsError(
+            f"the first projection takes {width} channels, the features {features} give {config.video_input_dim} with "
+            "time channels; name the features that the checkpoint was trained with"
+        )
+    return config
+
+
+def reorder_blocks(
+    state: Mapping[str, Tensor], features: Features, order: Sequence[str]
+) -> tuple[dict[str, Tensor], Features]:
+    """Move the input channels of the first projection so that the blocks come in another order.
+
+    Raises:
+        WeightsError: `order` does not name exactly the blocks of the checkpoint.
+    """
+    if sorted(order) != sorted(features.names):
+        raise WeightsError(
+            f"block order {list(order)} does not name the blocks {list(features.names)} of the checkpoint; "
+            "give each once"
+        )
+    starts = torch.tensor([0, *features.widths]).cumsum(0).tolist()
+    blocks = {name: torch.arange(starts[i], starts[i + 1]) for i, name in enumerate(features.names)}
+    width = _shape(state, FIRST + "LayerNorm.weight")[0]
+    channels = torch.cat([*(blocks[name] for name in order), torch.arange(starts[-1], width)])
+    moved = dict(state)
+    for name in ("LayerNorm.weight", "LayerNorm.bias", "net.1.weight"):
+        moved[FIRST + name] = state[FIRST + name][..., channels]
+    return moved, Features(tuple(order), tuple(len(blocks[name]) for name in order))
+
+
+def _idle_parts(config: MesmConfig) -> dict[str, Tensor]:
+    width = config.hidden_dim
+    parts = {
+        "txt_position_embed.position_embeddings.weight": torch.zeros(config.max_words + 1, width),
+        "txt_position_embed.LayerNorm.weight": torch.ones(width),
+        "txt_position_embed.LayerNorm.bias": torch.zeros(width),
+    }
+    for stage in range(config.projection_stages if config.summary_layers else 0):
+        head = f"ss_reconstructor.output_sent_proj.{stage}."
+        parts |= {
+            head + "LayerNorm.weight": torch.ones(width),
+            head + "LayerNorm.bias": torch.zeros(width),
+            head + "net.1.weight": torch.zeros(width, width),
+            head + "net.1.bias": torch.zeros(width),
+        }
+    return parts
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size:
+    if name not in state:
+        raise WeightsError(f"the checkpoint has no {name}, expected a MESM; choose a checkpoint of that model")
+    return state[name].shape
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
