@@ -1,0 +1,131 @@
+"""The joined stages: one by one equals many, times lie in the video, long videos give an event once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from coarse_to_fine.coarse_grained import load_coarse
+from coarse_to_fine.errors import UserError
+from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fusion import FusionConfig, fuse, video_log_probability
+from coarse_to_fine.library import Library
+from coarse_to_fine.main_pipeline import Pipeline, Query
+from tests.library.small_encoder import SmallEncoder
+from tests.library.small_videos import write_video
+
+SENTENCES = ["a red square moves", "the ground is blue", "nothing happens", "z"]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    for number, seconds in enumerate((3, 8, 21, 200)):
+        write_video(folder / "videos" / f"v{number}.mp4", seconds, number)
+    with Library.create(folder / "library.ctf", encoder=SmallEncoder()) as made:
+        made.add(folder / "videos")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pipeline(library):
+    return Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
+
+
+def test_hits_lie_in_their_videos_and_are_sorted(pipeline, library):
+    durations = {video.video_id: video.duration_s for video in library.videos()}
+    for sentence in SENTENCES:
+        hits = pipeline.search(sentence, top_moments=50)
+        assert hits
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        for hit in hits:
+            assert 0 <= hit.start_s < hit.end_s <= durations[hit.video_id]
+            assert 0 <= hit.score <= 1
+            assert hit.segment_s[0] <= hit.start_s < hit.end_s <= hit.segment_s[1] + 1e-6 or hit.video_id == "v3"
+
+
+def test_many_queries_at_once_give_what_each_gives_alone(pipeline):
+    together = pipeline.search_many([*SENTENCES, Query("a red square", "it moves to the left")], top_moments=7)
+    alone = [pipeline.search(sentence, top_moments=7) for sentence in SENTENCES]
+    alone.append(pipeline.search("a red square", moment="it moves to the left", top_moments=7))
+    for many, one in zip(together, alone, strict=True):
+        assert [(hit.video_id, hit.coarse_rank) for hit in many] == [(hit.video_id, hit.coarse_rank) for hit in one]
+        for a, b in zip(many, one, strict=True):
+            assert (a.start_s, a.end_s) == pytest.approx((b.start_s, b.end_s))
+            assert a.score == pytest.approx(b.score, abs=1e-6)
+
+
+def test_the_coarse_sentence_ranks_and_the_fine_one_locates(pipeline):
+    both = pipeline.search("the ground is blue", moment="a red square moves", top_videos=1, top_moments=3)
+    ranked = pipeline.rank_videos("the ground is blue", top_videos=1)
+    alone = pipeline.moments("a red square moves", ranked[0].video_id)
+    assert {hit.video_id for hit in both} == {ranked[0].video_id}
+    if ranked[0].video_id != "v3":
+        assert both[0].moment_score == pytest.approx(alone.hits[0].score, abs=1e-6)
+
+
+def test_more_than_there_is_gives_all(pipeline, library):
+    assert len(pipeline.rank_videos("a square", top_videos=10**6)) == len(library)
+    assert pipeline.search("a square", top_videos=10**6, top_moments=10**6)
+
+
+def test_ranks_count_from_one_and_scores_fall(pipeline):
+    videos = pipeline.rank_videos("a square")
+    assert [video.rank for video in videos] == [1, 2, 3, 4]
+    assert [video.score for video in videos] == sorted((video.score for video in videos), reverse=True)
+
+
+@pytest.mark.parametrize("sentence", ["", " ", "...", "?"])
+def test_a_sentence_without_words_is_refused_with_an_example(pipeline, sentence):
+    with pytest.raises(UserError, match="such as"):
+        pipeline.search(sentence)
+
+
+@pytest.mark.parametrize("counts", [{"top_videos": 0}, {"top_moments": 0}, {"top_videos": -1}])
+def test_counts_below_one_are_refused(pipeline, counts):
+    with pytest.raises(UserError, match="expected 1 or more"):
+        pipeline.search("a square", **counts)
+
+
+def test_moments_of_a_long_video_cover_its_whole_curve(pipeline, library):
+    video = library.video("v3")
+    found = pipeline.moments("a red square", "v3")
+    assert len(library.segments("v3")) == 2
+    assert len(found.saliency) == video.clip_count
+    spans = [(hit.start_s, hit.end_s) for hit in found.hits]
+    assert len(set(spans)) == len(spans)
+    assert all(0 <= start < end <= video.duration_s for start, end in spans)
+
+
+def test_a_video_that_is_not_there_is_named(pipeline):
+    with pytest.raises(UserError, match="no video 'nowhere'"):
+        pipeline.moments("a square", "nowhere")
+
+
+def test_an_empty_library_gives_no_hit(tmp_path):
+    with Library.create(tmp_path / "empty.ctf", encoder=SmallEncoder()) as empty:
+        pipeline = Pipeline(empty, load_coarse("mean-pool"), load_fine("similarity"))
+        assert pipeline.search("a square") == []
+        assert pipeline.rank_videos("a square") == []
+
+
+def test_a_video_that_is_added_later_is_found(tmp_path):
+    with Library.create(tmp_path / "growing.ctf", encoder=SmallEncoder()) as growing:
+        pipeline = Pipeline(growing, load_coarse("mean-pool"), load_fine("similarity"))
+        growing.add(write_video(tmp_path / "one.mp4", 4, 1))
+        assert {hit.video_id for hit in pipeline.search("a square")} == {"one"}
+        growing.add(write_video(tmp_path / "two.mp4", 4, 2))
+        assert {hit.video_id for hit in pipeline.search("a square", top_moments=50)} == {"one", "two"}
+        growing.remove("one")
+        assert {hit.video_id for hit in pipeline.search("a square")} == {"two"}
+
+
+def test_fused_scores_are_a_weighted_geometric_mean():
+    log_p = video_log_probability(torch.tensor([0.4, 0.3]), temperature=0.1)
+    assert log_p.exp().sum() == pytest.approx(1.0)
+    confidence = torch.tensor([0.9, 0.5])
+    assert fuse(log_p, confidence, FusionConfig(alpha=0.0)).tolist() == pytest.approx([0.9, 0.5])
+    assert fuse(log_p, confidence, FusionConfig(alpha=1.0)).tolist() == pytest.approx(log_p.exp().tolist())
+    middle = fuse(log_p, confidence, FusionConfig(alpha=0.5))
+    assert middle.tolist() == pytest.approx((log_p.exp() * confidence).sqrt().tolist())
+    assert fuse(log_p, torch.zeros(2), FusionConfig()).isfinite().all()
