@@ -80,7 +80,7 @@ def search_row(
     model: TMass, name: str, text: Tensor, cache: VideoCache, options: argparse.Namespace
 ) -> dict[str, object]:
     times = timed(lambda: model.score_cached(text, cache), options)
-    floor = timed(lambda: [value.view(torch.int32).sum() for value in cache.values()], options)
+    floor = timed(lambda: [value.view(torch.float32).sum() for value in cache.values()], options)
     size = sum(value.nbytes for value in cache.values())
     return row(name, len(cache["frames"]), len(text), size, times) | {"read_floor_ms": round(floor[0], 2)}
 

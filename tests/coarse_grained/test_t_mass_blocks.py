@@ -1,0 +1,78 @@
+"""The size of a block bounds memory and changes neither scores nor ranks."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import pytest
+import torch
+
+from coarse_to_fine.coarse_grained.ranking import stable_top
+from coarse_to_fine.coarse_grained.t_mass import cached, model
+from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
+from coarse_to_fine.coarse_grained.t_mass.evaluation_scores import evaluation_scores
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
+from coarse_to_fine.evaluation.video_retrieval import text_to_video
+from tests.coarse_grained.models import WIDTH, features, small_model
+
+TEXTS, VIDEOS = 5, 60
+
+
+@pytest.mark.parametrize("videos_a_block", [1, 7, 4096])
+def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.MonkeyPatch, videos_a_block: int):
+    head = small_model("t-mass")
+    assert isinstance(head, TMass)
+    text, frames = features(TEXTS, VIDEOS)
+    cache = head.video_cache(frames)
+    plain, expected = head.score(text, frames), head.score_cached(text, cache)
+    monkeypatch.setattr(cached, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
+    monkeypatch.setattr(cached, "INDEX_BLOCK", videos_a_block)
+    monkeypatch.setattr(model, "PLAIN_BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
+    found = head.score_cached(text, head.video_cache(frames))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(head.score(text, frames), plain, rtol=0, atol=1e-6)
+    assert torch.equal(stable_top(found, 20).indices, stable_top(expected, 20).indices)
+
+
+@pytest.mark.parametrize("videos_a_block", [1, 7])
+def test_the_leaking_score_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch, videos_a_block: int):
+    head = small_model("t-mass")
+    assert isinstance(head, TMass)
+    text, frames = features(8, 5)
+    owner = torch.tensor([0, 1, 2, 3, 4, 0, 2, 2])
+    expected = evaluation_scores(head, text, frames, owner, score="official")
+    monkeypatch.setattr(
+        "coarse_to_fine.coarse_grained.t_mass.evaluation_scores.PLAIN_BLOCK_FLOATS", videos_a_block * text.numel()
+    )
+    found = evaluation_scores(head, text, frames, owner, score="official")
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6, equal_nan=True)
+    lacks = torch.tensor([[False] * 5] * 5 + [[False, True, False, True, True]] * 2 + [[True, True, False, True, True]])
+    assert torch.equal(torch.isnan(found), lacks)
+
+
+def test_the_leaking_score_ranks_independent_noise_far_above_chance_and_the_default_does_not():
+    """The evidence against the release's score: texts and frames that have nothing to do with each other."""
+    head = TMass(TMassConfig(embed_dim=64, prior="normal", prior_std=3e-3, trials=5)).eval()
+    generator = torch.Generator().manual_seed(0)
+    text, frames = torch.randn(150, 64, generator=generator), torch.randn(150, 12, 64, generator=generator)
+    owner = torch.arange(150)
+    leaking = text_to_video(evaluation_scores(head, text, frames, owner, score="official"), owner)
+    honest = text_to_video(evaluation_scores(head, text, frames), owner)
+    assert leaking.recall[10] > 3 * leaking.chance()["R@10"]
+    assert leaking.median_rank < 50
+    assert honest.recall[10] < 3 * honest.chance()["R@10"]
+    assert honest.median_rank > 50
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is for POSIX systems")
+def test_a_large_gallery_needs_little_memory_beside_its_cache():
+    head = small_model("t-mass")
+    text, frames = features(50, 50_000)
+    cache = head.video_cache(frames)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scores = head.score_cached(text, cache)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert scores.shape == (50, 50_000)
+    assert grown < (scores.nbytes + (100 << 20)) / (1024 if sys.platform != "darwin" else 1)
