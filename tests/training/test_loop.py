@@ -164,6 +164,30 @@ def test_each_epoch_has_one_line_and_evaluations_keep_their_rhythm(tmp_path: Pat
     assert found[0]["gradient_norm"] > 0
 
 
+class Uneven(Points):
+    """Epochs that leave out up to two batches."""
+
+    def order(self, batch_size, generator):
+        whole = super().order(batch_size, generator)
+        first = int(torch.randint(3, (1,), generator=generator))
+        return whole[:-first] if first else whole
+
+
+def test_epochs_with_different_numbers_of_batches_are_all_finished(tmp_path: Path) -> None:
+    results = {}
+    for seed in (0, 6):
+        task = Regression(Uneven(80))
+        run = RunConfig(**{**FAST, "epochs": 5, "evaluate_every": 3, "schedule": "warmup-cosine", "seed": seed})
+        result = fit(task, run, tmp_path / str(seed))
+        found = lines(result)
+        assert [line["epoch"] for line in found] == [1, 2, 3, 4, 5]
+        assert [bool(line["validation"]) for line in found] == [False, False, True, False, True]
+        assert found[-1]["step"] == result.steps
+        assert fit(Regression(Uneven(80)), run, tmp_path / str(seed)) == result  # nothing is left to do
+        results[seed] = result.steps - 5 * found[0]["step"]
+    assert min(results.values()) < 0 < max(results.values())  # both kinds: more and fewer than the first epoch tells
+
+
 def test_max_steps_ends_within_an_epoch(tmp_path: Path) -> None:
     result = trained(make("regression"), tmp_path, max_steps=7)
     assert result.steps == 7

@@ -19,6 +19,7 @@ def test_warmup_cosine_starts_at_zero_peaks_after_the_warmup_and_ends_at_zero() 
     assert factors[10] == 1 == max(factors)
     assert factors[55] == pytest.approx(0.5)
     assert factors[100] == pytest.approx(0, abs=1e-12)
+    assert warmup_cosine(150, 100, 10) == factors[100]  # stays there
     assert all(a > b for a, b in pairwise(factors[10:]))
 
 

@@ -101,7 +101,7 @@ class _Trainer:
     ) -> None:
         self._task, self._run, self._device, self._processes = task, run, device, processes
         steps = len(epoch_order(task.data, run, 0)) * run.epochs
-        self._total = min(steps, run.max_steps or steps)
+        self._total = min(steps, run.max_steps or steps)  # epochs may differ by some batches, see TrainingData.order
         task.model.to(device).train()
         self._optimizer = build_optimizer(task.model, run)
         self._files = RunFiles(out, settings_document(run, extra))
@@ -135,7 +135,7 @@ class _Trainer:
             bar.advance(loss)
             self._position.seconds += time.monotonic() - began
             ends_epoch = plan.index == plan.batches - 1
-            if ends_epoch or self._position.step >= self._total:
+            if ends_epoch or self._finished():
                 bar.epoch(self._end_epoch(plan))
             stop = self._processes.stop_asked and not self._finished()
             self._save_if_due(always=ends_epoch or stop or self._finished())
@@ -172,8 +172,8 @@ class _Trainer:
     def _end_epoch(self, plan: StepPlan) -> dict[str, Any]:
         """Evaluate if it is time, keep the best, write the epoch's line."""
         position = self._position
-        done = position.step >= self._total
-        validation = self._evaluate(plan.epoch) if done or (plan.epoch + 1) % self._run.evaluate_every == 0 else {}
+        due = self._finished() or (plan.epoch + 1) % self._run.evaluate_every == 0
+        validation = self._evaluate(plan.epoch) if due else {}
         if validation:
             self._compare(validation)
         means = {name: value / max(1, position.summed) for name, value in position.sums.items()}
@@ -223,7 +223,9 @@ class _Trainer:
         position.stopped_early = self._run.patience is not None and position.waited >= self._run.patience
 
     def _finished(self) -> bool:
-        return self._position.stopped_early or self._position.step >= self._total
+        position, most = self._position, self._run.max_steps
+        ended = position.epoch >= self._run.epochs or (most is not None and position.step >= most)
+        return ended or position.stopped_early
 
     def _save_best(self) -> None:
         if self._processes.is_first:

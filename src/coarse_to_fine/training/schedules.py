@@ -13,14 +13,15 @@ def linear_warmup(step: int, warmup_steps: int) -> float:
 
 
 def warmup_cosine(step: int, total_steps: int, warmup_steps: int) -> float:
-    """Linear from 0 over the warm-up, then half a cosine from 1 to 0 at `total_steps`; the first step runs at 0.
+    """Linear from 0 over the warm-up, then half a cosine from 1 to 0 at `total_steps` and after; the first step
+    runs at 0.
 
     Source: the schedule of the T-MASS release (transformers' cosine schedule with warm-up).
     """
     if step < warmup_steps:
         return linear_warmup(step, warmup_steps)
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * done)))
+    done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    return 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def drops(epoch: int, every: int, factor: float) -> float:

@@ -51,7 +51,10 @@ class TrainingData(ABC):
         """Collate these samples; everything random comes from the generator (CPU)."""
 
     def order(self, batch_size: int, generator: torch.Generator) -> list[list[int]]:
-        """The batches of one epoch as sample indices; override it for batches of groups or of distinct videos."""
+        """The batches of one epoch as sample indices; override it for batches of groups or of distinct videos.
+
+        Their number may differ a little between epochs; schedules count with that of the first one.
+        """
         shuffled = torch.randperm(len(self), generator=generator).tolist()
         return [shuffled[start : start + batch_size] for start in range(0, len(shuffled), batch_size)]
 
