@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from coarse_to_fine.errors import LibraryError
@@ -40,9 +40,8 @@ class BlockRow:
     clip_rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the features of a video lie."""
+class Placement(NamedTuple):
+    """Where the features of a video lie; a tuple, because a search in a large library makes one for every video."""
 
     video_id: str
     block_id: int
@@ -176,7 +175,7 @@ class Catalogue:
             "SELECT video_id, block_id, first_segment_row, segment_count, first_clip_row, clip_count FROM videos "
             "ORDER BY block_id, first_segment_row"
         )
-        return [Placement(*row) for row in self.rows(sql)]
+        return [Placement._make(row) for row in self.rows(sql)]
 
     def windows(self) -> dict[str, list[SegmentWindow]]:
         """Segments of every video in the order of time, as they are stored."""

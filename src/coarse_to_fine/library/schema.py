@@ -43,7 +43,9 @@ CREATE TABLE videos (
     first_segment_row INTEGER NOT NULL,
     first_clip_row INTEGER NOT NULL
 );
-CREATE INDEX videos_by_block ON videos (block_id, first_segment_row);
+CREATE INDEX videos_by_block ON videos (
+    block_id, first_segment_row, segment_count, first_clip_row, clip_count, video_id
+);
 CREATE TABLE segments (
     video_id TEXT NOT NULL REFERENCES videos(video_id) ON DELETE CASCADE,
     segment INTEGER NOT NULL,
