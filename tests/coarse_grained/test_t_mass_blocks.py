@@ -28,6 +28,7 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
     plain, expected = head.score(text, frames), head.score_cached(text, cache)
     monkeypatch.setattr(cached, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     monkeypatch.setattr(cached, "INDEX_BLOCK", videos_a_block)
+    monkeypatch.setattr(cached, "TEXTS_AT_ONCE", 2)
     monkeypatch.setattr(model, "PLAIN_BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     found = head.score_cached(text, head.video_cache(frames))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

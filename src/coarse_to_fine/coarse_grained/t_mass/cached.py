@@ -20,8 +20,11 @@ from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
 from coarse_to_fine.coarse_grained.t_mass.pooling import EPSILON, FramePooling
 from coarse_to_fine.coarse_grained.t_mass.stochastic import Radius
 
+SMALLEST = 1e-12
+"""Of a squared length, which rounding must not make negative."""
 BLOCK_FLOATS = 2**18
 """V * T * D of one block: its handful of arrays stay in the processor's cache."""
+TEXTS_AT_ONCE = 256
 INDEX_BLOCK = 1024
 """Videos that are prepared at once."""
 
@@ -65,15 +68,15 @@ def score(
     cache: VideoCache,
     noise: Float[Tensor, "S D"],
 ) -> Float[Tensor, "T V"]:
-    """Scores of all pairs, in blocks of videos; a cache in float16 or on another device is converted block by block."""
+    """Scores of all pairs, block by block; a cache in float16 or on another device is converted so too."""
     count = len(cache["frames"])
     scores = text.new_empty(len(text), count)
-    if not text.numel():
-        return scores
-    constants = _constants(pooling, text, noise)
-    for part in blocks(count, BLOCK_FLOATS // text.numel()):
-        block = {name: tensor[part].to(text.device, torch.float32) for name, tensor in cache.items()}
-        scores[:, part] = _score_block(pooling, radius, text, block, constants).T
+    for rows in blocks(len(text), TEXTS_AT_ONCE):
+        asked = text[rows]
+        constants = _constants(pooling, asked, noise)
+        for part in blocks(count, BLOCK_FLOATS // asked.numel()):
+            block = {name: tensor[part].to(text.device, torch.float32) for name, tensor in cache.items()}
+            scores[rows, part] = _score_block(pooling, radius, asked, block, constants).T
     return scores
 
 
@@ -137,6 +140,6 @@ def _best_trial(
     else:
         cross = functional.linear(radius, constants["noise_text"][0])
     squared = constants["text_squared"] + cross + functional.linear(radius.square(), constants["noise_squared"])
-    best: Tensor = (dot * torch.rsqrt(squared)).amax(dim=-1)
+    best: Tensor = (dot * torch.rsqrt(squared.clamp(min=SMALLEST))).amax(dim=-1)
     length: Tensor = pooled.norm(dim=-1)
     return best / length
