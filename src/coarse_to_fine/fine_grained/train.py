@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
@@ -50,7 +51,7 @@ class FineTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: QdDetrRecipe = Field(description="the model and its objective")
+    recipe: QdDetrRecipe | MesmRecipe = Field(discriminator="name", description="the model and its objective")
     run: RunConfig = Field(
         default=RunConfig(clip_norm=0.1, epochs=200, select="mAP"), description="optimisation, seeds, selection"
     )

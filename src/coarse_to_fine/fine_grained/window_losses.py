@@ -1,4 +1,4 @@
-"""The window terms of every decoder layer, each layer with a matching of its own; shared by QD-DETR and MESM.
+"""The window terms of every decoder layer and the sum of all terms; shared by QD-DETR and MESM.
 
 Axes: N decoder layers, B batch, Q moment queries.
 """
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coarse_to_fine.fine_grained.losses import class_error, giou_loss, label_loss, matched_spans, span_loss
 from coarse_to_fine.fine_grained.matching import CostWeights, match
+from coarse_to_fine.training.task import Batch
 
 
 def layer_losses(
@@ -55,3 +56,19 @@ def weighted_sum(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor
         if base in weights:
             terms.append(weights[base] * value)
     return sum(terms[1:], terms[0])
+
+
+def matched_pairs(truth: Sequence[Float[Tensor, "_ 2"]], queries: int) -> int:
+    """Number of pairs that a matching of these windows has."""
+    return sum(min(len(windows), queries) for windows in truth)
+
+
+def whole_step(losses: dict[str, Tensor], batch: Batch, pairs: int) -> dict[str, Tensor]:
+    """Rescale means over the pairs and samples of one part to the counts of the whole optimiser step."""
+    by_pair, by_sample = pairs / batch.counts["pairs"], len(batch.sample_ids) / batch.counts["samples"]
+    return {
+        name: value * (by_pair if name.startswith(("loss_span", "loss_giou")) else by_sample)
+        if name.startswith("loss_")
+        else value
+        for name, value in losses.items()
+    }

@@ -38,6 +38,7 @@ from coarse_to_fine.fine_grained.qd_detr.loss import (
 )
 from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_foreign, rolled
 from coarse_to_fine.fine_grained.validation import moment_metrics
+from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
 from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
 
 
@@ -96,7 +97,7 @@ class QdDetrData(TrainingData):
             foreign, has_foreign = next_foreign(
                 [example.video_id for example in examples], [example.text.text for example in examples]
             )
-        pairs = sum(min(len(spans), self.architecture.queries) for spans in targets.spans)
+        pairs = matched_pairs(targets.spans, self.architecture.queries)
         data = QdDetrBatch(video, video_mask, text, text_mask, targets, foreign, has_foreign)
         return Batch(data, [example.query_id for example in examples], {"pairs": float(pairs)})
 
@@ -163,7 +164,7 @@ class QdDetrTask(TrainingTask):
         )
         if self.loss.foreign:
             losses["loss_foreign"] = foreign_loss(self._foreign_logits(memory.clips, data.video_mask), data.has_foreign)
-        losses = whole_step(losses, batch, targets, output.logits.shape[2])
+        losses = whole_step(losses, batch, matched_pairs(targets.spans, output.logits.shape[2]))
         return Losses(total_loss(losses, self.loss), losses)
 
     def validate(self) -> dict[str, float]:
@@ -175,15 +176,3 @@ class QdDetrTask(TrainingTask):
         anchors = model.query_embed.weight.expand(len(clips), -1, -1)
         logits: Tensor = model.class_embed(model.transformer.decoder(anchors, clips, position, video_mask).hidden[-1])
         return logits
-
-
-def whole_step(losses: dict[str, Tensor], batch: Batch, targets: Targets, queries: int) -> dict[str, Tensor]:
-    """Rescale means over the pairs and examples of one part to the counts of the whole optimiser step."""
-    pairs = sum(min(len(spans), queries) for spans in targets.spans)
-    by_pair, by_sample = pairs / batch.counts["pairs"], len(batch.sample_ids) / batch.counts["samples"]
-    return {
-        name: value * (by_pair if name.startswith(("loss_span", "loss_giou")) else by_sample)
-        if name.startswith("loss_")
-        else value
-        for name, value in losses.items()
-    }
