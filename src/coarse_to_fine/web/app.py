@@ -140,7 +140,8 @@ def _add_library(app: FastAPI, pipeline: Pipeline, indexer: Indexer) -> None:
 
 
 def _add_media(app: FastAPI, pipeline: Pipeline, media: Media) -> None:
-    @app.api_route("/media/{video_id}", methods=["GET", "HEAD"], response_class=FileResponse)
+    @app.head("/media/{video_id}", include_in_schema=False)
+    @app.get("/media/{video_id}", response_class=FileResponse)
     def file(video_id: str) -> FileResponse:
         """The video file, by byte ranges."""
         path = Path(_video(pipeline, video_id).path)
@@ -154,7 +155,8 @@ def _add_media(app: FastAPI, pipeline: Pipeline, media: Media) -> None:
         made = media.picture(_video(pipeline, video_id), t)
         return Response(made, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
-    @app.api_route("/previews/{video_id}", methods=["GET", "HEAD"], response_class=FileResponse)
+    @app.head("/previews/{video_id}", include_in_schema=False)
+    @app.get("/previews/{video_id}", response_class=FileResponse)
     def preview(
         video_id: str, start: Annotated[float, Query(ge=0)], end: Annotated[float, Query(gt=0)]
     ) -> FileResponse:

@@ -1,0 +1,177 @@
+"""The page in a real browser: search, watch, keys, links, files that browsers do not play, errors."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver")), reason="needs chromium and chromedriver"
+)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,900",
+    "--autoplay-policy=no-user-gesture-required",
+)
+FIRST_START = """
+return fetch('api/search?' + new URLSearchParams({q: 'a grey picture', k: 12, videos: 10}))
+  .then((answer) => answer.json())
+  .then((found) => found.hits.find((hit) => hit.title === 'red beach.mp4').start_s)
+"""
+UNNAMED = """
+return [...document.querySelectorAll('button, input, a[href], video, svg')]
+  .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim() || one.id === 'player'))
+  .map((one) => one.outerHTML)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, served):
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(served.url)
+    return browser
+
+
+def wait(page, condition, seconds=20):
+    return WebDriverWait(page, seconds, 0.05).until(condition)
+
+
+def cards(page):
+    return page.find_elements(By.CSS_SELECTOR, ".card")
+
+
+def search(page, sentence):
+    box = page.find_element(By.ID, "sentence")
+    box.clear()
+    box.send_keys(sentence, Keys.ENTER)
+    wait(page, cards)
+    wait(page, lambda _: "moments in" in page.find_element(By.ID, "status").text)
+
+
+def open_title(page, title):
+    card = next(card for card in cards(page) if title in card.text)
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", card)
+    card.click()
+    wait(page, lambda _: page.find_element(By.ID, "viewer").is_displayed())
+
+
+def player(page, what):
+    return page.execute_script(f"return document.getElementById('player').{what}")
+
+
+def test_a_search_shows_cards_and_a_click_plays_the_moment(page):
+    search(page, "a grey picture")
+    open_title(page, "red beach")
+    wait(page, lambda _: player(page, "currentTime") > 0 or player(page, "readyState") >= 2)
+    expected = page.execute_script(FIRST_START)
+    wait(page, lambda _: abs(player(page, "currentTime") - expected) < 4)
+    assert player(page, "videoWidth") == 160
+    wait(page, lambda _: page.find_elements(By.CSS_SELECTOR, "#timeline button"))
+    assert page.find_element(By.CSS_SELECTOR, "#curve path").get_attribute("d").startswith("M")
+
+
+def test_odd_names_play(page):
+    search(page, "grey")
+    open_title(page, "grün 😀 #1 %20.mp4")
+    wait(page, lambda _: player(page, "videoWidth") == 160)
+
+
+@pytest.mark.parametrize("title", ["modern.mkv", "old codec.avi"])
+def test_what_the_browser_cannot_play_gets_a_preview(page, title):
+    search(page, "grey")
+    open_title(page, title)
+    wait(page, lambda _: player(page, "videoWidth") == 160)
+    assert "preview" in page.find_element(By.ID, "notice").text
+
+
+def test_keys_choose_open_play_and_close(page):
+    search(page, "grey")
+    body = page.find_element(By.TAG_NAME, "body")
+    page.execute_script("document.activeElement.blur()")
+    body.send_keys(Keys.ARROW_RIGHT)
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    chosen = page.switch_to.active_element
+    assert chosen == cards(page)[1]
+    chosen.send_keys(Keys.ENTER)
+    wait(page, lambda _: page.find_element(By.ID, "viewer").is_displayed())
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(page, lambda _: not page.find_element(By.ID, "viewer").is_displayed())
+    page.execute_script("document.activeElement.blur()")
+    body.send_keys("/")
+    assert page.switch_to.active_element.get_attribute("id") == "sentence"
+
+
+def test_a_link_opens_its_hit(page, served):
+    search(page, "grey")
+    cards(page)[1].click()
+    wait(page, lambda _: "hit=2" in page.current_url)
+    link = page.current_url
+    title = page.find_element(By.ID, "viewer-title").text
+    page.get("about:blank")
+    page.get(link)
+    wait(page, lambda _: page.find_element(By.ID, "viewer").is_displayed())
+    assert page.find_element(By.ID, "viewer-title").text == title
+    assert page.find_element(By.ID, "sentence").get_attribute("value") == "grey"
+
+
+def test_a_mistake_is_said_in_words(page):
+    box = page.find_element(By.ID, "sentence")
+    box.send_keys("?!", Keys.ENTER)
+    wait(page, lambda _: "such as" in page.find_element(By.ID, "status").text)
+
+
+def test_the_history_offers_earlier_sentences(page):
+    search(page, "a very grey picture")
+    known = [option.get_attribute("value") for option in page.find_elements(By.CSS_SELECTOR, "#history option")]
+    assert known[0] == "a very grey picture"
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_sticks_out_sideways(page, width):
+    page.set_window_size(width, 800)
+    search(page, "grey")
+    open_title(page, "red beach")
+    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    page.set_window_size(1200, 900)
+
+
+def test_the_page_logs_no_error_and_asks_nobody_else(page, served):
+    search(page, "grey")
+    open_title(page, "red beach")
+    wait(page, lambda _: player(page, "videoWidth") == 160)
+    severe = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert severe == []
+    asked = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert asked
+    assert all(name.startswith(served.url) for name in asked)
+
+
+def test_controls_have_names(page):
+    unnamed = page.execute_script(UNNAMED)
+    assert unnamed == []
