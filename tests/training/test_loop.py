@@ -10,6 +10,7 @@ from coarse_to_fine.errors import ConfigError, TrainingError
 from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, fit
 from coarse_to_fine.training.batches import plan_steps, prepared_parts
 from coarse_to_fine.training.checkpoints import read_tensors
+from coarse_to_fine.training.compilation import outermost_calls
 from coarse_to_fine.training.distributed import Processes
 from coarse_to_fine.training.steps import GradientStep
 from tests.training.tasks import Pairs, Points, Regression, make
@@ -257,20 +258,24 @@ def test_bf16_trains(tmp_path: Path) -> None:
     assert all(tensor.dtype == torch.float32 for tensor in weights(half).values())
 
 
+def test_outermost_modules_are_those_not_called_by_others() -> None:
+    task = make("regression")
+    with outermost_calls(task.model) as called:
+        task.predict(task.data.x)
+        task.predict(task.data.x)
+    assert called == [task.model["body"], task.model["head"]]
+    task.predict(task.data.x)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in task.model.modules())
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
-def test_compiled_model_trains_like_the_plain_one(tmp_path: Path) -> None:
-    class Forward(Regression):
-        def __init__(self) -> None:
-            super().__init__(Points(16))
-            self.model = torch.nn.Sequential(self.model["body"], self.model["head"], torch.nn.Flatten(0))
-
-        def predict(self, x: torch.Tensor) -> torch.Tensor:
-            return self.model(x)
-
-    plain, compiled = Forward(), Forward()
+def test_compiled_pieces_train_like_the_plain_ones(tmp_path: Path) -> None:
+    plain, compiled = make("regression"), make("regression")
     trained(plain, tmp_path / "plain", epochs=2)
     trained(compiled, tmp_path / "compiled", epochs=2, compile=True)
+    assert compiled.model["body"]._compiled_call_impl is not None
+    assert compiled.model["body"][0]._compiled_call_impl is None
     assert difference(weights(plain), weights(compiled)) < 1e-5
 
 

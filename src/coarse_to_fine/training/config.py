@@ -69,7 +69,7 @@ class RunConfig(BaseModel):
     patience: int | None = Field(default=None, ge=1, description="stop after this many evaluations without a new best")
 
     precision: Literal["float32", "bf16"] = Field(default="float32", description="'bf16': autocast of the forward pass")
-    compile: bool = Field(default=False, description="compile the model with torch.compile")
+    compile: bool = Field(default=False, description="torch.compile the modules that a step calls")
     device: str = Field(default="auto", description="'auto', 'cpu', 'cuda', 'cuda:1', 'mps'")
     checkpoint_every_seconds: float = Field(default=300.0, gt=0, description="time between two checkpoints")
     checkpoint_every_steps: int | None = Field(default=None, ge=1, description="steps between two checkpoints as well")

@@ -16,6 +16,7 @@ from coarse_to_fine.config import nearest
 from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.training.batches import StepPlan, epoch_order, plan_steps, prepared_parts
+from coarse_to_fine.training.compilation import outermost_calls
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.curve import draw_curve
 from coarse_to_fine.training.distributed import Processes, local_device
@@ -109,8 +110,6 @@ class _Trainer:
         processes.exchange(None)  # all have read before the first one writes
         if processes.is_first:
             self._files.open(self._position.step, {"device": str(device), "processes": processes.count})
-        if run.compile:
-            task.compile()
         self._gradients = GradientStep(task, run, device, processes)
         self._saved_at = time.monotonic()
         self._events = EventWriter(out / "tensorboard" if run.tensorboard and processes.is_first else None)
@@ -129,9 +128,12 @@ class _Trainer:
 
         start = self._position.epoch, self._position.index
         parts = prepared_parts(self._task.data, self._run, plans())
+        to_compile = self._run.compile
         for plan in plans():
             began = time.monotonic()
-            loss = self._step(plan, [next(parts) for _ in plan.parts])
+            batches = [next(parts) for _ in plan.parts]
+            loss = self._step_and_compile(plan, batches) if to_compile else self._step(plan, batches)
+            to_compile = False
             bar.advance(loss)
             self._position.seconds += time.monotonic() - began
             ends_epoch = plan.index == plan.batches - 1
@@ -168,6 +170,14 @@ class _Trainer:
         position.epoch, position.index = (plan.epoch + 1, 0) if next_epoch else (plan.epoch, plan.index + 1)
         self._events.write(values, position.step)
         return values["loss"]
+
+    def _step_and_compile(self, plan: StepPlan, batches: Sequence[Batch]) -> float:
+        """A plain step that shows which modules are called; they are compiled for the steps to come."""
+        with outermost_calls(self._task.model) as called:
+            loss = self._step(plan, batches)
+        for module in called:
+            module.compile()
+        return loss
 
     def _end_epoch(self, plan: StepPlan) -> dict[str, Any]:
         """Evaluate if it is time, keep the best, write the epoch's line."""

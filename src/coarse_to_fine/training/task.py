@@ -85,10 +85,6 @@ class TrainingTask(ABC):
     def after_step(self) -> None:  # noqa: B027
         """Called after each optimiser step, for instance to clamp a temperature."""
 
-    def compile(self) -> None:
-        """Compile what is run most; by default the model's forward."""
-        self.model.compile()
-
 
 class ContrastiveTask(TrainingTask):
     """A task whose loss compares each sample of a step with all others of that step.
