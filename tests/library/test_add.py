@@ -231,3 +231,24 @@ def test_many_videos_make_many_blocks_and_each_block_many_videos(library, tmp_pa
     assert library.info().blocks == 3
     assert len(library.segments()) == 40
     assert library.check().problems == ()
+
+
+def test_interruption_keeps_what_is_finished(library, folder, encoder):
+    def interrupt(done, total, path):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.add(folder, progress=interrupt)
+    assert [video.video_id for video in library.videos()] == ["v000", "v001", "v002"]
+    assert len(library.add(folder).added) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux shows them")
+def test_no_file_stays_open(library, tmp_path):
+    write_videos(tmp_path / "videos", 12)
+    library.add(tmp_path / "videos", only="v00[0-3]*")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    library.add(tmp_path / "videos")
+    assert len(list(library.frames_matrix())) == 2
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -93,3 +93,38 @@ def test_path_that_is_not_there_is_a_failure_that_is_not_remembered(library, fol
     assert names(report.failed) == ["absent.mp4"]
     assert len(report.added) == 5
     assert library.info().failures == ()
+
+
+def write_noise(path, seconds=12):
+    """H.264 with its index at the front, so that a cut file still opens."""
+    dice = np.random.default_rng(0)
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as output:
+        stream = output.add_stream("h264", rate=5, options={"g": "5", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5 * seconds):
+            picture = dice.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
+
+
+def test_cut_and_damaged_files_are_stored_with_the_lost_stretch(library, tmp_path):
+    write_noise(tmp_path / "whole.mp4")
+    whole = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 7 // 10])
+    hole = bytearray(whole)
+    middle, length = len(hole) // 2, len(hole) // 6
+    hole[middle : middle + length] = np.random.default_rng(1).integers(0, 256, length).astype(np.uint8).tobytes()
+    (tmp_path / "hole.mp4").write_bytes(hole)
+    report = library.add([tmp_path / "cut.mp4", tmp_path / "hole.mp4", tmp_path / "whole.mp4"])
+    assert (len(report.added), report.failed) == (3, ())
+    assert {Path(path).stem for path, _ in report.warnings} == {"cut", "hole"}
+    cut, damaged, sound = library.videos()
+    assert (sound.warnings, sound.lost_s, sound.duration_s) == ((), (), 12.0)
+    assert 7 < cut.duration_s < 10
+    assert cut.lost_s == ((pytest.approx(cut.duration_s), pytest.approx(12.0)),)
+    ((start, end),) = damaged.lost_s
+    assert 4 < start < end < 11
+    clips = library.segment_features(["hole#0"])[0].clips
+    empty = [clip for clip in range(6) if not clips[clip].any()]
+    assert all(start - 1.5 <= 2 * clip + 1 <= end + 1.5 for clip in empty)
+    assert any("clips have no picture" in warning for warning in damaged.warnings) == bool(empty)
