@@ -6,6 +6,7 @@ four corners (white at the top left, black elsewhere) give the rotation. It surv
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,11 +50,17 @@ class Recipe:
     time_base: Fraction | None = TICK
 
 
-def draw(number: int, height: int = 120, width: int = 160, hue: int = 0) -> np.ndarray:
-    """Picture `number`: uint8 (height, width, 3), a moving gradient with the code grid on it."""
+@functools.cache
+def _ramp(height: int, width: int) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
-    base = (rows * 2 + columns + 5 * number + 40 * hue) % 256
-    picture = np.stack([base, 255 - base, (base + 85) % 256], axis=-1).astype(np.uint8)
+    return (rows * 2 + columns).astype(np.uint8)
+
+
+def draw(number: int, height: int = 120, width: int = 160) -> np.ndarray:
+    """Picture `number`: uint8 (height, width, 3), a moving gradient with the code grid on it."""
+    base = _ramp(height, width) + np.uint8(5 * number % 256)
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[..., 0], picture[..., 1], picture[..., 2] = base, 255 - base, base + np.uint8(85)
     cell = min(height, width) // 2 // GRID
     top, left = (height - GRID * cell) // 2, (width - GRID * cell) // 2
     cells = np.full((GRID, GRID), 128, np.uint8)

@@ -22,6 +22,7 @@ from tests.video.files import (
     steady_times,
     write_video,
 )
+from tests.video.packed_avi import write_packed_avi
 from tests.video.reading import numbers_at, shown_at
 
 Film = Callable[[str], Path]
@@ -110,8 +111,26 @@ def test_pictures_coded_out_of_order_without_presentation_times(film: Film, tmp_
     video = probe(path)
     assert video.packets.clock == "dts"
     assert "no presentation times" in video.warnings[0]
-    assert video.duration_s == pytest.approx(6.0)
-    assert numbers_at(video, video.frame_times_s.tolist()) == list(range(180))
+    assert video.duration_s == pytest.approx(5.0)
+    assert numbers_at(video, video.frame_times_s.tolist()) == list(range(150))
+
+
+def test_packed_pictures_in_an_avi(tmp_path: Path) -> None:
+    video = probe(write_packed_avi(tmp_path / "packed.avi", steady_times(2.1), Fraction(16, 11)))
+    assert (video.frame_count, video.packets.clock) == (63, "dts")
+    assert (video.width, video.height) == (233, 120)
+    assert len(plan_reading(video).clip_positions) == 2
+    assert numbers_at(video, video.frame_times_s.tolist()) == list(range(63))
+
+
+def test_an_event_late_in_a_long_video_lies_in_its_segments(tmp_path: Path) -> None:
+    recipe = Recipe(rate=Fraction(1), gop=60)
+    video = probe(write_video(tmp_path / "long.mp4", steady_times(720, 1), recipe))
+    plan = plan_reading(video)
+    holding = [segment for segment in plan.segments if segment.start_s <= 680 < segment.end_s]
+    assert [(segment.start_s, segment.end_s) for segment in holding] == [(570.0, 720.0)]
+    clip = plan.clip_positions[340]
+    assert numbers_at(video, [plan.times_s[clip]]) == [681]
 
 
 def test_parts_whose_time_stamps_start_anew_follow_each_other(film: Film, tmp_path: Path) -> None:
