@@ -23,7 +23,7 @@ needs_data = pytest.mark.skipif(not DATA.exists(), reason="the annotation files 
 
 
 def window(start: float, end: float) -> np.ndarray:
-    return np.array([[start, end]])
+    return np.array([[start, end]], dtype=np.float64)
 
 
 TRUTH = Truth(

@@ -53,7 +53,7 @@ def test_a_stream_agrees_with_counting_over_the_matrix(seed: int) -> None:
     for row, videos, standing in zip(scores, true, found.standings):
         best = max(row[v] for v in videos)
         wrong = [score for v, score in enumerate(row) if v not in videos]
-        assert standing == Standing(sum(s > best for s in wrong), sum(s == best for s in wrong))
+        assert standing == Standing(sum(bool(s > best) for s in wrong), sum(bool(s == best) for s in wrong))
     expected = [sorted(range(60), key=lambda v: (-row[v], v)) for row in scores]
     np.testing.assert_array_equal(found.top_videos, expected)
 

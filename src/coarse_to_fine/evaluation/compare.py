@@ -173,7 +173,11 @@ def compare(
         deciding=name,
         won=won,
         lost=lost,
-        warnings=(*(f"a: {w}" for w in groups[0][2]), *(f"b: {w}" for w in groups[1][2])),
+        warnings=tuple(
+            f"{name}: {warning}"
+            for name, each, found in (("a", first, groups[0]), ("b", second, groups[1]))
+            for warning in (*each.warnings, *found[2])
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from coarse_to_fine.evaluation import corpus_task, highlight_task, moment_task
 from coarse_to_fine.evaluation.alignment import Aligned, Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES
 from coarse_to_fine.evaluation.columns import Column, summarise
+from coarse_to_fine.evaluation.figures import corpus_figures, moment_figures
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.report import Report, Section
@@ -112,6 +113,7 @@ def evaluate(
         sections=tuple(sections),
         warnings=(*aligned.warnings, *warnings),
         official=official,
+        figures=_figures(task, aligned),
     )
 
 
@@ -177,6 +179,14 @@ def _corpus(
     empty = sum(len(each) == 0 for each in lists)
     warnings = [f"{empty} empty lists (count as 0)"] if empty else []
     return {"corpus": corpus_task.corpus_columns(aligned, lists, thresholds)}, {}, warnings
+
+
+def _figures(task: str, aligned: Aligned) -> dict[str, Any]:
+    if task == "moments":
+        return moment_figures(aligned, moment_task.window_lists(aligned, "sorted"))
+    if task == "corpus" and any(answer.moments is not None for answer in aligned.answers):
+        return corpus_figures(aligned, corpus_task.moment_lists(aligned))
+    return {}
 
 
 def _with_brief(tables: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from coarse_to_fine.evaluation.chance import (
 from coarse_to_fine.evaluation.chance import span_prior as prior_of
 from coarse_to_fine.evaluation.columns import Column, summarise
 from coarse_to_fine.evaluation.corpus import CORPUS_RECALLS
+from coarse_to_fine.evaluation.figures import pipeline_figures
 from coarse_to_fine.evaluation.hierarchical import hierarchical_iou
 from coarse_to_fine.evaluation.moment_retrieval import average_precision, sorted_by_score
 from coarse_to_fine.evaluation.oracles import (
@@ -36,7 +37,6 @@ from coarse_to_fine.evaluation.oracles import (
     trace,
 )
 from coarse_to_fine.evaluation.overlap import FloatArray
-from coarse_to_fine.evaluation.pipeline_figures import figures
 from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction, RankedMoments, predictions_in_memory
 from coarse_to_fine.evaluation.protocols import PROTOCOLS, Protocol, average_pairs, variant_columns
 from coarse_to_fine.evaluation.report import Report, Section
@@ -136,13 +136,14 @@ def pipeline_report(
         videos=run.gallery,
         sections=sections,
         warnings=warnings,
-        figures=figures(run.aligned, run.moments, run.given, run.traces, config.loss_rows, config.examples),
+        figures=pipeline_figures(run.aligned, run.moments, run.given, run.traces, config.loss_rows, config.examples),
     )
 
 
 def _rules(config: PipelineReportConfig) -> str:
     protocol = f"{config.protocol}: {PROTOCOLS[config.protocol]}"
-    return f"{protocol}; {TIE_RULE}; IoU >= m in float64; K_v = {config.candidates}, N = {config.spans}"
+    clipped = "spans clipped to the annotated duration"
+    return f"{protocol}; {TIE_RULE}; IoU >= m in float64; {clipped}; K_v = {config.candidates}, N = {config.spans}"
 
 
 def _collect(aligned: Aligned, train: Truth | None, config: PipelineReportConfig) -> PipelineRun:
