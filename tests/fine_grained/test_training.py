@@ -125,7 +125,7 @@ def test_lighthouse_marks_the_first_window_only() -> None:
     assert window_labels(windows, 5, 2.0, "lighthouse").tolist() == [1, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("labels", [[1.0] * 5, [0, 1, 0, 0, 0], [1, 1, 1, 1, 0], [0.0] * 5, [1.0]])
+@pytest.mark.parametrize("labels", [[1.0] * 5, [0.0, 1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0, 0.0], [0.0] * 5, [1.0]])
 def test_clip_pairs_exist_for_every_window(labels: list[float]) -> None:
     given = torch.tensor(labels)
     positive, negative = label_pairs(given, generator())
@@ -147,7 +147,7 @@ def test_annotated_saliency_needs_annotations() -> None:
     with pytest.raises(DataError, match="annotated"):
         task(QdDetrLossConfig(), saliency="annotated").data.batch([0], generator())
     (example,) = examples(1, 0)
-    example = replace(example, saliency=Saliency((1, 2), ((1, 2, 1), (4, 4, 3))))
+    example = replace(example, saliency=Saliency((1, 2), ((1.0, 2.0, 1.0), (4.0, 4.0, 3.0))))
     data = QdDetrData([example], ARCHITECTURE, QdDetrTargetsConfig(saliency="annotated"))
     targets = data.batch([0], generator()).data.targets
     assert targets.labels[0, :4].tolist() == [0, 4, 11, 0]

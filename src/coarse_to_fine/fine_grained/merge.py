@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ AGREEMENT = 0.7
 """Two segments mean the same moment if their windows have this IoU where both segments look."""
 
 
+@runtime_checkable
 class SegmentTimes(Protocol):
     """Where a segment lies in its video, in seconds; `SegmentFeatures` is one."""
 

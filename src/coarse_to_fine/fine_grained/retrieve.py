@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
 
+@runtime_checkable
 class FeatureSource(Protocol):
     """Where the features of a segment are read from; a dict of features by segment id is one."""
 

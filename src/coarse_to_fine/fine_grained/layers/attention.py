@@ -50,13 +50,13 @@ class PackedAttention(nn.Module):
         nn.init.xavier_uniform_(self.out_proj.weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def project_query(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def project_query(self, x: Float[Tensor, "*B L D"]) -> Float[Tensor, "*B L D"]:
         return self._project(x, 0)
 
-    def project_key(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def project_key(self, x: Float[Tensor, "*B T D"]) -> Float[Tensor, "*B T D"]:
         return self._project(x, 1)
 
-    def project_value(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def project_value(self, x: Float[Tensor, "*B T D"]) -> Float[Tensor, "*B T D"]:
         return self._project(x, 2)
 
     def read(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 TIME_CHANNELS = 2
 
@@ -45,7 +44,7 @@ class QdDetrConfig(BaseModel):
     input_dropout: float = Field(default=0.5, ge=0, lt=1, description="dropout of the input projections while training")
 
     @model_validator(mode="after")
-    def _combinations(self) -> Self:
+    def _combinations(self) -> QdDetrConfig:
         if self.hidden_dim % self.heads:
             raise ValueError(f"hidden_dim {self.hidden_dim} is not a multiple of heads {self.heads}")
         if self.audio_endpoints and not self.audio_feature_dim:

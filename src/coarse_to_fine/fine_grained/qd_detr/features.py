@@ -41,7 +41,7 @@ def clip_rows(clips: Float[Tensor, "L C"], config: QdDetrConfig) -> Float[Tensor
     return torch.cat(parts, dim=1)
 
 
-def word_rows(tokens: Float[Tensor, "T C"], config: QdDetrConfig) -> Float[Tensor, "T C"]:
+def word_rows(tokens: Float[Tensor, "T C"], config: QdDetrConfig) -> Float[Tensor, "t C"]:
     """The first `max_words` word states as unit rows.
 
     Raises:
