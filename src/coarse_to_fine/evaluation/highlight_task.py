@@ -21,8 +21,6 @@ from coarse_to_fine.evaluation.moment_task import percent
 from coarse_to_fine.evaluation.overlap import FloatArray
 from coarse_to_fine.evaluation.truth import CLIP_SECONDS, TruthQuery
 
-NO_CURVE = np.zeros(0)
-
 
 def has_highlights(aligned: Aligned) -> bool:
     """Whether truth and predictions both hold saliency for every query (an absent answer aside)."""
@@ -108,8 +106,10 @@ def _labelled(aligned: Aligned) -> Column:
 
 
 def _each(aligned: Aligned, value: Callable[[FloatArray, TruthQuery], float]) -> FloatArray:
-    curves = [NO_CURVE if answer.saliency is None else answer.saliency for answer in aligned.answers]
-    return np.array([value(curve, query) for curve, query in zip(curves, aligned.truth.queries)])
+    """The value of every query; an absent answer is 0 (an empty curve is padded like any short one)."""
+    curves = [answer.saliency for answer in aligned.answers]
+    pairs = zip(curves, aligned.truth.queries)
+    return np.array([0.0 if curve is None else value(curve, query) for curve, query in pairs])
 
 
 def _scores(query: TruthQuery) -> FloatArray:
