@@ -154,8 +154,13 @@ class Pipeline:
         _require_positive(top_videos=top_videos)
         texts = self._encode(queries)
         ranked = self._rank([texts[query] for query in queries], top_videos, seed)
-        stored = {video.video_id: video for video in self.library.videos()}
-        windows = {part.segment_id: (part.start_s, part.end_s) for part in self.library.segments()}
+        found = {video.video_id for videos in ranked for video in videos}
+        stored = {video_id: self.library.video(video_id) for video_id in found}
+        windows = {
+            part.segment_id: (part.start_s, part.end_s)
+            for video_id in found
+            for part in self.library.segments(video_id)
+        }
         return [
             [
                 VideoHit(

@@ -33,7 +33,8 @@ return fetch('api/search?' + new URLSearchParams({q: 'a grey picture', k: 12, vi
 """
 UNNAMED = """
 return [...document.querySelectorAll('button, input, a[href], video, svg')]
-  .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim() || one.id === 'player'))
+  .filter((one) => one.id !== 'player')
+  .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
   .map((one) => one.outerHTML)
 """
 

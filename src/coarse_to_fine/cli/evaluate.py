@@ -74,9 +74,9 @@ def pipeline(
 
     Examples:
 
-      ctf generate world --videos 24 --out world && ctf index world/videos --library world.ctf
-
       ctf evaluate pipeline world --library world.ctf --split test
+
+      ctf evaluate pipeline world --library world.ctf --queries coarse --coarse mean-pool --html report.html
     """
     from coarse_to_fine.experiment import evaluate_pipeline, read_queries, write_predictions
     from coarse_to_fine.main_pipeline import Pipeline

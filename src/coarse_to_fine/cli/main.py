@@ -36,19 +36,24 @@ app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 
 
-@app.callback()
-def options(
-    verbose: bool = typer.Option(False, "--verbose", help="Show the whole trace of an error."),
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
-) -> None:
-    """Options of every verb."""
-    if verbose:
-        os.environ["CTF_VERBOSE"] = "1"
-    if version:
+def print_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
         from coarse_to_fine import __version__
 
         typer.echo(f"coarse-to-fine {__version__}")
-        raise typer.Exit(0)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: bool = typer.Option(False, "--verbose", help="Show the whole trace of an error."),
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and leave.", is_eager=True, callback=print_version
+    ),
+) -> None:
+    if verbose:
+        os.environ["CTF_VERBOSE"] = "1"
 
 
 def run() -> None:

@@ -1,0 +1,62 @@
+"""Every verb has help of one sentence and examples that name existing options."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from coarse_to_fine.cli.main import app
+
+COMMAND = typer.main.get_command(app)
+
+
+def verbs(command=COMMAND, path=()):
+    for name, one in command.commands.items():
+        if hasattr(one, "commands"):
+            yield from verbs(one, (*path, name))
+        else:
+            yield (*path, name), one
+
+
+VERBS = list(verbs())
+
+
+def examples(command):
+    text = (command.help or "").partition("Examples:")[2]
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("ctf ")]
+
+
+@pytest.mark.parametrize(("path", "command"), VERBS, ids=[" ".join(path) for path, _ in VERBS])
+def test_help_is_one_sentence_with_two_examples(path, command):
+    first = (command.help or "").strip().splitlines()[0]
+    assert first.endswith((".", "stopped."))
+    found = examples(command)
+    assert len(found) >= 2
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for line in found:
+        own = next(part for part in line.split("&&") if part.strip().startswith(f"ctf {' '.join(path)}"))
+        used = set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", own))
+        assert used <= known | {"--help"}, line
+
+
+@pytest.mark.parametrize(("path", "command"), VERBS, ids=[" ".join(path) for path, _ in VERBS])
+def test_every_option_is_described(path, command):
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{' '.join(path)} {parameter.name}"
+
+
+def test_the_top_help_lists_every_verb(ctf):
+    result = ctf("--help")
+    assert result.code == 0
+    for name in COMMAND.commands:
+        assert name in result.out
+
+
+def test_the_version_is_printed(ctf):
+    assert ctf("--version").out.startswith("coarse-to-fine 0.")
+
+
+def test_an_unknown_verb_is_the_users_mistake(ctf):
+    assert ctf("serach").code == 2
