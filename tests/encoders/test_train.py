@@ -29,6 +29,7 @@ def small() -> EncoderTrainingConfig:
             "scenes": 8,
             "frames": 2,
             "validation_scenes": 6,
+            "patches_first": {"epochs": 1, "max_steps": 1, "batch_size": 4, "device": "cpu"},
             "run": {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "clip_norm": 1.0, "device": "cpu"},
         }
     )

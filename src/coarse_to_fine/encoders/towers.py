@@ -136,7 +136,8 @@ class Block(nn.Module):
 
     def forward(self, states: Float[Tensor, "N T W"], causal: bool) -> Float[Tensor, "N T W"]:
         mixed: Tensor = states + self.self_attn(self.layer_norm1(states), causal)
-        return mixed + self.mlp(self.layer_norm2(mixed))
+        widened: Tensor = mixed + self.mlp(self.layer_norm2(mixed))
+        return widened
 
 
 class Attention(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.pretraining.local_start import start_locally
 from coarse_to_fine.encoders.pretraining.objectives import (
     Probes,
     contrastive_loss,
@@ -23,6 +24,7 @@ from coarse_to_fine.encoders.pretraining.objectives import (
     patch_loss,
     question_loss,
 )
+from coarse_to_fine.encoders.pretraining.patches_first import PatchTask
 from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
 from coarse_to_fine.encoders.pretraining.validation import ValidationSet, validation_set
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
@@ -31,6 +33,7 @@ from coarse_to_fine.encoders.towers import ClipTowers, initialise
 from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingTask, fit
 
 MAX_LOGIT_SCALE = 4.6052
+STATISTICS_PICTURES = 300
 SCOPE_WARNING = (
     "the encoder tiny-world knows only the drawn world of this package; on camera footage its ranking means little, "
     "index with a CLIP model such as clip-vit-b-32 for that"
@@ -49,15 +52,20 @@ class EncoderTrainingConfig(BaseModel):
     patch_size: int = Field(default=16, ge=4, description="side of a patch, pixels")
     vision_width: int = Field(default=160, ge=32, description="width of the image tower; heads are 32 wide")
     vision_layers: int = Field(default=6, ge=1, description="blocks of the image tower")
+    local_blocks: int = Field(default=4, ge=0, description="blocks of the image tower whose heads begin on neighbours")
     text_width: int = Field(default=128, ge=32, description="width of the text tower; heads are 32 wide")
     text_layers: int = Field(default=3, ge=1, description="blocks of the text tower")
     embed_dim: int = Field(default=128, ge=16, description="width of the shared space")
     scenes: int = Field(default=40000, ge=1, description="scenes of an epoch, from the training split")
     frames: int = Field(default=4, ge=1, description="frames of a scene in a batch")
     captions: int = Field(default=2, ge=1, description="captions of a frame")
+    crowd_share: float = Field(default=0.4, ge=0, le=1, description="share of scenes shown as arrangements of a crowd")
     validation_scenes: int = Field(default=100, ge=1, description="scenes of the validation split")
     question_weight: float = Field(default=1.0, ge=0, description="weight of the questions about objects")
     patch_weight: float = Field(default=0.3, ge=0, description="weight of the questions about patches")
+    patches_first: RunConfig | None = Field(
+        default=None, description="run in which the image tower alone learns what covers its patches; none: no such run"
+    )
     run: RunConfig = Field(
         default_factory=RunConfig, description="optimiser, schedule, length, seed; samples are scenes"
     )
@@ -107,10 +115,21 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
     """
     tokenizer = world_tokenizer(config)
     task = EncoderTask(config, tokenizer)
-    settings = {"encoder": config.model_dump(mode="json", exclude={"run"})}
+    settings = {"encoder": config.model_dump(mode="json", exclude={"run", "patches_first"})}
+    if config.patches_first is not None:
+        towers, probes = task.model.towers, task.model.probes
+        data = task.frames(frames=1, captions=1, tiled=True)
+        first = PatchTask(towers.vision_model, probes, data, config.preprocessing)
+        fit(first, config.patches_first, out / "patches", {"encoder": _architecture(config)}, progress)
     result = fit(task, config.run, out, settings, progress)
     export_encoder(out / "encoder", config, task.model.towers, tokenizer)
     return result
+
+
+def _architecture(config: EncoderTrainingConfig) -> dict[str, Any]:
+    """The settings that the first run depends on."""
+    later = {"run", "patches_first", "frames", "captions", "crowd_share", "question_weight", "patch_weight"}
+    return config.model_dump(mode="json", exclude={*later, "validation_scenes"})
 
 
 def world_tokenizer(config: EncoderTrainingConfig) -> Tokenizer:
@@ -131,6 +150,7 @@ class EncoderTask(TrainingTask):
     """Captions against frames, questions about objects and about patches."""
 
     model: EncoderModel
+    data: WorldFrames
 
     def __init__(self, config: EncoderTrainingConfig, tokenizer: Tokenizer) -> None:
         self._config = config
@@ -139,16 +159,25 @@ class EncoderTask(TrainingTask):
             torch.manual_seed(config.run.seed)  # nn.Linear of the heads draws from the global generator
             self.model = EncoderModel(config.clip(tokenizer.get_vocab_size()))
         initialise(self.model.towers, torch.Generator().manual_seed(config.run.seed))
-        self.data = WorldFrames(
+        self.data = self.frames(config.frames, config.captions)
+        pictures = self.data.some_pictures(STATISTICS_PICTURES, torch.Generator().manual_seed(config.run.seed))
+        start_locally(self.model.towers.vision_model, config.preprocessing.normalise(pictures), config.local_blocks)
+        self._validation: ValidationSet | None = None
+
+    def frames(self, frames: int, captions: int, tiled: bool = False) -> WorldFrames:
+        """The training samples with other numbers of frames and captions."""
+        config = self._config
+        return WorldFrames(
             scenes=config.scenes,
-            frames=config.frames,
-            captions=config.captions,
-            tokenizer_json=tokenizer.to_str(),
+            frames=frames,
+            captions=captions,
+            tokenizer_json=self._tokenizer.to_str(),
             context=config.context,
             preprocessing=config.preprocessing,
             patch_grid=config.image_size // config.patch_size,
+            crowd_share=config.crowd_share,
+            tiled=tiled,
         )
-        self._validation: ValidationSet | None = None
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         samples: SceneSamples = batch.data
@@ -160,7 +189,7 @@ class EncoderTask(TrainingTask):
             texts, ids = self._texts(samples.ids.flatten(0, 2))
         answers = probes.ask(images, samples.asked.flatten(0, 1)).float()
         present, pose = question_loss(answers, samples.present.flatten(0, 1), samples.poses.flatten(0, 1))
-        patches = patch_loss(probes, states[:, 1:], samples.patches.flatten(0, 1))
+        patches = patch_loss(probes, states[:, 1:], samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1))
         truth = pair_truth(ids, samples.truth)
         contrast = contrastive_loss(texts, images, truth, towers.logit_scale.exp())
         weights = self._config
@@ -200,7 +229,7 @@ def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowe
     """Write config.json, model.safetensors (float16), tokenizer.json and preprocessor_config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.detach().cpu().half().contiguous() for name, tensor in towers.state_dict().items()}
-    save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(save(half, metadata={"format": "pt"}))
     _write_json(folder / "config.json", {**towers.config.to_hugging_face(), "torch_dtype": "float16"})
     _write_json(folder / "preprocessor_config.json", config.preprocessing.to_hugging_face())
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)

@@ -49,12 +49,16 @@ def test_asked_objects_are_in_the_frame_or_not() -> None:
 def test_the_patch_in_the_middle_of_the_nearest_object_names_it() -> None:
     for seed in range(10):
         scene = sample_scene(seed)
-        facts = patch_facts(scene, 2.0, 14).reshape(14, 14, 2)
+        facts, poses = (values.reshape(14, 14, -1) for values in patch_facts(scene, 2.0, 14))
         _, camera_y = scene.camera.offset(2.0)
         nearest = max(sights(scene, 2.0), key=lambda sight: (sight.pose.in_front, sight.actor.ground))
         middle_y = nearest.actor.ground - nearest.pose.altitude - 0.5 * nearest.pose.size - camera_y
-        kind, colour = facts[int(middle_y * 14), min(13, int(nearest.x * 14))].tolist()
+        row, column = int(middle_y * 14), min(13, int(nearest.x * 14))
+        kind, colour = facts[row, column].tolist()
         assert (KINDS[kind], list(COLOURS)[colour]) == (nearest.actor.kind, nearest.actor.colour)
+        right, down = poses[row, column, :2].tolist()
+        assert (column + 0.5 + right) / 14 == pytest.approx(nearest.x, abs=1e-4)
+        assert (row + 0.5 + down) / 14 == pytest.approx(middle_y, abs=1e-4)
         background = facts[..., 0] == len(KINDS)
         assert torch.equal(background, facts[..., 1] == len(COLOURS))
         assert background.any()

@@ -38,10 +38,24 @@ class FrameCaption:
 
 
 def captions_of_frame(
-    scene: Scene, times_s: Sequence[float], frame: int, count: int, rng: random.Random
+    scene: Scene,
+    times_s: Sequence[float],
+    frame: int,
+    count: int,
+    rng: random.Random,
+    seen: Sequence[Sequence[Sight]] | None = None,
 ) -> list[FrameCaption]:
-    """`count` captions of one frame; the first is about the event going on, if a single frame shows it."""
-    seen = [sights(scene, time_s) for time_s in times_s]
+    """`count` captions of one frame; the first is about the event going on, if a single frame shows it.
+
+    Args:
+        scene: the scene.
+        times_s: the instants of all frames drawn from it.
+        frame: index of the frame that is described.
+        count: how many captions.
+        rng: chooses facts and words.
+        seen: the objects in each frame, if they are not those of the scene at these instants.
+    """
+    seen = seen or [sights(scene, time_s) for time_s in times_s]
     captions = []
     event = readable_event(scene, times_s[frame])
     if event is not None:
@@ -127,7 +141,7 @@ def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate]:
     rng.shuffle(phrases)
 
     def holds(others: Sequence[Sight]) -> bool:
-        found = next((other for other in others if other.actor == sight.actor), None)
+        found = _same(others, sight)
         if found is None:
             return False
         there = state_of(found)
@@ -146,12 +160,17 @@ def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicat
     }[relation]
 
     def holds(others: Sequence[Sight]) -> bool:
-        a = next((other for other in others if other.actor == first.actor), None)
-        b = next((other for other in others if other.actor == second.actor), None)
+        a = _same(others, first)
+        b = _same(others, second)
         return a is not None and b is not None and _relation(a, b) == relation
 
     a, b = (noun(sight.actor.name, rng, definite_share=0.3) for sight in (first, second))
     return f"{a} {rng.choice(words)} {b}", holds
+
+
+def _same(others: Sequence[Sight], sight: Sight) -> Sight | None:
+    """The same object in another frame; its name is its own within a scene."""
+    return next((other for other in others if other.actor.name == sight.actor.name), None)
 
 
 def _relation(first: Sight, second: Sight) -> str:
@@ -161,9 +180,9 @@ def _relation(first: Sight, second: Sight) -> str:
 
 
 def _several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate]:
-    wanted = {sight.actor for sight in chosen}
+    wanted = {sight.actor.name for sight in chosen}
 
     def holds(others: Sequence[Sight]) -> bool:
-        return wanted <= {other.actor for other in others}
+        return wanted <= {other.actor.name for other in others}
 
     return listed([noun(sight.actor.name, rng, definite_share=0.3) for sight in chosen]), holds

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 from coarse_to_fine.encoders.pretraining.captions import HOLDS, UNCLEAR
-from coarse_to_fine.encoders.pretraining.samples import POSE_VALUES
+from coarse_to_fine.encoders.pretraining.samples import PATCH_POSE_VALUES, POSE_VALUES
 
 
 class Probes(nn.Module):
@@ -30,6 +30,7 @@ class Probes(nn.Module):
         self.norm = nn.LayerNorm(vision_width)
         self.patch_kind = nn.Linear(vision_width, len(KINDS) + 1)
         self.patch_colour = nn.Linear(vision_width, len(COLOURS) + 1)
+        self.patch_pose = nn.Linear(vision_width, PATCH_POSE_VALUES)
 
     def ask(self, embeddings: Float[Tensor, "N D"], asked: Int[Tensor, "N Q 2"]) -> Float[Tensor, "N Q 9"]:
         """Whether the object is there (a logit), and its pose."""
@@ -49,15 +50,23 @@ def question_loss(
     return presence, (errors * present).sum() / present.sum().clamp(min=1)
 
 
-def patch_loss(probes: Probes, states: Float[Tensor, "N P W"], facts: Int[Tensor, "N P 2"]) -> Float[Tensor, ""]:
-    """Cross-entropy of kind and colour at the patches; background counts as much as all objects together."""
+def patch_loss(
+    probes: Probes, states: Float[Tensor, "N P W"], facts: Int[Tensor, "N P 2"], poses: Float[Tensor, "N P 7"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy of kind and colour at the patches, and the error of the pose of what covers them.
+
+    Background counts as much as all objects together.
+    """
     flat = probes.norm(states).flatten(0, 1)
     kinds, colours = facts.flatten(0, 1).unbind(-1)
     covered = kinds != len(KINDS)
     weights = torch.where(covered, 1 / covered.sum().clamp(min=1), 1 / (~covered).sum().clamp(min=1))
     kind = functional.cross_entropy(probes.patch_kind(flat).float(), kinds, reduction="none")
     colour = functional.cross_entropy(probes.patch_colour(flat).float(), colours, reduction="none")
-    return ((kind + colour) * weights).sum() / 2
+    error = functional.smooth_l1_loss(
+        probes.patch_pose(flat).float(), poses.flatten(0, 1), beta=0.3, reduction="none"
+    ).mean(-1)
+    return ((kind + colour) * weights).sum() / 2 + (error * weights * covered).sum()
 
 
 def contrastive_loss(

@@ -20,12 +20,14 @@ from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.pretraining.captions import captions_of_frame
+from coarse_to_fine.encoders.pretraining.crowds import crowd, tiles
 from coarse_to_fine.encoders.pretraining.pictures import drawn_picture
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.training import Batch, TrainingData
 
 QUESTIONS = 8
 POSE_VALUES = 8
+PATCH_POSE_VALUES = 7
 _COLOURS = tuple(COLOURS)
 
 
@@ -42,6 +44,8 @@ class SceneSamples:
         poses: (N, F, Q, 8) x, altitude, size, sine and cosine of the angle, opacity, facing, middle height.
         patches: (N, F, P, 2) kind and colour of what covers the middle of a patch; the number of kinds or colours
             stands for "background".
+        patch_poses: (N, F, P, 7) how far right and down the object's middle is from the patch's, in patches; size,
+            sine and cosine of the angle, opacity, facing; 0 on the background.
     """
 
     pictures: UInt8[Tensor, "N F S S 3"]
@@ -51,6 +55,7 @@ class SceneSamples:
     present: Float[Tensor, "N F Q"]
     poses: Float[Tensor, "N F Q 8"]
     patches: Int[Tensor, "N F P 2"]
+    patch_poses: Float[Tensor, "N F P 7"]
 
 
 class WorldFrames(TrainingData):
@@ -65,6 +70,8 @@ class WorldFrames(TrainingData):
         context: int,
         preprocessing: Preprocessing,
         patch_grid: int,
+        crowd_share: float = 0.0,
+        tiled: bool = False,
         first_seed: int = 0,
         split: str = "train",
     ) -> None:
@@ -78,12 +85,15 @@ class WorldFrames(TrainingData):
             context: most ids of a caption.
             preprocessing: rule for pictures.
             patch_grid: patches in a row of the picture.
+            crowd_share: share of scenes whose frames are arrangements of a crowd.
+            tiled: show every scene as tiles instead.
             first_seed: seed of the first scene.
             split: split of the world.
         """
         self._scenes, self._first_seed, self._split = scenes, first_seed, split
         self._frames, self._captions, self._grid = frames, captions, patch_grid
         self._tokenizer_json, self._context, self._preprocessing = tokenizer_json, context, preprocessing
+        self._crowd_share, self._tiled = crowd_share, tiled
         self._tokenizer: ClipTokenizer | None = None
 
     def __len__(self) -> int:
@@ -99,14 +109,22 @@ class WorldFrames(TrainingData):
         truths, pictures, facts = [], [], []
         for scene in scenes:
             times_s = frame_times(scene, self._frames, rng)
-            for frame, time_s in enumerate(times_s):
-                captions = captions_of_frame(scene, times_s, frame, self._captions, rng)
+            stands = [scene] * self._frames
+            if self._tiled:
+                stands = [tiles(scene, rng) for _ in times_s]
+            elif rng.random() < self._crowd_share:
+                stands = crowd(scene, self._frames, rng)
+            seen = [sights(one, time_s) for one, time_s in zip(stands, times_s)]
+            for frame, (one, time_s) in enumerate(zip(stands, times_s)):
+                captions = captions_of_frame(one, times_s, frame, self._captions, rng, seen)
                 texts += [caption.text for caption in captions]
                 truths += [caption.truth for caption in captions]
-                pictures.append(drawn_picture(scene, time_s, self._preprocessing, rng))
-                facts.append((*object_facts(scene, time_s, rng), patch_facts(scene, time_s, self._grid)))
+                pictures.append(drawn_picture(one, time_s, self._preprocessing, rng))
+                facts.append((*object_facts(one, time_s, rng), *patch_facts(one, time_s, self._grid)))
         shape = (len(scenes), self._frames)
-        asked, present, poses, patches = (_grouped(torch.stack(list(column)), *shape) for column in zip(*facts))
+        asked, present, poses, patches, patch_poses = (
+            _grouped(torch.stack(list(column)), *shape) for column in zip(*facts)
+        )
         return SceneSamples(
             pictures=_grouped(torch.stack(pictures), *shape),
             ids=_grouped(self._ids(texts), *shape, self._captions),
@@ -115,7 +133,15 @@ class WorldFrames(TrainingData):
             present=present,
             poses=poses,
             patches=patches,
+            patch_poses=patch_poses,
         )
+
+    def some_pictures(self, count: int, generator: torch.Generator) -> UInt8[Tensor, "M S S 3"]:
+        """One frame each of the first `count` scenes, for statistics."""
+        rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
+        scenes = [sample_scene(self._first_seed + index, self._split) for index in range(count)]
+        times_s = [frame_times(scene, 1, rng)[0] for scene in scenes]
+        return torch.stack([drawn_picture(one, at, self._preprocessing, rng) for one, at in zip(scenes, times_s)])
 
     def _ids(self, texts: Sequence[str]) -> Int[Tensor, "M T"]:
         if self._tokenizer is None:
@@ -151,10 +177,11 @@ def object_facts(
     scene: Scene, time_s: float, rng: random.Random
 ) -> tuple[Int[Tensor, "Q 2"], Float[Tensor, " Q"], Float[Tensor, "Q 8"]]:
     """Objects to ask about: those in the frame, filled up with others of which many share a kind or a colour."""
-    seen = sights(scene, time_s)[: QUESTIONS // 2 + 1]
+    visible = {_names(sight) for sight in sights(scene, time_s)}
+    seen = sights(scene, time_s)
+    seen = rng.sample(seen, min(len(seen), QUESTIONS // 2 + 1))
     asked = [_names(sight) for sight in seen]
     poses = [_pose(scene, sight, time_s) for sight in seen]
-    visible = {_names(sight) for sight in sights(scene, time_s)}
     while len(asked) < QUESTIONS:
         kind, colour = rng.randrange(len(KINDS)), rng.randrange(len(_COLOURS))
         if seen and rng.random() < 0.7:
@@ -170,18 +197,23 @@ def object_facts(
     return torch.tensor(asked), present, values
 
 
-def patch_facts(scene: Scene, time_s: float, grid: int) -> Int[Tensor, "P 2"]:
+def patch_facts(scene: Scene, time_s: float, grid: int) -> tuple[Int[Tensor, "P 2"], Float[Tensor, "P 7"]]:
     """What covers the middle of each patch, the nearest object first; boxes stand for outlines."""
     _, camera_y = scene.camera.offset(time_s)
     facts = torch.tensor([len(KINDS), len(_COLOURS)]).repeat(grid, grid, 1)
+    poses = torch.zeros(grid, grid, PATCH_POSE_VALUES)
     middles = (torch.arange(grid) + 0.5) / grid
     for sight in sorted(sights(scene, time_s), key=lambda one: (one.pose.in_front, one.actor.ground)):
         middle_y = sight.actor.ground - sight.pose.altitude - 0.5 * sight.pose.size - camera_y
         half = max(0.7 * DRAWINGS[sight.actor.kind].half_width * sight.pose.size / scene.aspect, 0.5 / grid)
-        across = (middles - sight.x).abs() < half
-        down = (middles - middle_y).abs() < max(0.42 * sight.pose.size, 0.5 / grid)
-        facts[down[:, None] & across[None, :]] = torch.tensor(_names(sight))
-    return facts.flatten(0, 1)
+        across, down = sight.x - middles, middle_y - middles
+        covered = (down.abs() < max(0.42 * sight.pose.size, 0.5 / grid))[:, None] & (across.abs() < half)[None, :]
+        facts[covered] = torch.tensor(_names(sight))
+        rows, columns = covered.nonzero(as_tuple=True)
+        poses[rows, columns, 0] = across[columns] * grid
+        poses[rows, columns, 1] = down[rows] * grid
+        poses[rows, columns, 2:] = torch.tensor(_pose(scene, sight, time_s)[2:7])
+    return facts.flatten(0, 1), poses.flatten(0, 1)
 
 
 def _names(sight: Sight) -> tuple[int, int]:

@@ -1,0 +1,42 @@
+"""The first part of the training: the image tower alone learns what covers its patches, on pictures full of objects."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.pretraining.objectives import Probes, patch_loss
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
+from coarse_to_fine.encoders.towers import VisionTower
+from coarse_to_fine.training import Batch, Losses, TrainingTask
+
+
+class PatchModel(nn.Module):
+    """An image tower and the heads that ask its patches."""
+
+    def __init__(self, tower: VisionTower, probes: Probes) -> None:
+        super().__init__()
+        self.vision_model = tower
+        self.probes = probes
+
+
+class PatchTask(TrainingTask):
+    """Kind, colour and pose at every patch; no text, no class token."""
+
+    def __init__(self, tower: VisionTower, probes: Probes, data: WorldFrames, preprocessing: Preprocessing) -> None:
+        self.model: PatchModel = PatchModel(tower, probes)
+        self.data = data
+        self._preprocessing = preprocessing
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
+        samples: SceneSamples = batch.data
+        pixels = self._preprocessing.normalise(samples.pictures.flatten(0, 1))
+        with sdpa_kernel(SDPBackend.MATH):
+            states = self.model.vision_model.states(pixels)[:, 1:]  # (N F, P, W)
+        facts, poses = samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1)
+        return Losses(patch_loss(self.model.probes, states, facts, poses))
+
+    def validate(self) -> dict[str, float]:
+        return {}
