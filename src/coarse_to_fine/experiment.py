@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedMoments, RankedVideos
 from coarse_to_fine.evaluation.report import Report
-from coarse_to_fine.evaluation.truth import Truth, read_truth
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
+from coarse_to_fine.fusion import FusionConfig, fuse
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
 
 QUERIES_A_BATCH = 64
 LONGEST_LIST = 100
+MOST_MOMENTS = 10_000
 SECOND_DIGITS, SCORE_DIGITS = 3, 6
 KINDS = {"fine": "queries", "coarse": "coarse"}
 
@@ -129,3 +135,64 @@ def _row(one: QueryPrediction) -> dict[str, Any]:
 def _span(values: Sequence[float]) -> list[float]:
     start_s, end_s, score = values
     return [round(start_s, SECOND_DIGITS), round(end_s, SECOND_DIGITS), round(score, SCORE_DIGITS)]
+
+
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
+
+
+def choose_fusion(
+    pipeline: Pipeline, truth: Truth, *, top_videos: int = 10, threshold: float = 0.5, seed: int = 0
+) -> tuple[FusionConfig, float]:
+    """The weight and temperature with the best end-to-end R@1 on a validation split, and that recall in percent.
+
+    Args:
+        pipeline: its library holds the validation videos.
+        truth: validation queries, never those of a test split.
+        top_videos: videos that the fine stage looks into.
+        threshold: IoU that counts as found.
+        seed: of the coarse model's stochastic text.
+    """
+    pools = []
+    for start in range(0, len(truth.queries), QUERIES_A_BATCH):
+        part = truth.queries[start : start + QUERIES_A_BATCH]
+        texts = [query.text for query in part]
+        found = pipeline.search_many(texts, top_videos=top_videos, top_moments=MOST_MOMENTS, seed=seed)
+        pools += [_pool(query, hits, threshold) for query, hits in zip(part, found, strict=True)]
+    choices = [FusionConfig(alpha=alpha, temperature=t) for alpha in ALPHAS for t in TEMPERATURES]
+    recalls = [100 * float(np.mean([_found(pool, choice) for pool in pools])) for choice in choices]
+    best = int(np.argmax(recalls))
+    return choices[best], recalls[best]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """All moments of one query: score of the video, confidence, whether it is right; and the videos' scores."""
+
+    coarse: Tensor
+    confidence: Tensor
+    right: Tensor
+    videos: Tensor
+
+
+def _pool(query: TruthQuery, hits: Sequence[MomentHit], threshold: float) -> _Pool:
+    overlaps = [
+        float(intersection_over_union(np.array([[hit.start_s, hit.end_s]]), query.windows).max(initial=0.0))
+        if hit.video_id == query.video_id
+        else 0.0
+        for hit in hits
+    ]
+    videos = {hit.video_id: hit.coarse_score for hit in hits}
+    return _Pool(
+        torch.tensor([hit.coarse_score for hit in hits]),
+        torch.tensor([hit.moment_score for hit in hits]),
+        torch.tensor(overlaps) >= threshold,
+        torch.tensor(list(videos.values())),
+    )
+
+
+def _found(pool: _Pool, choice: FusionConfig) -> bool:
+    if not len(pool.coarse):
+        return False
+    log_p = pool.coarse / choice.temperature - torch.logsumexp(pool.videos / choice.temperature, dim=0)
+    return bool(pool.right[int(fuse(log_p, pool.confidence, choice).argmax())])

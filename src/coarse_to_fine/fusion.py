@@ -6,10 +6,16 @@ over the candidate videos of the query. exp(S) is a weighted geometric mean of t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
+
+from coarse_to_fine.errors import ConfigError
+
+BUNDLED = Path(__file__).parent / "bundled"
 
 
 class FusionConfig(BaseModel):
@@ -32,3 +38,22 @@ def fuse(
     """exp(alpha * log p(video) + (1 - alpha) * log confidence) for N moments, in [0, 1]."""
     log_confidence = confidence.clamp(min=1e-12).log()
     return torch.exp(config.alpha * video_log_p + (1 - config.alpha) * log_confidence)
+
+
+def read_fusion(path: str | Path) -> FusionConfig:
+    """A stored weight and temperature.
+
+    Raises:
+        ConfigError: the file does not hold them.
+    """
+    try:
+        return FusionConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: {reason}; expected alpha and temperature; make it with: ctf train fusion") from None
+
+
+def bundled_fusion(coarse: str, fine: str) -> FusionConfig:
+    """What was chosen on the world's validation split for two bundled models; the defaults for others."""
+    path = BUNDLED / f"fusion-{coarse}-{fine}.json"
+    return read_fusion(path) if path.is_file() else FusionConfig()

@@ -12,12 +12,13 @@ from torch import Tensor
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever, RankedVideo
+from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
-from coarse_to_fine.fusion import FusionConfig, fuse, video_log_probability
+from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
@@ -67,6 +68,7 @@ class Pipeline:
         coarse: str | Path | None = None,
         fine: str | Path | None = None,
         device: str = "auto",
+        fusion: FusionConfig | None = None,
     ) -> Pipeline:
         """Open a library and load the models of both stages.
 
@@ -76,6 +78,7 @@ class Pipeline:
                 for: trained ones with the bundled encoder, `mean-pool` with others.
             fine: `similarity`, `qd-detr` or a folder; None as for `coarse`.
             device: `auto`, `cpu`, `cuda` or `mps`.
+            fusion: how the stages' scores are joined; None takes what was chosen on validation for bundled models.
 
         Raises:
             LibraryError: the folder holds no library.
@@ -86,11 +89,12 @@ class Pipeline:
         trained = opened.encoder_name == BUNDLED_ENCODER
         coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
         fine_name = fine if fine is not None else ("qd-detr" if trained else "similarity")
-        return cls(
-            opened,
-            load_coarse(coarse_name, encoder=opened.encoder_name, device="cpu"),
-            load_fine(fine_name, encoder=opened.encoder_name, device="cpu"),
-        )
+        place = str(resolve_device(device))
+        coarse_model = load_coarse(coarse_name, encoder=opened.encoder_name, device=place)
+        fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
+        if fusion is None and trained:
+            fusion = bundled_fusion(coarse_model.name, fine_model.name)
+        return cls(opened, coarse_model, fine_model, fusion)
 
     def search(
         self,

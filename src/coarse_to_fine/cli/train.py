@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
 
 if TYPE_CHECKING:
     from coarse_to_fine.training.loop import FitResult
@@ -103,6 +103,37 @@ def fine(
     learned = training_examples(train, alternates=True)
     trained = train_fine(settings, learned, training_examples(validation), out, progress=not as_json)
     report(trained.result, trained.folder, as_json)
+
+
+@app.command("fusion")
+def fusion(
+    annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],
+    library: LibraryOption = None,
+    split: Annotated[str, typer.Option(help="A validation split, never a test split.")] = "val",
+    coarse: CoarseOption = None,
+    fine: FineOption = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Gets alpha and temperature.")] = Path("fusion.json"),
+    as_json: JsonOption = False,
+) -> None:
+    """Choose how the scores of both stages are joined, by the recall on a validation split.
+
+    Examples:
+
+      ctf train fusion world --library world-val.ctf --split val --out fusion.json
+
+      ctf train fusion world --library world-val.ctf --coarse mean-pool --fine similarity --json
+    """
+    from coarse_to_fine.experiment import choose_fusion, read_queries
+    from coarse_to_fine.main_pipeline import Pipeline
+
+    pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine)
+    chosen, recall = choose_fusion(pipeline, read_queries(annotations, split))
+    out.write_text(chosen.model_dump_json() + "\n", encoding="utf-8")
+    summary = {"out": str(out), **chosen.model_dump(), "R@1 at IoU 0.5": round(recall, 2)}
+    if as_json:
+        output.print_json(summary)
+    else:
+        typer.echo(json.dumps(summary))
 
 
 def report(result: FitResult, folder: Path, as_json: bool) -> None:
