@@ -407,7 +407,7 @@ def test_rounding(case: Case) -> None:
 def test_decoding(case: Case) -> None:
     part = case.group("in")
     for sample, duration in enumerate(case.config["durations"]):
-        rows = official_rows(part["pred_logits"][sample], part["pred_spans"][sample], duration)
+        rows = official_rows(part["pred_logits"][sample], part["pred_spans"][sample], float(duration))
         case.assert_close(torch.tensor(rows), torch.tensor(case.values["ranked"][sample]), "ranked")
         case.assert_close(torch.tensor(official_rounding(rows)), torch.tensor(case.values["final"][sample]), "final")
         half = part["saliency_scores"][sample].half()
@@ -421,7 +421,8 @@ def test_labels(case: Case) -> None:
         case.assert_close(unit_rows(case.tensors["in.feature"]), case.tensors["out.normalised"], "unit rows")
     clip_seconds = case.config["clip_len"]
     for recorded in case.values["cases"]:
-        clips, ids, scores = recorded["ctx_l"], recorded["relevant_clip_ids"], recorded["saliency_scores"]
+        clips, ids = recorded["ctx_l"], recorded["relevant_clip_ids"]
+        scores = [[float(vote) for vote in votes] for votes in recorded["saliency_scores"]]
         labels = annotated_labels(clips, ids, scores)
         expected = torch.tensor(recorded["all_labels"])  # one longer where an id equals the number of clips
         case.assert_close(labels, expected[:clips], "labels")

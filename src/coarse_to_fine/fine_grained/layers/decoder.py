@@ -169,7 +169,7 @@ class AnchorDecoder(nn.Module):
         """Query side of the first layer: its queries are 0, so in eval mode it depends on the weights only."""
         return self._query_side(0, reference.new_zeros(*reference.shape[:-1], self.width), reference)
 
-    def key_positions(self, memory_position: Float[Tensor, "B L D"]) -> list[Tensor]:
+    def key_positions(self, memory_position: Float[Tensor, "*B L D"]) -> list[Tensor]:
         """Projected clip positions of each layer; they depend on the number of clips only."""
         return [layer.ca_kpos_proj(memory_position) for layer in self._typed()]
 
