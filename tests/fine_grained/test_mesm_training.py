@@ -110,9 +110,9 @@ def test_it_learns_and_is_stored_with_its_best_weights(tmp_path: Path) -> None:
 def test_every_term_falls_on_one_batch() -> None:
     training = task(MesmLossConfig(saliency=1.0, triplet=True, words=0.5, sentences=0.5, foreign=1.0), 8, 4)
     batch = training.data.batch(range(8), generator())
-    optimiser = torch.optim.AdamW(training.model.parameters(), lr=2e-3)
+    optimiser = torch.optim.AdamW(training.model.parameters(), lr=3e-3)
     history = []
-    for _ in range(40):
+    for _ in range(60):
         losses = training.losses(batch, generator())
         optimiser.zero_grad()
         losses.total.backward()

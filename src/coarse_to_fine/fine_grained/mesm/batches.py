@@ -115,7 +115,8 @@ class MesmData(TrainingData):
         video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
         text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
         targets = self._targets(examples, video_mask, generator)
-        foreign, has_foreign = foreign_rows([example.video_id for example in examples], generator)
+        videos, texts = [example.video_id for example in examples], [example.text.text for example in examples]
+        foreign, has_foreign = foreign_rows(videos, texts, generator)
         words = self._words(examples, text_mask, generator)
         pairs = matched_pairs(targets.spans, self.architecture.queries)
         data = MesmBatch(video, video_mask, text, text_mask, targets, words, foreign, has_foreign)
@@ -202,12 +203,14 @@ def sentences_of(examples: Sequence[TrainingExample]) -> list[str]:
     return [example.text.text for example in examples]
 
 
-def foreign_rows(videos: Sequence[str], generator: torch.Generator) -> tuple[Int[Tensor, " B"], Bool[Tensor, " B"]]:
-    """For each row a random row of another video, and whether there is one (else the row itself)."""
-    names = numbered(videos)
+def foreign_rows(
+    videos: Sequence[str], texts: Sequence[str], generator: torch.Generator
+) -> tuple[Int[Tensor, " B"], Bool[Tensor, " B"]]:
+    """For each row a random row of another video with another sentence, and whether there is one (else the row)."""
+    video, text = numbered(videos), numbered(texts)
     chosen, found = torch.arange(len(videos)), torch.zeros(len(videos), dtype=torch.bool)
     for row in range(len(videos)):
-        others = torch.nonzero(names != names[row])[:, 0]
+        others = torch.nonzero((video != video[row]) & (text != text[row]))[:, 0]
         if len(others):
             chosen[row] = others[torch.randint(len(others), (1,), generator=generator)]
             found[row] = True

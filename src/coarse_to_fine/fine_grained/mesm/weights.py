@@ -74,17 +74,19 @@ def import_checkpoint(path: str | Path, official_mask: bool = False) -> Imported
         WeightsError: the file is not safe, not a MESM, or of unknown input width.
     """
     checkpoint = read_checkpoint(path)
-    used, unused = split_unused(checkpoint.state)
-    options = checkpoint.options
-    config = architecture_of(
-        checkpoint.state,
-        known_features(used),
-        heads=int(options.get("nheads", RELEASE_HEADS)),
-        official_mask=official_mask,
-    )
-    model = Mesm(config)
-    load_strict(model, used, str(path))
-    return ImportedMesm(model.eval(), unused, options)
+    heads = int(checkpoint.options.get("nheads", RELEASE_HEADS))
+    model, unused = from_released_state(checkpoint.state, heads, official_mask, str(path))
+    return ImportedMesm(model, unused, checkpoint.options)
+
+
+def from_released_state(
+    state: Mapping[str, Tensor], heads: int, official_mask: bool = False, source: str = "the checkpoint"
+) -> tuple[Mesm, dict[str, Tensor]]:
+    """A model in eval mode, and the tensors that it has no place for; errors as for `import_checkpoint`."""
+    used, unused = split_unused(state)
+    model = Mesm(architecture_of(state, known_features(used), heads=heads, official_mask=official_mask))
+    load_strict(model, used, source)
+    return model.eval(), unused
 
 
 def save_checkpoint(model: Mesm, path: str | Path, unused: Mapping[str, Tensor] | None = None) -> None:
