@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +13,7 @@ from torch import Tensor
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
-from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedMoments, RankedVideos
+from coarse_to_fine.evaluation.predictions import QueryPrediction, query_prediction
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
 from coarse_to_fine.fusion import FusionConfig, fuse
@@ -25,7 +23,8 @@ from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
 QUERIES_A_BATCH = 64
 LONGEST_LIST = 100
 MOST_MOMENTS = 10_000
-SECOND_DIGITS, SCORE_DIGITS = 3, 6
+ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
 KINDS = {"fine": "queries", "coarse": "coarse"}
 
 Progress = Callable[[int, int, str], None]
@@ -52,6 +51,7 @@ def evaluate_pipeline(
     pipeline: Pipeline,
     truth: Truth,
     *,
+    train: Truth | None = None,
     top_videos: int = 10,
     seed: int = 0,
     resamples: int = 1000,
@@ -62,6 +62,7 @@ def evaluate_pipeline(
     Args:
         pipeline: the library that is searched and its models.
         truth: the queries; each true video is in the library.
+        train: training queries, from which the chance lines draw their windows; None: from the truth itself.
         top_videos: videos that the fine stage looks into.
         seed: of the coarse model's stochastic text.
         resamples: of the bootstrap over videos.
@@ -88,20 +89,21 @@ def evaluate_pipeline(
         if progress:
             progress(len(answers), len(truth.queries), "")
     config = PipelineReportConfig(candidates=top_videos, resamples=resamples)
-    return answers, pipeline_report(truth, answers, config=config, title=describe(pipeline, seed))
+    searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
+    return answers, pipeline_report(searched, answers, train, config, describe(pipeline, seed))
 
 
 def answer(
     query_id: str, found: Sequence[MomentHit], ranked: Sequence[VideoHit], given: VideoMoments
 ) -> QueryPrediction:
     """What both stages said to one query."""
-    moments = RankedMoments(
-        tuple(hit.video_id for hit in found),
-        np.array([[hit.start_s, hit.end_s, hit.score] for hit in found], dtype=np.float64).reshape(-1, 3),
+    return query_prediction(
+        query_id,
+        [(hit.video_id, hit.score) for hit in ranked],
+        [(hit.video_id, hit.start_s, hit.end_s, hit.score) for hit in found],
+        [(hit.start_s, hit.end_s, hit.score) for hit in given.hits],
+        given.saliency.tolist(),
     )
-    windows = np.array([[hit.start_s, hit.end_s, hit.score] for hit in given.hits], dtype=np.float64).reshape(-1, 3)
-    videos = RankedVideos(tuple(hit.video_id for hit in ranked), np.array([hit.score for hit in ranked]))
-    return QueryPrediction(query_id, windows, given.saliency.double().numpy(), videos, moments)
 
 
 def describe(pipeline: Pipeline, seed: int) -> str:
@@ -109,36 +111,6 @@ def describe(pipeline: Pipeline, seed: int) -> str:
     library = pipeline.library
     encoder = f"{library.encoder_name} ({library.encoder_fingerprint[:8]})"
     return f"{encoder}, {pipeline.coarse_name} x {pipeline.fine_name}, seed {seed}"
-
-
-def write_predictions(answers: Sequence[QueryPrediction], path: Path) -> None:
-    """The answers as JSON lines that `ctf evaluate predictions` reads; at most 100 entries a list."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(_row(one)) + "\n" for one in answers), encoding="utf-8")
-
-
-def _row(one: QueryPrediction) -> dict[str, Any]:
-    row: dict[str, Any] = {"query_id": one.query_id}
-    if one.windows is not None:
-        row["pred_relevant_windows"] = [_span(window) for window in one.windows.tolist()]
-    if one.saliency is not None:
-        row["pred_saliency_scores"] = [round(value, SCORE_DIGITS) for value in one.saliency.tolist()]
-    if one.videos is not None:
-        pairs = zip(one.videos.video_ids[:LONGEST_LIST], one.videos.scores.tolist())
-        row["videos"] = [[video, round(score, SCORE_DIGITS)] for video, score in pairs]
-    if one.moments is not None:
-        pairs_of_moments = zip(one.moments.video_ids, one.moments.spans.tolist())
-        row["moments"] = [[video, *_span(window)] for video, window in pairs_of_moments]
-    return row
-
-
-def _span(values: Sequence[float]) -> list[float]:
-    start_s, end_s, score = values
-    return [round(start_s, SECOND_DIGITS), round(end_s, SECOND_DIGITS), round(score, SCORE_DIGITS)]
-
-
-ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
 
 
 def choose_fusion(

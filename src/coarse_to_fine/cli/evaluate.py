@@ -78,7 +78,8 @@ def pipeline(
 
       ctf evaluate pipeline world --library world.ctf --queries coarse --coarse mean-pool --html report.html
     """
-    from coarse_to_fine.experiment import evaluate_pipeline, read_queries, write_predictions
+    from coarse_to_fine.evaluation.predictions import write_predictions
+    from coarse_to_fine.experiment import evaluate_pipeline, read_queries
     from coarse_to_fine.main_pipeline import Pipeline
 
     asked = read_queries(annotations, split, queries)
@@ -88,5 +89,5 @@ def pipeline(
             loaded, asked, top_videos=top_videos, seed=seed, resamples=resamples, progress=advance
         )
     if predictions is not None:
-        write_predictions(answers, predictions)
+        write_predictions(predictions, answers)
     output.print_report(report, as_json, html)

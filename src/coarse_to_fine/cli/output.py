@@ -114,5 +114,3 @@ def print_report(report: Report, as_json: bool, html: Path | None = None) -> Non
         from rich.console import Console
 
         Console(highlight=False).print(report.to_table())
-        for line in report.warnings:
-            warn(line)
