@@ -10,6 +10,7 @@ import atexit
 import inspect
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 Payload = TypeVar("Payload")
+LONGEST_WAIT = timedelta(hours=12)
+"""For a process that does something alone, above all the validation."""
 
 
 class StoppedByPeer(SystemExit):
@@ -48,7 +51,7 @@ class Processes:
             atexit.register(_leave)  # not before: a second group on the same addresses may fail to connect
         if dist.is_initialized():
             self.rank, self.count = dist.get_rank(), dist.get_world_size()
-            self._objects = dist.new_group(backend="gloo")
+            self._objects = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
 
     @property
     def is_first(self) -> bool:
