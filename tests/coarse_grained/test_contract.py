@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained import COARSE_MODELS, load_coarse
-from coarse_to_fine.coarse_grained.storage import save_coarse
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.video_retrieval import text_to_video
+from coarse_to_fine.model_folders import save_model
 from tests.coarse_grained.models import FRAMES, WIDTH, features, small_model
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
@@ -97,7 +97,7 @@ def test_scores_do_not_track_gradients(model):
 @pytest.mark.parametrize("half", [False, True])
 def test_save_and_load_round_trip(model, tmp_path: Path, half: bool):
     text, frames = features(5, 6)
-    save_coarse(model, tmp_path / "model", half=half, origin={"encoder": "random"})
+    save_model(model, tmp_path / "model", half=half, origin={"encoder": "random"})
     loaded = load_coarse(tmp_path / "model")
     assert type(loaded) is type(model)
     assert loaded.config == model.config

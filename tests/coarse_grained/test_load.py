@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from coarse_to_fine.coarse_grained import load_coarse
-from coarse_to_fine.coarse_grained.storage import save_coarse
 from coarse_to_fine.errors import UserError, WeightsError
+from coarse_to_fine.model_folders import save_model
 from tests.coarse_grained.models import small_model
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_coarse(small_model("t-mass"), tmp_path / "stored")
+    save_model(small_model("t-mass"), tmp_path / "stored")
     return tmp_path / "stored"
 
 
@@ -61,7 +61,7 @@ def test_a_tensor_of_another_shape_is_named(folder: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "not a coarse model of format 1"),
+        ({"format": 99}, "not a model of format 1"),
         ({"model": "qd-detr"}, "holds a model 'qd-detr', expected one of mean-pool, t-mass"),
         ({"config": {"embed_dim": 32, "heads": 2}}, "does not describe a t-mass model"),
     ],
@@ -83,7 +83,7 @@ def test_damaged_files_are_told_apart(folder: Path):
 
 
 def test_the_config_says_where_weights_come_from(tmp_path: Path):
-    save_coarse(small_model("t-mass"), tmp_path, origin={"encoder": "tiny-world", "seed": 3})
+    save_model(small_model("t-mass"), tmp_path, origin={"encoder": "tiny-world", "seed": 3})
     document = json.loads((tmp_path / "config.json").read_text())
     assert document["origin"] == {"encoder": "tiny-world", "seed": 3}
     assert document["created_by"].startswith("coarse-to-fine ")

@@ -85,7 +85,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
     with pytest.raises(WeightsError, match=r"text\.pth"):
         import_release(path)
     torch.save({"epoch": 3}, path)
-    with pytest.raises(WeightsError, match="holds no state dict"):
+    with pytest.raises(WeightsError, match="holds no tensors"):
         import_release(path)
 
 

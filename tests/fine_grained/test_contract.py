@@ -10,7 +10,7 @@ import torch
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.fine_grained import FINE_MODELS, load_fine
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.storage import save_fine
+from coarse_to_fine.model_folders import save_model
 from coarse_to_fine.types import MomentOutput
 from tests.fine_grained.conftest import segment, sentence, small_model
 
@@ -92,7 +92,7 @@ def test_features_of_another_width_are_refused(model: FineModel) -> None:
 
 @pytest.mark.parametrize("half", [False, True])
 def test_saving_and_loading_keeps_the_outputs(model: FineModel, tmp_path: Path, half: bool) -> None:
-    save_fine(model, tmp_path / "stored", half=half)
+    save_model(model, tmp_path / "stored", half=half)
     loaded = load_fine(tmp_path / "stored")
     assert type(loaded) is type(model)
     assert loaded.config == model.config

@@ -10,7 +10,7 @@ import pytest
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.fine_grained import FINE_MODELS, load_fine
 from coarse_to_fine.fine_grained.load import BUNDLED
-from coarse_to_fine.fine_grained.storage import CONFIG_FILE, WEIGHTS_FILE, save_fine
+from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, save_model
 from tests.fine_grained.conftest import small_model
 
 
@@ -30,12 +30,12 @@ def test_a_trained_model_for_another_encoder_needs_a_folder() -> None:
 
 
 def test_weights_of_a_named_model_are_read_from_a_folder(tmp_path: Path) -> None:
-    save_fine(small_model("qd-detr"), tmp_path)
+    save_model(small_model("qd-detr"), tmp_path)
     assert load_fine("qd-detr", weights=tmp_path, encoder="clip-vit-b-32").name == "qd-detr"
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
-    save_fine(small_model("similarity"), tmp_path)
+    save_model(small_model("similarity"), tmp_path)
     with pytest.raises(WeightsError, match="similarity model, expected qd-detr"):
         load_fine("qd-detr", weights=tmp_path)
 
@@ -50,7 +50,7 @@ def test_bundled_weights_load_where_they_are() -> None:
     "damage", ["no config", "not json", "other format", "unknown key", "no weights", "cut weights"]
 )
 def test_a_damaged_folder_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
-    save_fine(small_model("qd-detr"), tmp_path)
+    save_model(small_model("qd-detr"), tmp_path)
     config, weights = tmp_path / CONFIG_FILE, tmp_path / WEIGHTS_FILE
     document = json.loads(config.read_text())
     if damage == "no config":

@@ -26,7 +26,7 @@ from coarse_to_fine.fine_grained.mesm.weights import (
     reorder_blocks,
     save_checkpoint,
 )
-from coarse_to_fine.fine_grained.storage import save_fine
+from coarse_to_fine.model_folders import save_model
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 from tests.fine_grained.qd_detr_checkpoints import official_options, random_state, write_checkpoint
 from tests.parity.cases import suite_folder
@@ -68,7 +68,7 @@ def test_an_imported_model_is_stored_and_written_for_the_release(shapes: Shapes,
     imported = import_checkpoint(path, official_mask=True)
     assert imported.options["nheads"] == 8
     assert imported.model.config.official_mask
-    save_fine(imported.model, tmp_path / "stored")
+    save_model(imported.model, tmp_path / "stored")
     stored = load_fine(tmp_path / "stored")
     video = SegmentFeatures("v#0", "v", 0.0, 8.0, 1.0, torch.zeros(8, 512), torch.randn(8, 2816))
     text = TextFeatures("x", torch.zeros(512), torch.randn(5, 512))

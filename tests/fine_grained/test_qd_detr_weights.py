@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from coarse_to_fine.checkpoint_files import read_checkpoint
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained import load_fine
-from coarse_to_fine.fine_grained.checkpoint_files import read_checkpoint
 from coarse_to_fine.fine_grained.qd_detr.weights import (
     KNOWN_FEATURES,
     import_checkpoint,
     known_features,
     reorder_blocks,
 )
-from coarse_to_fine.fine_grained.storage import save_fine
+from coarse_to_fine.model_folders import save_model
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 from tests.fine_grained.qd_detr_checkpoints import (
     lighthouse_options,
@@ -80,7 +80,7 @@ def test_reordered_blocks_give_the_same_output(pytestconfig: pytest.Config, tmp_
 def test_an_imported_model_is_stored_in_our_format(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     state = random_state(recorded_shapes(pytestconfig)["official_clip"])
     model = import_checkpoint(write_checkpoint(tmp_path / "a.ckpt", state, official_options()))
-    save_fine(model, tmp_path / "ours")
+    save_model(model, tmp_path / "ours")
     stored = load_fine(tmp_path / "ours")
     assert stored.config == model.config
     for name, value in state.items():

@@ -7,28 +7,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.model_folders import StoredModel
 
 VideoCache = dict[str, Tensor]
 """Tensors that depend on the segments only; the first axis of each is V, so caches are joined by concatenation."""
 
 
-class CoarseModel(nn.Module, ABC):
-    """Scores every text against every segment; both are un-normalised embeddings of one encoder.
+class CoarseModel(StoredModel, ABC):
+    """Scores every text against every segment; both are un-normalised embeddings of one encoder."""
 
-    A model is built from its architecture alone, `Model(config)`; `config_class` reads that architecture.
-    """
-
-    name: ClassVar[str]
-    config_class: ClassVar[type[BaseModel]]
-    config: BaseModel
     num_frames: int
 
     @abstractmethod

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
-from coarse_to_fine.coarse_grained.storage import CONFIG_FILE, build, read_document
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.errors import UserError, WeightsError
+from coarse_to_fine.model_folders import CONFIG_FILE, build, read_document
 
 COARSE_MODELS: dict[str, type[CoarseModel]] = {
     MeanPool.name: MeanPool,

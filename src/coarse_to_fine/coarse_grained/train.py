@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
-from coarse_to_fine.coarse_grained.storage import save_coarse
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTask
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.model_folders import save_model
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 
@@ -107,7 +107,7 @@ def train_coarse(
     baseline = retrieval_metrics(MeanPool(), held_out)
     folder = out / MODEL_FOLDER
     origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
-    save_coarse(model, folder, origin=origin)
+    save_model(model, folder, origin=origin)
     report = {
         "best_metrics": result.best_metrics,
         "best_step": result.best_step,

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel
-from torch import nn
-
+from coarse_to_fine.model_folders import StoredModel
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
 
-class FineModel(nn.Module, ABC):
-    """Locates the moments of a sentence in a segment.
-
-    A model is built from its architecture alone, `Model(config)`; `config_class` reads that architecture.
-    """
-
-    name: ClassVar[str]
-    config_class: ClassVar[type[BaseModel]]
-    config: BaseModel
+class FineModel(StoredModel, ABC):
+    """Locates the moments of a sentence in a segment."""
 
     @abstractmethod
     def video_cache(self, segment: SegmentFeatures) -> Any:

@@ -9,7 +9,7 @@ from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.similarity.model import Similarity
-from coarse_to_fine.fine_grained.storage import CONFIG_FILE, build, read_document
+from coarse_to_fine.model_folders import CONFIG_FILE, build, read_document
 
 FINE_MODELS: dict[str, type[FineModel]] = {
     Similarity.name: Similarity,

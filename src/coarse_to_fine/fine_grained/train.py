@@ -19,7 +19,7 @@ from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
-from coarse_to_fine.fine_grained.storage import save_fine
+from coarse_to_fine.model_folders import save_model
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.task import TrainingTask
@@ -94,7 +94,7 @@ def train_fine(
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     folder = out / MODEL_FOLDER
-    save_fine(model, folder, origin={**_encoder(train), "run": config.run.model_dump(mode="json"), **extra})
+    save_model(model, folder, origin={**_encoder(train), "run": config.run.model_dump(mode="json"), **extra})
     report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
     (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return TrainedFine(model, folder, result)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from coarse_to_fine.checkpoint_files import Source, read_checkpoint
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.model_folders import shortened
 
 ENCODER_PREFIX = "clip."
 LOGIT_SCALE = "clip.logit_scale"
@@ -54,7 +51,7 @@ class ReleasedCheckpoint:
     head: TMass
 
 
-def import_release(path: str | Path, **fields: Any) -> ReleasedCheckpoint:
+def import_release(path: Source, **fields: Any) -> ReleasedCheckpoint:
     """Read `model_best.pth` or another checkpoint of the release. Never downloads, never runs what a pickle holds.
 
     Args:
@@ -65,7 +62,7 @@ def import_release(path: str | Path, **fields: Any) -> ReleasedCheckpoint:
     Raises:
         WeightsError: the file is missing or unsafe, or holds other tensors than a T-MASS.
     """
-    encoder, head = split_release(read_state(Path(path)), str(path))
+    encoder, head = split_release(read_checkpoint(path).state, str(path))
     weight = head["stochastic.std_branch.linear_proj.weight"]
     config = TMassConfig(embed_dim=weight.shape[0], num_frames=weight.shape[1], **fields)
     model = TMass(config)
@@ -110,7 +107,7 @@ def split_release(state: Mapping[str, Tensor], source: str) -> tuple[dict[str, T
     problems += [f"unknown {name}" for name in kept if name not in head and not name.startswith(ENCODER_PREFIX)]
     if problems:
         raise WeightsError(
-            f"{source} does not hold a T-MASS: {_shortened(problems)}; expected {', '.join(RELEASE_NAMES)}, "
+            f"{source} does not hold a T-MASS: {shortened(problems)}; expected {', '.join(RELEASE_NAMES)}, "
             "and CLIP under clip.*; choose a checkpoint of the T-MASS release"
         )
     return encoder, head
@@ -134,51 +131,7 @@ def load_head(model: TMass, state: Mapping[str, Tensor], source: str) -> None:
     ]
     if problems:
         raise WeightsError(
-            f"{source} does not fit the head: {_shortened(problems)}; expected the tensors of {model.config!r}; "
+            f"{source} does not fit the head: {shortened(problems)}; expected the tensors of {model.config!r}; "
             "choose a checkpoint of this architecture"
         )
     model.load_state_dict({names[name]: value.to(torch.float32) for name, value in state.items()})
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint file, on the CPU.
-
-    Raises:
-        WeightsError: no file, not a checkpoint, or a pickle of more than tensors and plain values.
-    """
-    if not path.is_file():
-        raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols; the error below says it in one line
-            document = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is not safe to read ({_reason(error)}); expected tensors and plain values only; "
-            "get the file from its publisher again, or convert it to safetensors"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a checkpoint ({_reason(error)}); expected a file of torch.save or safetensors; "
-            "copy it again"
-        ) from error
-    state = document.get("state_dict", document) if isinstance(document, dict) else None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(
-            f"{path} holds no state dict; expected {{'epoch', 'state_dict', 'optimizer'}} or tensors by name; "
-            "choose `model_best.pth` or another checkpoint of the release"
-        )
-    return state
-
-
-def _shortened(problems: list[str], shown: int = 12) -> str:
-    more = f" and {len(problems) - shown} more" if len(problems) > shown else ""
-    return "; ".join(problems[:shown]) + more
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
-    return (named or lines or [type(error).__name__])[0]

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from coarse_to_fine.checkpoint_files import Source, read_checkpoint
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.fine_grained.checkpoint_files import read_checkpoint
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
-from coarse_to_fine.fine_grained.storage import load_strict
+from coarse_to_fine.model_folders import load_strict
 
 UNUSED = ("txt_position_embed.", "ss_reconstructor.output_sent_proj.")
 """Learned text positions, which `use_txt_pos` leaves off everywhere, and a head whose output nothing reads."""
@@ -63,11 +63,11 @@ class ImportedMesm:
     options: dict[str, Any]
 
 
-def import_checkpoint(path: str | Path, official_mask: bool = False) -> ImportedMesm:
+def import_checkpoint(path: Source, official_mask: bool = False) -> ImportedMesm:
     """A model from a checkpoint file of the release. Never downloads.
 
     Args:
-        path: `model_{split}_best.ckpt`.
+        path: `model_{split}_best.ckpt`, or such a file that has been read.
         official_mask: run it with the release's mask, which makes results depend on the batch.
 
     Raises:

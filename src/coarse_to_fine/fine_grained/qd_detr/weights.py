@@ -7,17 +7,16 @@ and Lighthouse (CLIP then SlowFast, time channels only in the video block).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, read_checkpoint
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.fine_grained.checkpoint_files import ForeignCheckpoint, read_checkpoint
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
-from coarse_to_fine.fine_grained.storage import load_strict
+from coarse_to_fine.model_folders import load_strict
 
 Origin = Literal["official", "lighthouse"]
 FIRST = "input_vid_proj.0."
@@ -47,12 +46,12 @@ KNOWN_FEATURES: dict[tuple[int, Origin], Features] = {
 
 
 def import_checkpoint(
-    path: str | Path, origin: Origin | None = None, block_order: Sequence[str] | None = None
+    path: Source, origin: Origin | None = None, block_order: Sequence[str] | None = None
 ) -> QdDetr:
     """A model from a checkpoint file of the official release or of Lighthouse, in eval mode. Never downloads.
 
     Args:
-        path: `model_best.ckpt` or `best.ckpt`.
+        path: `model_best.ckpt` or `best.ckpt`, or such a file that has been read.
         origin: who trained it; None recognises it by its options.
         block_order: names of the video blocks in the order in which your features have them, e.g.
             `("clip", "slowfast")`; None keeps the checkpoint's order.
@@ -151,7 +150,7 @@ def reorder_blocks(
     return moved, features._replace(names=(*order, *features.names[len(names) :]), widths=widths)
 
 
-def _recognise(checkpoint: ForeignCheckpoint, path: str | Path) -> Origin:
+def _recognise(checkpoint: ForeignCheckpoint, path: Source) -> Origin:
     if checkpoint.options_kind == "namespace":
         return "official"
     if checkpoint.options_kind == "easydict":

@@ -1,36 +1,47 @@
-"""Trained fine models on disk: a folder with `config.json` (model name, architecture) and `model.safetensors`."""
+"""Trained models on disk: a folder with `config.json` (model name, architecture, origin) and `model.safetensors`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from coarse_to_fine import __version__
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.fine_grained.base import FineModel
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 
-def save_fine(
-    model: FineModel, folder: str | Path, half: bool = False, origin: Mapping[str, Any] | None = None
+class StoredModel(nn.Module):
+    """What a model needs to be stored: a name, and an architecture from which alone it is built, `Model(config)`."""
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[BaseModel]]
+    config: BaseModel
+
+
+Model = TypeVar("Model", bound=StoredModel)
+
+
+def save_model(
+    model: StoredModel, folder: str | Path, half: bool = False, origin: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a model. The config file is written last, so a folder that has one is complete.
+    """Write a model; the config file is written last, so a folder that has one is complete.
 
     Args:
-        model: the model.
-        folder: made if it is not there.
+        model: any model of either stage; one without parameters gets an empty weights file.
+        folder: made where absent.
         half: store float16, which loading widens again.
-        origin: plain JSON about where the weights come from (encoder, run, source file); kept, not read.
+        origin: JSON values about how the weights came to be (encoder, run, source file); kept, not read.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,9 +51,13 @@ def save_fine(
         for name, value in model.state_dict().items()
     }
     save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    document: dict[str, Any] = {"format": FORMAT, "model": model.name, "config": model.config.model_dump(mode="json")}
-    if origin:
-        document["origin"] = dict(origin)
+    document = {
+        "format": FORMAT,
+        "model": model.name,
+        "config": model.config.model_dump(mode="json"),
+        "origin": dict(origin or {}),
+        "created_by": f"coarse-to-fine {__version__}",
+    }
     (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
@@ -60,27 +75,30 @@ def read_document(folder: str | Path) -> dict[str, Any]:
             f"no {CONFIG_FILE} in {folder}, expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}; "
             "import or train a model into it"
         ) from error
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"{path} is not JSON ({error.msg}); expected a stored fine model, write it again") from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as JSON ({_one_line(error)}); expected a stored model; write it again"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT or "model" not in document:
         raise WeightsError(
-            f"{path} is not a fine model of format {FORMAT}; use a folder written by this package, or import the file"
+            f"{path} is not a model of format {FORMAT}; expected a folder written by this package; "
+            "import or train the model again"
         )
     return document
 
 
-def build(model_class: type[FineModel], document: dict[str, Any], folder: str | Path) -> FineModel:
-    """The model described by a config file, with the weights of its folder, in eval mode.
+def build(model_class: type[Model], document: Mapping[str, Any], folder: str | Path) -> Model:
+    """The model that a config file describes, with the weights of its folder, in eval mode.
 
     Raises:
         WeightsError: the architecture is not valid, or the tensors are not those of the architecture.
     """
     try:
-        config: BaseModel = model_class.config_class.model_validate(document["config"])
+        config = model_class.config_class.model_validate(document["config"])
     except (ValidationError, KeyError) as error:
         raise WeightsError(
-            f"{Path(folder) / CONFIG_FILE} does not describe a {model_class.name} model: {_one_line(error)}; "
-            "use the version of the package that wrote it"
+            f"{Path(folder) / CONFIG_FILE} does not describe a {model_class.name} model ({_one_line(error)}); "
+            "expected the fields of this version; use the version of the package that wrote it"
         ) from error
     model = model_class(config)
     load_strict(model, read_tensors(Path(folder) / WEIGHTS_FILE), str(folder))
@@ -88,17 +106,21 @@ def build(model_class: type[FineModel], document: dict[str, Any], folder: str | 
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file, float16 widened to float32."""
+    """Tensors of a safetensors file, float16 widened to float32.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
     try:
         state = load_file(path)
-    except (FileNotFoundError, SafetensorError, OSError) as error:
+    except (SafetensorError, OSError) as error:
         raise WeightsError(
-            f"cannot read {path} ({_one_line(error)}); expected a safetensors file, copy it again"
+            f"cannot read {path} ({_one_line(error)}); expected a safetensors file; copy it again"
         ) from error
     return {name: value.to(torch.float32) if value.is_floating_point() else value for name, value in state.items()}
 
 
-def load_strict(model: torch.nn.Module, state: dict[str, Tensor], source: str) -> None:
+def load_strict(model: StoredModel, state: Mapping[str, Tensor], source: str) -> None:
     """Load tensors by exact name and shape.
 
     Raises:
@@ -114,9 +136,16 @@ def load_strict(model: torch.nn.Module, state: dict[str, Tensor], source: str) -
     ]
     if problems:
         raise WeightsError(
-            f"{source} does not hold the expected tensors: {'; '.join(problems)}; use a checkpoint of this model"
+            f"{source} does not hold the tensors of {model.name}: {shortened(problems)}; expected those of its "
+            "architecture; use a checkpoint of this model"
         )
-    model.load_state_dict(state)
+    model.load_state_dict(dict(state))
+
+
+def shortened(problems: list[str], shown: int = 12) -> str:
+    """A list for one line of an error; of a long one the first entries and how many more there are."""
+    more = f" and {len(problems) - shown} more" if len(problems) > shown else ""
+    return "; ".join(problems[:shown]) + more
 
 
 def _one_line(error: Exception) -> str:

@@ -1,0 +1,157 @@
+"""Reads checkpoint files of others without running anything in them.
+
+The releases pickle {model, optimizer, lr_scheduler, epoch, opt} (QD-DETR, MESM, Lighthouse) or {state_dict, optimizer,
+epoch} (T-MASS); `opt` is an argparse Namespace or, in Lighthouse, an EasyDict. Only tensors and plain values are built;
+every other object is refused before it is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import warnings
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from coarse_to_fine.errors import WeightsError
+
+ALLOWED: list[Any] = [argparse.Namespace, (OrderedDict, "easydict.EasyDict")]
+"""Beside tensors and plain values: options, an EasyDict as an ordered dict, so that no code of its package runs."""
+
+HOLDERS = ("model", "state_dict")
+"""Entries under which the releases keep the tensors."""
+
+
+@dataclass(frozen=True)
+class ForeignCheckpoint:
+    """A release's checkpoint.
+
+    Attributes:
+        state: the tensors by name.
+        options: the options of the training run as plain values; empty if the file has none.
+        options_kind: `namespace`, `easydict` or `none`.
+        source: the file, for messages.
+        epoch: of the training run, where the file says it.
+    """
+
+    state: dict[str, Tensor]
+    options: dict[str, Any]
+    options_kind: str
+    source: str = "the checkpoint"
+    epoch: int | None = None
+
+    def __str__(self) -> str:
+        return self.source
+
+
+Source = str | Path | ForeignCheckpoint
+"""A checkpoint file, or one that has been read already."""
+
+
+def read_checkpoint(source: Source) -> ForeignCheckpoint:
+    """Read a checkpoint: a file of `torch.save` as the releases write it, tensors by name alone, or safetensors.
+
+    Args:
+        source: the file; a checkpoint that has been read is returned as it is.
+
+    Raises:
+        WeightsError: the file is missing, not a checkpoint, or holds objects that would run code.
+    """
+    if isinstance(source, ForeignCheckpoint):
+        return source
+    path = Path(source)
+    document = _restricted_load(path)
+    if not isinstance(document, dict):
+        raise _no_tensors(path)
+    held = next((document[name] for name in HOLDERS if _is_state(document.get(name))), None)
+    if held is None:
+        if not _is_state(document):
+            raise _no_tensors(path)
+        return ForeignCheckpoint(dict(document), {}, "none", str(path))
+    options, kind = _options(document.get("opt"))
+    epoch = document.get("epoch")
+    return ForeignCheckpoint(dict(held), options, kind, str(path), epoch if isinstance(epoch, int) else None)
+
+
+def _restricted_load(path: Path) -> Any:
+    if not path.is_file():
+        raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
+    if _is_program(path):
+        raise WeightsError(
+            f"{path} is a TorchScript archive, a program that is not run here; expected tensors by name; where you "
+            "trust it, write them with torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), 'clip.pt')"
+        )
+    before = torch.serialization.get_safe_globals()
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        torch.serialization.add_safe_globals(ALLOWED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd pickle is refused below, in one line
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is not safe to read: {_reason(error)}; expected tensors and plain values only, "
+            "get the file from its publisher again or convert it to safetensors"
+        ) from error
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        ValueError,
+        AttributeError,
+        TypeError,
+        IndexError,
+        OSError,
+    ) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a checkpoint ({_reason(error)}); expected a file of torch.save or safetensors, "
+            "copy it again"
+        ) from error
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _options(options: Any) -> tuple[dict[str, Any], str]:
+    if isinstance(options, argparse.Namespace):
+        return dict(vars(options)), "namespace"
+    if isinstance(options, dict):
+        return dict(options), "easydict" if isinstance(options, OrderedDict) else "none"
+    return {}, "none"
+
+
+def _is_program(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False  # reading it says what is wrong
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(item, Tensor) for item in value.values())
+
+
+def _no_tensors(path: Path) -> WeightsError:
+    return WeightsError(
+        f"{path} holds no tensors by name, neither under {' nor '.join(map(repr, HOLDERS))}; expected a checkpoint of "
+        "a release (tensors, optimizer, epoch, options), choose that file"
+    )
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "GLOBAL" in line or line.startswith(("Unsupported", "Can only", "Trying to"))]
+    return (named or lines or [type(error).__name__])[0][:300]
