@@ -3,7 +3,7 @@
 Random weights of the published width (CLIP features only) and random features; one sentence against many videos.
 Prints a table and, as the last line, the same as JSON:
 
-    python benchmarks/fine_search.py --threads 1
+    python benchmarks/fine_search.py --model mesm --threads 1
 """
 
 from __future__ import annotations
@@ -17,23 +17,28 @@ from collections.abc import Callable
 
 import torch
 
+from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.mesm import features as mesm_features
+from coarse_to_fine.fine_grained.mesm import text as mesm_text
+from coarse_to_fine.fine_grained.mesm.config import MesmConfig
+from coarse_to_fine.fine_grained.mesm.locate import Mesm
+from coarse_to_fine.fine_grained.qd_detr import features as qd_detr_features
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
-from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 
-CONFIGS = {
-    "published": QdDetrConfig(),
-    "small": QdDetrConfig(
-        video_feature_dims=(128,), text_feature_dim=128, hidden_dim=128, heads=4, feed_forward_dim=512
-    ),
-}
+SMALL = {"video_feature_dims": (128,), "text_feature_dim": 128, "hidden_dim": 128, "heads": 4, "feed_forward_dim": 512}
+MODELS = {"qd-detr": (QdDetr, QdDetrConfig), "mesm": (Mesm, MesmConfig)}
+SIZES = {"published": {}, "small": SMALL}
+CLIP_ROWS = {"qd-detr": qd_detr_features.clip_rows, "mesm": mesm_features.clip_rows}
+WORD_ROWS = {"qd-detr": qd_detr_features.word_rows, "mesm": mesm_text.word_rows}
 TOKENS = 14
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=list(CONFIGS), default="published", help="architecture")
+    parser.add_argument("--model", choices=list(MODELS), default="qd-detr", help="model")
+    parser.add_argument("--size", choices=list(SIZES), default="published", help="architecture")
     parser.add_argument("--clips", type=int, nargs="+", default=[31, 75, 180], help="clips of a video")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32], help="pairs run together")
     parser.add_argument("--videos", type=int, default=64, help="videos of a run")
@@ -43,18 +48,25 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    model = QdDetr(CONFIGS[options.size]).eval()
+    model_class, config_class = MODELS[options.model]
+    model = model_class(config_class(**SIZES[options.size])).eval()
     rows = [row for clips in options.clips for row in measure(model, clips, options)]
     print(f"{'clips':>6} {'path':>8} {'batch':>6} {'ms a pair':>10} {'index ms a video':>17}")
     for row in rows:
         print(
             f"{row['clips']:>6} {row['path']:>8} {row['batch']:>6} {row['ms_per_pair']:>10.2f} {row['index_ms']:>17.2f}"
         )
-    about = {"size": options.size, "threads": options.threads, "torch": torch.__version__, "machine": machine()}
+    about = {
+        "model": options.model,
+        "size": options.size,
+        "threads": options.threads,
+        "torch": torch.__version__,
+        "machine": machine(),
+    }
     print(json.dumps({**about, "videos": options.videos, "tokens": TOKENS, "rows": rows}))
 
 
-def measure(model: QdDetr, clips: int, options: argparse.Namespace) -> list[dict[str, object]]:
+def measure(model: FineModel, clips: int, options: argparse.Namespace) -> list[dict[str, object]]:
     videos = [random_video(index, clips, model.config) for index in range(options.videos)]
     config = model.config
     text = TextFeatures("x", torch.randn(config.video_feature_dims[0]), torch.randn(TOKENS, config.text_feature_dim))
@@ -69,15 +81,16 @@ def measure(model: QdDetr, clips: int, options: argparse.Namespace) -> list[dict
     return rows
 
 
-def run_plain(model: QdDetr, videos: list[SegmentFeatures], text: TextFeatures) -> None:
+def run_plain(model: FineModel, videos: list[SegmentFeatures], text: TextFeatures) -> None:
     """One pair after another, everything computed anew."""
     with torch.inference_mode():
         for video in videos:
-            rows, words = clip_rows(video.clips, model.config)[None], word_rows(text.tokens, model.config)[None]
+            rows = CLIP_ROWS[model.name](video.clips, model.config)[None]
+            words = WORD_ROWS[model.name](text.tokens, model.config)[None]
             model(rows, torch.ones(rows.shape[:2], dtype=torch.bool), words, torch.ones(1, TOKENS, dtype=torch.bool))
 
 
-def random_video(index: int, clips: int, config: QdDetrConfig) -> SegmentFeatures:
+def random_video(index: int, clips: int, config: QdDetrConfig | MesmConfig) -> SegmentFeatures:
     rows = torch.randn(clips, config.stored_dim)
     return SegmentFeatures(f"v{index}#0", f"v{index}", 0.0, 2.0 * clips, 2.0, rows[:12], rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from coarse_to_fine.config import load_config
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import DataError, TrainingError
 from coarse_to_fine.features.examples import Saliency, TrainingExample
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.mesm.batches import (
@@ -202,6 +203,36 @@ def test_foreign_rows_are_of_other_videos_and_other_sentences() -> None:
     assert {int(chosen[1]) for chosen, _ in drawn} == {2, 3}
     chosen, found = foreign_rows(["a", "a"], ["x", "y"], generator())
     assert not bool(found.any()) and chosen.tolist() == [0, 1]
+
+
+def test_features_that_are_not_finite_stop_the_run_with_their_sample(tmp_path: Path) -> None:
+    made = worded(6, 0)
+    made[4].segment.clips[2, 3] = float("inf")
+    architecture = {**SMALL["mesm"], "summary_layers": 1}
+    recipe = {"name": "mesm", "architecture": architecture, "loss": {"words": 0.0}}
+    config = FineTraining.model_validate(
+        {"recipe": recipe, "run": {"epochs": 1, "batch_size": 6, "select": None, "device": "cpu"}}
+    )
+    with pytest.raises(TrainingError, match=made[4].query_id):
+        train_fine(config, made, [], tmp_path)
+
+
+def test_a_window_without_length_and_one_that_fills_the_video_train() -> None:
+    training = task(MesmLossConfig(triplet=True, foreign=1.0), 2)
+    first, second = training.data.examples
+    whole = _with(second, windows_s=torch.tensor([[0.0, second.duration_s]]))
+    training.data.examples = [_with(first, windows_s=torch.tensor([[4.0, 4.0]])), whole]
+    losses = training.losses(training.data.batch([0, 1], generator()), generator())
+    losses.total.backward()
+    gradients = [each.grad for each in training.model.parameters() if each.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def test_batches_can_be_made_in_other_processes() -> None:
+    data = task(MesmLossConfig()).data
+    copy = pickle.loads(pickle.dumps(data))
+    one, other = (each.batch([2, 0], generator()).data.words.classes for each in (data, copy))
+    assert torch.equal(one, other)
 
 
 def test_groups_are_numbered_by_first_appearance() -> None:

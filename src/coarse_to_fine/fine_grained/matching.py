@@ -13,8 +13,10 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coarse_to_fine.errors import TrainingError
 from coarse_to_fine.spans import center_width_to_start_end, pairwise_giou
+
+UNUSABLE = 1e6
+"""Cost of a pair whose cost is not finite."""
 
 
 class CostWeights(NamedTuple):
@@ -51,8 +53,8 @@ def match(
 ) -> Matches:
     """Match each sample on its own; a sample without windows gets no pair.
 
-    Raises:
-        TrainingError: a prediction or target is not finite, so there is no cheapest assignment.
+    Costs that are not finite count as very high ones: the losses of such pairs are not finite either, and the training
+    loop names the samples that they come from.
     """
     counts = [len(target) for target in targets]
     every = torch.cat([target.float() for target in targets]).to(spans.device)
@@ -61,12 +63,7 @@ def match(
     pairs: list[tuple[int, int, int]] = []
     for sample, block in enumerate(torch.split(costs, counts, dim=2)):
         cost = block[sample]
-        if not torch.isfinite(cost).all():
-            raise TrainingError(
-                f"the matching cost of sample {sample} of the batch is not finite, expected finite predictions and "
-                "targets; look for inf or NaN in its features and windows, or lower the learning rate"
-            )
-        queries, windows = linear_sum_assignment(cost.numpy())
+        queries, windows = linear_sum_assignment(cost.nan_to_num(UNUSABLE, UNUSABLE, UNUSABLE).numpy())
         pairs.extend((sample, int(query), int(window)) for query, window in zip(queries, windows, strict=True))
     columns = torch.tensor(pairs, dtype=torch.long, device=logits.device).reshape(-1, 3).unbind(1)
     return Matches(*columns)
