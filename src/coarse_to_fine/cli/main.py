@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from coarse_to_fine.cli import data, demo, evaluate, extract, generate, index, library, search, serve, train
+from coarse_to_fine.cli import data, demo, evaluate, extract, features, generate, index, library, search, serve, train
 from coarse_to_fine.errors import CtfError
 
 HELP = """Find moments in your videos from a sentence.
@@ -31,6 +31,7 @@ app.command("serve")(serve.serve)
 app.command("extract")(extract.extract)
 app.add_typer(library.app, name="library")
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 app.add_typer(generate.app, name="generate")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")

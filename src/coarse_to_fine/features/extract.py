@@ -31,11 +31,12 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class ExtractReport:
-    """How many items were made, were there before, and failed (id, reason)."""
+    """How many items were made, were there before, failed (id, reason), and which ids have no file at all."""
 
     made: int
     there: int
     failed: tuple[tuple[str, str], ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def video_manifest(encoder: ImageTextEncoder, sampling: Sampling, pictures: str) -> Manifest:

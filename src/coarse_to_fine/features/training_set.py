@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
-from coarse_to_fine.datasets.layout import read_annotations, splits, with_alternates, write_annotations
+from coarse_to_fine.datasets.layout import (
+    DATASET,
+    AnnotationSet,
+    read_annotations,
+    splits,
+    with_alternates,
+    write_annotations,
+)
+from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import DataError, VideoError
 from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
+from coarse_to_fine.features.set_annotations import named_videos, with_durations, without_videos, write_set
+from coarse_to_fine.features.video_lookup import locate_videos, refuse_absent
+from coarse_to_fine.video.probe import probe
 
+Missing = Literal["refuse", "drop"]
 Progress = Callable[[int, int, str], None]
 
 
@@ -56,11 +71,75 @@ def extract_set(
     out = Path(out)
     found = read_annotations(annotations, split)
     own = [found.videos[video_id] for video_id in found.video_ids()]
-    write_annotations(out / "annotations", split, own, found.queries)
+    write_annotations(out / "annotations", split, own, found.queries, **_origin(annotations))
     captions = f"coarse.{split}.jsonl"
     if found.coarse:
         shutil.copyfile(annotations / captions, out / "annotations" / captions)
+    return _extract(found, encoder, out, workers, progress)
+
+
+def extract_annotated(
+    found: Annotations,
+    videos: str | Path,
+    encoder: ImageTextEncoder,
+    out: str | Path,
+    *,
+    missing: Missing = "refuse",
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> ExtractReport:
+    """Write the training set of an annotation file whose videos lie in a folder; resumable.
+
+    Args:
+        found: what a reader gave; a video without an annotated duration gets that of its file.
+        videos: folder with one file a video id, at any depth.
+        encoder: makes the features.
+        out: gets `annotations/`, `videos/` and `texts/`.
+        missing: what to do with ids without a file; `drop` leaves their queries out and counts them (R08).
+        workers: threads that decode.
+        progress: progress(done, total, what).
+
+    Raises:
+        DataError: videos are missing, or two files have one id.
+        FingerprintError: the folder holds features of another encoder.
+    """
+    out = Path(out)
+    wanted = named_videos(found.queries)
+    located = locate_videos(videos, wanted)
+    if missing == "refuse" or not located.paths:
+        refuse_absent(located.absent, len(wanted), videos)
+    found = without_videos(found, set(located.absent))
+    durations, broken = _durations({name: path for name, path in located.paths.items() if name not in found.videos})
+    found = with_durations(without_videos(found, broken), durations)
+    about = {"encoder": {"name": Path(encoder.name).name, "fingerprint": encoder.fingerprint}}
+    write_set(found, out / "annotations", located.paths, **about)
+    layout = read_annotations(out / "annotations", found.report.split)
+    report = _extract(layout, encoder, out, workers, progress)
+    return replace(report, failed=(*broken.items(), *report.failed), absent=located.absent)
+
+
+def _extract(
+    found: AnnotationSet, encoder: ImageTextEncoder, out: Path, workers: int, progress: Progress | None
+) -> ExtractReport:
     report = extract_files(found, encoder, out / "videos", workers=workers, progress=progress)
     sentences = [query.text for query in (*with_alternates(found.queries), *found.coarse)]
     extract_texts(sentences, encoder, out / "texts", progress=progress)
     return report
+
+
+def _durations(paths: Mapping[str, Path]) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds by id, and the reason by id of files without any frame."""
+    durations, broken = {}, {}
+    for name, path in paths.items():
+        try:
+            durations[name] = probe(path).duration_s
+        except VideoError as error:
+            broken[name] = str(error)
+    return durations, broken
+
+
+def _origin(annotations: Path) -> dict[str, Any]:
+    """The description of a set, kept with its features."""
+    path = annotations / DATASET
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return values

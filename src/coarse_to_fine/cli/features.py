@@ -1,0 +1,252 @@
+"""`ctf features`: feature files of published releases and our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from coarse_to_fine.cli import output
+from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.errors import UserError
+
+if TYPE_CHECKING:
+    from coarse_to_fine.datasets.repair import Annotations
+    from coarse_to_fine.features.published.config import PublishedFeatures
+    from coarse_to_fine.features.published.importing import ImportReport
+
+app = typer.Typer(no_args_is_help=True, help="Import published features; check and describe feature files.")
+Value = TypeVar("Value")
+
+
+@app.callback()
+def group() -> None:
+    """Import published features; check and describe feature files."""
+
+
+@app.command("import")
+def import_(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="One folder, or HDF5 file, a stream, concatenated in this order; or --config."),
+    ] = None,
+    form: Annotated[str, typer.Option("--from", metavar="FORM", help="npz, npy, pt or hdf5.")] = "npz",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML file that names the streams, see docs/data.md.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Annotations of any supported data set; default: no queries.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="The split, where the file name does not say it.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Encoder of each stream; default: the name of its path.")
+    ] = None,
+    width: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Declared width of each stream; default: the first file's.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Array of npz or pt files; default: the only one.")
+    ] = None,
+    pattern: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Name of a video's array; default {video_id}.")
+    ] = None,
+    normalise: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="raw (default), unit-eps or unit, of each stream.")
+    ] = None,
+    step_s: Annotated[float, typer.Option(min=0, help="Seconds from row to row; 0: spread over the video.")] = 2.0,
+    max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows of a video.")] = None,
+    texts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Text features, one npz a query (last_hidden_state).")
+    ] = None,
+    text_pattern: Annotated[str, typer.Option(metavar="TEXT", help="Name of a query's array.")] = "qid{query_id}",
+    text_ids: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Annotation file whose query ids name the text features.")
+    ] = None,
+    missing_video: Annotated[
+        str, typer.Option(metavar="RULE", help="Videos or queries without features: refuse or drop.")
+    ] = "refuse",
+    float32: Annotated[bool, typer.Option("--float32", help="Store float32 instead of float16.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Convert published feature files into ours, checked; run again, it goes on where it stopped.
+
+    Examples:
+
+      ctf features import clip_features slowfast_features --annotations highlight_val_release.jsonl --out feats/val
+
+      ctf features import vgg.hdf5 --from hdf5 --step-s 0 --annotations charades_sta_test.txt --out feats/test
+    """
+    import torch
+
+    from coarse_to_fine.datasets.formats import load_annotations
+    from coarse_to_fine.features.published.import_set import ImportedSet, import_set
+    from coarse_to_fine.features.published.importing import import_videos
+
+    if missing_video not in ("refuse", "drop"):
+        raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
+    columns = {"name": name, "width": width, "key": key, "pattern": pattern, "normalise": normalise}
+    text_options = {"path": texts, "pattern": text_pattern, "ids_from": text_ids}
+    published = _published(paths or [], form, config, overrides or [], columns, step_s, max_rows, text_options)
+    found = load_annotations(annotations, split=split) if annotations is not None else None
+    options: dict[str, Any] = {"missing": missing_video, "dtype": torch.float32 if float32 else torch.float16}
+    with output.progress_bar("importing", quiet=as_json) as advance:
+        if found is None:
+            done = ImportedSet(import_videos(published, None, out / "videos", progress=advance, **options), None, 0)
+        else:
+            done = import_set(found, published, out, progress=advance, **options)
+    _print_import(done.videos, done.texts, done.queries, found, out, as_json)
+    if done.videos.failed:
+        raise typer.Exit(1)
+
+
+@app.command("verify")
+def verify(
+    folders: Annotated[list[Path], typer.Argument(help="Feature folders, or folders of a training set.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Hash every shard of feature folders again; exit code 1 where one is missing or damaged.
+
+    Examples:
+
+      ctf features verify feats/train
+
+      ctf features verify feats/train/videos feats/train/texts --json
+    """
+    from coarse_to_fine.features.describe import feature_folders
+    from coarse_to_fine.features.store import FeatureReader
+
+    results: list[dict[str, Any]] = []
+    for folder in [inner for given in folders for inner in feature_folders(given)]:
+        reader = FeatureReader(folder)
+        problems = reader.verify()
+        if not reader.manifest.complete:
+            problems.append("not complete: the writer was stopped; run the same command again")
+        results.append({"folder": str(folder), "items": len(reader), "problems": problems})
+    if as_json:
+        output.print_json(results)
+    else:
+        for result in results:
+            problems = result["problems"]
+            typer.echo(f"{result['folder']}: {result['items']} items, {'damaged' if problems else 'intact'}")
+            for problem in problems:
+                output.warn(f"{result['folder']}: {problem}")
+    if any(result["problems"] for result in results):
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show(
+    path: Annotated[Path, typer.Argument(help="A feature folder, a training set, or an npz, npy, pt or HDF5 file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Describe features: what made them, their keys, shapes, types and lengths.
+
+    Examples:
+
+      ctf features show feats/train
+
+      ctf features show clip_features/j7rJstUseKg_360.0_510.0.npz --json
+    """
+    from coarse_to_fine.features.describe import describe
+
+    found = describe(path)
+    if as_json:
+        output.print_json(found)
+        return
+    for part in found:
+        for field, value in part.items():
+            if isinstance(value, list):
+                typer.echo(f"{field}:")
+                for row in value:
+                    typer.echo(f"  {output.one_line(str(row))}")
+            else:
+                typer.echo(f"{field}: {output.one_line(str(value))}")
+
+
+def _published(
+    paths: list[Path],
+    form: str,
+    config: Path | None,
+    overrides: list[str],
+    columns: dict[str, Any],
+    step_s: float,
+    max_rows: int | None,
+    texts: dict[str, Any],
+) -> PublishedFeatures:
+    """The configuration of a file, or of the options."""
+    from coarse_to_fine.config import load_config, parse_config
+    from coarse_to_fine.features.published.config import PublishedFeatures
+
+    if (config is None) == (not paths):
+        raise UserError("give the folders of the streams, or a file by --config, and not both")
+    if config is not None:
+        return load_config(PublishedFeatures, config, overrides)
+    values: dict[str, Any] = {"step_s": step_s or None, "max_rows": max_rows}
+    spread = {field: _for_each(field, given, len(paths)) for field, given in columns.items()}
+    values["streams"] = tuple(
+        {"form": form, "path": str(path), "name": path.name.removesuffix(".hdf5") or path.name}
+        | {field: given[place] for field, given in spread.items() if given}
+        for place, path in enumerate(paths)
+    )
+    if texts["path"] is not None:
+        values["texts"] = {field: str(value) for field, value in texts.items() if value is not None}
+    return parse_config(PublishedFeatures, values, "the options")
+
+
+def _for_each(field: str, given: list[Value] | None, streams: int) -> list[Value]:
+    """One value a stream: as many as streams, or one for all."""
+    if not given or len(given) == streams:
+        return given or []
+    if len(given) == 1:
+        return given * streams
+    raise UserError(f"--{field} was given {len(given)} times for {streams} streams; expected once, or once a stream")
+
+
+def _print_import(
+    videos: ImportReport,
+    texts: ImportReport | None,
+    queries: int,
+    found: Annotations | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    if as_json:
+        output.print_json(
+            {
+                "out": str(out),
+                "videos": _as_json(videos),
+                "texts": None if texts is None else _as_json(texts),
+                "queries": queries,
+                "annotations": None if found is None else found.report.as_json(),
+            }
+        )
+        return
+    for line in found.report.lines() if found is not None else []:
+        output.warn(output.one_line(line))
+    for name, reason in videos.failed:
+        output.warn(output.one_line(f"{name}: {reason}"))
+    for what, report in (("videos", videos), ("queries", texts)):
+        if report is not None and report.absent:
+            output.warn(f"{len(report.absent)} {what} without features left out: {', '.join(report.absent)}")
+    for note, count in videos.notes:
+        output.warn(f"{count} videos: {note}")
+    sentences = f", {texts.made + texts.there} sentences" if texts is not None else ""
+    typer.echo(
+        f"{videos.made} videos imported, {videos.there} were there, {len(videos.failed)} failed{sentences}, "
+        f"{queries} queries; {out}"
+    )
+
+
+def _as_json(report: ImportReport) -> dict[str, Any]:
+    return {
+        "made": report.made,
+        "there": report.there,
+        "failed": list(report.failed),
+        "absent": list(report.absent),
+        "notes": dict(report.notes),
+    }

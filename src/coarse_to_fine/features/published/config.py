@@ -1,0 +1,97 @@
+"""What published features are: which streams in which order, how their rows are normalised and spread over time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from coarse_to_fine.features.published.files import Form
+
+Normalisation = Literal["raw", "unit-eps", "unit"]
+VIDEO_FIELDS = ("{video_id}",)
+TEXT_FIELDS = ("{query_id}", "{video_id}", "{index}")
+
+
+class Stream(BaseModel):
+    """One kind of clip features, such as SlowFast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="name of the encoder that made it, as the user declares it")
+    form: Form = Field(description="how the arrays are stored: npz, npy, pt or hdf5")
+    path: str = Field(description="folder with one file a video, or the HDF5 file")
+    width: int | None = Field(default=None, ge=1, description="width of a row; none: that of the first video")
+    key: str | None = Field(default=None, description="array of an npz or pt file; none: the only one")
+    pattern: str = Field(default="{video_id}", description="name of a video's array, for instance {video_id}.avi")
+    normalise: Normalisation = Field(
+        default="raw",
+        description="rows before concatenation: raw; unit-eps = x / (norm + 1e-5), QD-DETR; unit = x / max(norm, "
+        "1e-12), MESM",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        _check_pattern(self.pattern, VIDEO_FIELDS)
+        return self
+
+
+class Texts(BaseModel):
+    """Text features, one file a query."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="text", min_length=1, description="name of the encoder, as the user declares it")
+    form: Form = Field(default="npz", description="how the arrays are stored: npz, npy, pt or hdf5")
+    path: str = Field(description="folder with one file a query, or the HDF5 file")
+    width: int | None = Field(default=None, ge=1, description="width of a word state; none: that of the first query")
+    key: str | None = Field(default="last_hidden_state", description="array of the word states")
+    sentence_key: str | None = Field(
+        default=None, description="array of the sentence embedding, for instance pooler_output; none: mean of the words"
+    )
+    pattern: str = Field(
+        default="qid{query_id}",
+        description="name of a query's array; {query_id}, {video_id}, {index} = place among its video's queries",
+    )
+    ids_from: str | None = Field(
+        default=None,
+        description="annotation file whose query ids name the arrays, where it is not the one that is imported",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        _check_pattern(self.pattern, TEXT_FIELDS)
+        return self
+
+
+class PublishedFeatures(BaseModel):
+    """The features of one data set as its release stores them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    streams: tuple[Stream, ...] = Field(
+        min_length=1, description="concatenated in this order, which must be that of the model's blocks"
+    )
+    step_s: float | None = Field(
+        default=2.0, gt=0, description="seconds from row to row; none: the rows are spread over the whole video"
+    )
+    max_rows: int | None = Field(default=None, ge=1, description="only the first rows of a video are read")
+    texts: Texts | None = Field(default=None, description="text features; none: clip features only")
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Self:
+        names = [stream.name for stream in self.streams]
+        if len(set(names)) != len(names):
+            raise ValueError(f"streams are called {', '.join(names)}; give each its own name")
+        if self.max_rows is not None and self.step_s is None:
+            raise ValueError("max_rows is set and step_s is none: the rows that are left would cover the whole video")
+        return self
+
+
+def _check_pattern(pattern: str, fields: tuple[str, ...]) -> None:
+    rest = pattern
+    for field in fields:
+        rest = rest.replace(field, "")
+    if "{" in rest or "}" in rest or rest == pattern:
+        raise ValueError(f"pattern is {pattern!r}; expected text with {' or '.join(fields)}")
