@@ -93,7 +93,7 @@ def import_videos(
                 writer.fail(video_id, str(error))
             if progress is not None:
                 progress(done, len(present), video_id)
-    _refuse_if_all(failed, len(present))
+        _refuse_if_all(failed, len(present))
     made = len(present) - there - len(failed)
     return ImportReport(made, there, tuple(failed), tuple(absent), tuple(sorted(notes.items())))
 
@@ -170,15 +170,17 @@ def _declared(about: dict[str, Any]) -> dict[str, Any]:
 
 def _declare_widths(source: PublishedVideos, present: Sequence[str], known: dict[str, float]) -> None:
     """Take widths that are not declared from the first video that can be read."""
-    reason = "there is no video"
+    reason = ""
     for video_id in present:
         try:
             source.read(video_id, known.get(video_id))
         except DataError as error:
-            reason = str(error)
+            reason = reason or str(error)
         if len(source.widths) == len(source.config.streams):
             return
-    raise DataError(f"no features can be read ({reason}); expected some; check streams and annotations")
+    raise DataError(
+        f"no features can be read ({reason or 'there is no video'}); expected some; check streams and annotations"
+    )
 
 
 def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
