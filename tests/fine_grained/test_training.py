@@ -160,6 +160,28 @@ def test_splits_that_share_a_video_are_refused(tmp_path: Path) -> None:
         train_fine(config, examples(4, 1), examples(4, 2), tmp_path)
 
 
+@pytest.mark.parametrize("part", ["clip features", "word states", "windows"])
+def test_values_that_are_not_finite_name_the_query(part: str) -> None:
+    (example,) = examples(1, 0)
+    values = {"clip features": example.segment.clips, "word states": example.text.tokens, "windows": example.windows_s}
+    values[part][0, 0] = float("nan")
+    data = QdDetrData([example], ARCHITECTURE, QdDetrTargetsConfig())
+    with pytest.raises(DataError, match=f"{part} of query '0-0'"):
+        data.batch([0], generator())
+
+
+def test_a_window_without_length_has_a_finite_loss() -> None:
+    torch.manual_seed(0)
+    made = [replace(example, windows_s=torch.tensor([[4.0, 4.0]])) for example in examples(3, 0)]
+    training = QdDetrTask(
+        QdDetr(ARCHITECTURE).train(), QdDetrData(made, ARCHITECTURE, QdDetrTargetsConfig()), [], QdDetrLossConfig()
+    )
+    losses = training.losses(training.data.batch(range(3), generator()), generator())
+    losses.total.backward()
+    gradients = [parameter.grad for parameter in training.model.parameters() if parameter.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
 def test_no_examples_are_refused() -> None:
     with pytest.raises(DataError, match="no training examples"):
         QdDetrData([], ARCHITECTURE, QdDetrTargetsConfig())

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import TrainingExample
+
 
 def unit_rows(x: Float[Tensor, "L C"], epsilon: float = 1e-5) -> Float[Tensor, "L C"]:
     """x / (||x|| + epsilon) on the last axis."""
@@ -23,6 +26,21 @@ def temporal_endpoints(clips: int, like: Tensor | None = None) -> Float[Tensor, 
     device = None if like is None else like.device
     start = torch.arange(clips, dtype=torch.float32, device=device) / clips
     return torch.stack([start, start + 1 / clips], dim=1)
+
+
+def refuse_not_finite(example: TrainingExample) -> None:
+    """Raise DataError if the features or windows of an example hold inf or NaN; it names the query."""
+    parts = {
+        "clip features": example.segment.clips,
+        "word states": example.text.tokens,
+        "windows": example.windows_s,
+    }
+    for what, values in parts.items():
+        if not torch.isfinite(values).all():
+            raise DataError(
+                f"the {what} of query {example.query_id!r} (segment {example.segment.segment_id!r}) hold inf or NaN, "
+                "expected finite numbers; extract them again or leave the query out"
+            )
 
 
 def pad_rows(rows: Sequence[Float[Tensor, "_ C"]]) -> tuple[Float[Tensor, "B L C"], Bool[Tensor, "B L"]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
-from coarse_to_fine.fine_grained.inputs import pad_rows
+from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite
 from coarse_to_fine.fine_grained.labels import (
     annotated_labels,
     annotated_pairs,
@@ -88,6 +88,8 @@ class QdDetrData(TrainingData):
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         examples = [self.examples[index] for index in indices]
+        for example in examples:
+            refuse_not_finite(example)
         video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
         text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
         targets = self._targets(examples, video.shape[1], generator)

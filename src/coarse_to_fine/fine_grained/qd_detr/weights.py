@@ -45,9 +45,7 @@ KNOWN_FEATURES: dict[tuple[int, Origin], Features] = {
 """Input width of the first projection, and who trained it -> the features that it wants."""
 
 
-def import_checkpoint(
-    path: Source, origin: Origin | None = None, block_order: Sequence[str] | None = None
-) -> QdDetr:
+def import_checkpoint(path: Source, origin: Origin | None = None, block_order: Sequence[str] | None = None) -> QdDetr:
     """A model from a checkpoint file of the official release or of Lighthouse, in eval mode. Never downloads.
 
     Args:
