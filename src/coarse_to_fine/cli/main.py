@@ -7,7 +7,20 @@ import sys
 
 import typer
 
-from coarse_to_fine.cli import data, demo, evaluate, extract, features, generate, index, library, search, serve, train
+from coarse_to_fine.cli import (
+    data,
+    demo,
+    evaluate,
+    extract,
+    features,
+    generate,
+    index,
+    library,
+    search,
+    serve,
+    train,
+    weights,
+)
 from coarse_to_fine.errors import CtfError
 
 HELP = """Find moments in your videos from a sentence.
@@ -35,6 +48,7 @@ app.add_typer(features.app, name="features")
 app.add_typer(generate.app, name="generate")
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(weights.app, name="weights")
 
 
 def print_version(wanted: bool) -> None:

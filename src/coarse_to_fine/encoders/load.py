@@ -103,9 +103,9 @@ def _hub_folder(hub_name: str, asked: str, allow_download: bool) -> Path:
         tried = f" (tried to fetch it: {' '.join(str(error).split())[:200]})" if allow_download else ""
         raise WeightsError(
             f"the weights of {asked} are not on this machine{tried}; expected the model {hub_name} of the Hugging Face "
-            "hub; fetch it where there is a network with `ctf index --download`, or copy config.json, "
+            f"hub; fetch it where there is a network with `ctf weights pull {asked}`, or copy config.json, "
             "preprocessor_config.json, tokenizer.json and model.safetensors of it into a folder and give that folder "
-            "as the encoder"
+            "as the encoder (licences and hashes: `ctf weights list`)"
         ) from None
 
 

@@ -1,0 +1,69 @@
+"""Models of any stage are stored as one folder format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file
+
+from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, StoredModel, build, read_document, save_model
+
+
+class Size(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = 3
+
+
+class Small(StoredModel):
+    """A linear layer and a counter."""
+
+    name: ClassVar[str] = "small"
+    config_class: ClassVar[type[BaseModel]] = Size
+
+    def __init__(self, config: Size) -> None:
+        super().__init__()
+        self.config = config
+        self.linear = torch.nn.Linear(config.width, 2)
+        self.register_buffer("steps", torch.tensor([2**40 + 1]))
+
+
+@pytest.fixture
+def model() -> Small:
+    torch.manual_seed(0)
+    return Small(Size(width=4))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_stored_model_comes_back(model: Small, tmp_path: Path, half: bool):
+    save_model(model, tmp_path / "new" / "folder", half=half)
+    again = build(Small, read_document(tmp_path / "new" / "folder"), tmp_path / "new" / "folder")
+    assert again.config == model.config
+    assert not again.training
+    assert torch.equal(again.steps, model.steps)  # whole numbers are never rounded
+    expected = model.linear.weight.half().float() if half else model.linear.weight
+    assert torch.equal(again.linear.weight, expected)
+    stored = load_file(tmp_path / "new" / "folder" / WEIGHTS_FILE)["linear.weight"]
+    assert stored.dtype == (torch.float16 if half else torch.float32)
+
+
+def test_the_config_file_says_what_and_from_where(model: Small, tmp_path: Path):
+    save_model(model, tmp_path, origin={"source_sha256": "ab"})
+    document = json.loads((tmp_path / CONFIG_FILE).read_text())
+    assert (document["format"], document["model"], document["config"]) == (1, "small", {"width": 4})
+    assert document["origin"] == {"source_sha256": "ab"}
+
+
+def test_many_wrong_tensors_stay_one_short_line(model: Small, tmp_path: Path):
+    save_model(model, tmp_path)
+    document = read_document(tmp_path)
+    document["config"] = {"width": 5}
+    with pytest.raises(WeightsError, match=r"linear.weight has shape \(2, 4\) instead of \(2, 5\)") as error:
+        build(Small, document, tmp_path)
+    assert "\n" not in str(error.value)
