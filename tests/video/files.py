@@ -211,8 +211,8 @@ def rewrap(source: Path, target: Path, shift_s: float = 0.0, **options: Any) -> 
     return target
 
 
-def turned(source: Path, target: Path, degrees: int) -> Path:
-    """A copy of an MP4 whose video track is to be shown turned clockwise by `degrees` (display matrix)."""
+def turned(source: Path, target: Path, how: int | str) -> Path:
+    """A copy of an MP4 whose display matrix turns the video clockwise by 90, 180 or 270 degrees or mirrors it."""
     data = bytearray(source.read_bytes())
     start = 0
     while (start := data.find(b"tkhd", start)) >= 0:
@@ -224,7 +224,9 @@ def turned(source: Path, target: Path, degrees: int) -> Path:
                 90: (0, one, -one, 0, height, 0),
                 180: (-one, 0, 0, -one, width, height),
                 270: (0, -one, one, 0, 0, width),
-            }[degrees]
+                "left-right": (-one, 0, 0, one, width, 0),
+                "up-down": (one, 0, 0, -one, 0, height),
+            }[how]
             data[matrix : matrix + 36] = struct.pack(">iiiiiiiii", a, b, 0, c, d, 0, x, y, 1 << 30)
         start += 4
     target.write_bytes(data)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video import PictureSize, probe, read_frames, thumbnail
+from coarse_to_fine.video.container import DECODER_OPTIONS
 from tests.video.files import (
     Recipe,
     draw,
-    encode_pictures,
     open_video_stream,
     read_code,
     steady_times,
@@ -60,17 +61,17 @@ def test_stored_turned_with_a_matrix_looks_like_stored_upright(tmp_path: Path, d
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.995
 
 
-@pytest.mark.parametrize(("horizontal", "vertical"), [(True, False), (False, True)])
-def test_a_mirroring_matrix_mirrors(tmp_path: Path, horizontal: bool, vertical: bool) -> None:
-    path = tmp_path / "mirrored.mp4"
-    with av.open(str(path), "w") as out:
-        stream = open_video_stream(out, Recipe())
-        stream.set_display_rotation(0, hflip=horizontal, vflip=vertical)
-        for packet in encode_pictures(stream, [0.0], Recipe()):
-            out.mux(packet)
-    plain = picture_at(write_video(tmp_path / "plain.mp4", [0.0], Recipe()), 0.0)
-    expected = plain[:, ::-1] if horizontal else plain[::-1]
-    np.testing.assert_array_equal(picture_at(path, 0.0), expected)
+@pytest.mark.parametrize("how", ["left-right", "up-down"])
+def test_a_mirroring_matrix_mirrors(film: Film, tmp_path: Path, how: str) -> None:
+    plain = picture_at(film("no_bframes.mp4"))
+    expected = plain[:, ::-1] if how == "left-right" else plain[::-1]
+    np.testing.assert_array_equal(picture_at(turned(film("no_bframes.mp4"), tmp_path / "mirrored.mp4", how)), expected)
+
+
+def test_a_picture_too_large_for_memory_is_refused(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DECODER_OPTIONS, "max_pixels", "1000")
+    with pytest.raises(VideoError, match="no frame can be decoded"):
+        probe(film("no_bframes.mp4"))
 
 
 def test_wide_pixels_make_a_wider_picture(tmp_path: Path) -> None:

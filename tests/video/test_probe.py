@@ -147,7 +147,7 @@ def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     with av.open(str(path), "w", format="mp4") as out:
         cover = out.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = int(av.stream.Disposition.attached_pic.value)
         stream = open_video_stream(out, Recipe())
         frame = av.VideoFrame.from_ndarray(draw(999, 48, 64), format="rgb24")
         frame.pts, frame.time_base = 0, Fraction(1)

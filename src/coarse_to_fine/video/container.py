@@ -22,7 +22,8 @@ READ_TIMEOUT_S = 60.0
 """A single read that takes longer than this is given up: a broken container cannot hold a worker for ever."""
 MAX_PIXELS = 1 << 27
 """Larger pictures (16,384 x 8,192) are refused before memory is taken for them."""
-OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+DEMUXER_OPTIONS = {"protocol_whitelist": "file"}
+DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe", "ico", "srt", "webvtt", "ass", "hls", "concat")
 BOX_NAMES = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pnot")
@@ -39,7 +40,7 @@ def open_container(path: Path) -> InputContainer:
     try:
         container = av.open(
             f"file:{path.absolute()}",
-            options=OPTIONS,
+            container_options=DEMUXER_OPTIONS,  # as `options` they make PyAV 14 and 15 crash
             metadata_errors="replace",
             timeout=READ_TIMEOUT_S,
         )
@@ -63,6 +64,7 @@ def pick_video_stream(container: InputContainer) -> tuple[VideoStream, int]:
     real = [stream for stream in container.streams.video if not _is_cover(stream)]
     decodable = [stream for stream in real if stream.codec_context is not None]
     if decodable:
+        decodable[0].codec_context.options = dict(DECODER_OPTIONS)
         return decodable[0], len(real)
     if real:
         raise VideoError(

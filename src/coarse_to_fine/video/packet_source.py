@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from coarse_to_fine.errors import VideoError
-from coarse_to_fine.video.container import open_container, packets_of
+from coarse_to_fine.video.container import DECODER_OPTIONS, open_container, packets_of
 from coarse_to_fine.video.timing import NO_STAMP
 from coarse_to_fine.video.video_file import VideoFile
 
@@ -127,6 +127,7 @@ class PacketSource:
             raise VideoError("the file has changed since it was probed; expected the same streams; probe it again")
         self._stream = self._container.streams[self.video.stream_index]
         self.context: Any = self._stream.codec_context
+        self.context.options = dict(DECODER_OPTIONS)
         self.context.thread_count = 0 if self.threads == "auto" else self.threads
         if self.threads == "auto":
             self.context.thread_type = "AUTO"

@@ -7,15 +7,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from coarse_to_fine.video.video_file import Geometry
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""Bicubic with full colour resolution and exact rounding: without the last two, colours are off by 1-2 levels."""
+BICUBIC, ACCURATE_RND, FULL_CHR_H_INT = 4, 0x40000, 0x2000
+SCALING = BICUBIC | ACCURATE_RND | FULL_CHR_H_INT
+"""Flags of FFmpeg's scaler: without the last two, colours are off by 1-2 levels of 255."""
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
