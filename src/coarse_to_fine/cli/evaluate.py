@@ -32,6 +32,10 @@ def predictions(
     gallery: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON lines with the searched videos; default: the true ones.")
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Annotations the model learned from; refused if videos are shared."),
+    ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
     as_json: JsonOption = False,
@@ -47,9 +51,61 @@ def predictions(
     from coarse_to_fine.evaluation.evaluate import evaluate_predictions
 
     report = evaluate_predictions(
-        task, predictions, truth, convention, missing=missing, resamples=resamples, gallery=gallery  # type: ignore[arg-type]
+        task, predictions, truth, convention, missing=missing, resamples=resamples, gallery=gallery, train=train  # type: ignore[arg-type]
     )  # fmt: skip
     output.print_report(report, as_json, html)
+
+
+@app.command("compare")
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Answers before, JSON lines in a submission layout.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Answers after, to the same queries.")],
+    truth: Annotated[Path, typer.Option(metavar="FILE", help="Any supported annotation file.")],
+    task: Annotated[str, typer.Option(help="moments, highlights, videos or corpus.")] = "moments",
+    convention: Annotated[
+        str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")
+    ] = "default",
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="By which a query is won or lost; default: by task, R1@0.5 first."),
+    ] = None,
+    missing: Annotated[
+        str, typer.Option(help="Queries without an answer: refuse, miss (counts as 0) or drop (both answer).")
+    ] = "refuse",
+    resamples: Annotated[int, typer.Option(min=1, help="Paired bootstrap resamples over videos.")] = 1000,
+    shown: Annotated[int, typer.Option(min=0, help="Queries won and lost that the table lists.")] = 10,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report of B with the comparison as one HTML page.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two prediction files on one truth: what changed, and which queries were won and lost.
+
+    Examples:
+
+      ctf evaluate compare before.jsonl after.jsonl --truth highlight_val_release.jsonl
+
+      ctf evaluate compare a.jsonl b.jsonl --truth queries.test.jsonl --task corpus --metric VCMR-R1@0.7 --json
+    """
+    from coarse_to_fine.evaluation.compare import compare_predictions
+
+    found = compare_predictions(
+        task, truth, a, b, convention, deciding=metric, missing=missing, resamples=resamples  # type: ignore[arg-type]
+    )  # fmt: skip
+    if html is not None:
+        from coarse_to_fine.evaluation.evaluate import evaluate_predictions
+        from coarse_to_fine.evaluation.html_report import write_html
+
+        report = evaluate_predictions(task, b, truth, convention, missing=missing, resamples=resamples)  # type: ignore[arg-type]
+        write_html(html, report, found)
+    if as_json:
+        output.print_json(found.to_json())
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(found.to_table(shown))
+    for line in found.warnings:
+        output.warn(line)
 
 
 @app.command("pipeline")

@@ -73,6 +73,7 @@ def coarse(
     from coarse_to_fine.features.training_set import training_examples
 
     settings = load_config(CoarseTraining, config, overrides or [])
+    print_data_reports(train, validation)
     learned = training_examples(train, coarse=True, alternates=True)
     trained = train_coarse(settings, learned, training_examples(validation), out, progress=not as_json)
     report(trained.result, trained.folder, as_json)
@@ -100,6 +101,7 @@ def fine(
     from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 
     settings = load_config(FineTraining, config, overrides or [])
+    print_data_reports(train, validation)
     learned = training_examples(train, alternates=True)
     trained = train_fine(settings, learned, training_examples(validation), out, progress=not as_json)
     report(trained.result, trained.folder, as_json)
@@ -134,6 +136,15 @@ def fusion(
         output.print_json(summary)
     else:
         typer.echo(json.dumps(summary))
+
+
+def print_data_reports(*folders: Path) -> None:
+    """What was repaired in the annotations, on stderr."""
+    from coarse_to_fine.features.set_annotations import data_report_lines
+
+    for folder in folders:
+        for line in data_report_lines(folder):
+            output.warn(output.one_line(line))
 
 
 def report(result: FitResult, folder: Path, as_json: bool) -> None:

@@ -173,10 +173,13 @@ def compare(
         deciding=name,
         won=won,
         lost=lost,
-        warnings=tuple(
-            f"{name}: {warning}"
-            for name, each, found in (("a", first, groups[0]), ("b", second, groups[1]))
-            for warning in (*each.warnings, *found[2])
+        warnings=(
+            *truth.notes,
+            *(
+                f"{name}: {warning}"
+                for name, each, found in (("a", first, groups[0]), ("b", second, groups[1]))
+                for warning in (*each.warnings, *found[2])
+            ),
         ),
     )
 

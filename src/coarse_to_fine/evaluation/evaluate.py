@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import ConfigError, CtfError
 from coarse_to_fine.evaluation import corpus_task, highlight_task, moment_task
 from coarse_to_fine.evaluation.alignment import Aligned, Missing, align
@@ -59,6 +60,7 @@ def evaluate_predictions(
     seed: int = 0,
     split: str | None = None,
     gallery: str | Path | None = None,
+    train: str | Path | None = None,
 ) -> Report:
     """Evaluate a prediction file.
 
@@ -74,13 +76,17 @@ def evaluate_predictions(
         seed: of the bootstrap.
         split: name of the split for the report; None takes it from the file name.
         gallery: JSON lines with the videos that were searched; None: those that the truth names.
+        train: annotations that the answers' model learned from; None: unknown.
 
     Raises:
         ConfigError: an unknown task or convention.
-        DataError: a file that does not hold what the task needs; names file and row.
+        DataError: a file that does not hold what the task needs (names file and row), or `train` and the truth share
+            videos.
     """
     check_names(task, convention, missing)
     truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
+    if train is not None:
+        refuse_shared_videos({str(train): read_truth(train).gallery, str(truth_path): truth.gallery})
     predictions = read_predictions(predictions_path)
     return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed)
 
@@ -111,7 +117,7 @@ def evaluate(
         queries=len(aligned.truth.queries),
         videos=len(aligned.truth.gallery),
         sections=tuple(sections),
-        warnings=(*aligned.warnings, *warnings),
+        warnings=(*truth.notes, *aligned.warnings, *warnings),
         official=official,
         figures=_figures(task, aligned),
     )

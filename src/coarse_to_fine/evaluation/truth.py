@@ -73,6 +73,7 @@ class Truth:
         split: name of the split.
         source: the file or the name of the set, for the report.
         closed: whether the gallery was given as complete; else videos that answers name are added to it.
+        notes: what was repaired in the annotations, for the report.
     """
 
     queries: tuple[TruthQuery, ...]
@@ -81,6 +82,7 @@ class Truth:
     split: str
     source: str
     closed: bool = False
+    notes: tuple[str, ...] = ()
 
     def with_queries(self, queries: Iterable[TruthQuery]) -> Truth:
         """The same gallery with other queries."""
@@ -121,7 +123,9 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     name = split or guess_split(path)
     if not _is_json_lines(path):
         found = load_annotations(path, split=name)
-        return truth_from_records(found.queries, tuple(found.videos.values()), name, path.name)
+        notes = tuple(f"{path.name}: {line}" for line in found.report.lines())
+        truth = truth_from_records(found.queries, tuple(found.videos.values()), name, path.name)
+        return replace(truth, notes=notes)
     rows = list(read_rows(path))
     beside = path.parent / "videos.jsonl"
     durations = _durations(gallery or beside) if gallery is not None or beside.exists() else {}

@@ -12,7 +12,6 @@ from coarse_to_fine.datasets.layout import LayoutVideo, write_annotations
 from coarse_to_fine.datasets.licences import licence_line
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import Annotations
-from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.features.atomic import write_text_atomically
 
 REPORT = "report.{split}.json"
@@ -87,12 +86,6 @@ def data_report_lines(folder: Path) -> list[str]:
         if counts:
             lines.append(f"{Path(values['file']).name}: {values['queries']} queries, repaired: {counts}")
     return lines
-
-
-def repair_lines(report: DataReport) -> list[str]:
-    """The lines of a report with the name of its file; empty where nothing was repaired."""
-    name = Path(report.file).name
-    return [f"{name}: {line}" for line in report.lines()]
 
 
 def _caption_line(query: MomentQuery) -> str:
