@@ -70,7 +70,7 @@ def all_losses(model: QdDetrNetwork, case: Case, prefix: str = "in") -> dict[str
     video, video_mask, text, text_mask = inputs(case, prefix)
     clips, words = model.input_vid_proj(video), model.input_txt_proj(text)
     output = model.detect(clips, video_mask, words, text_mask)
-    foreign = negative_memory(model, clips, video_mask, words, text_mask, rolled(len(video)))
+    foreign = negative_memory(model, clips, video_mask, words, text_mask, rolled(len(video)), keep_positions=True)
     config, truth = loss_config(case), targets(case, prefix)
     losses = window_losses(output, truth, config)
     losses["loss_saliency"] = saliency_loss(output.saliency, model.saliency(foreign), video_mask, truth, config)

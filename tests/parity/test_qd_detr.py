@@ -138,7 +138,7 @@ def test_negative_pass(case: Case) -> None:
     model = network(case).eval()
     video, video_mask, text, text_mask = inputs(case)
     clips, words = model.input_vid_proj(video), model.input_txt_proj(text)
-    memory = negative_memory(model, clips, video_mask, words, text_mask, rolled(len(video)))
+    memory = negative_memory(model, clips, video_mask, words, text_mask, rolled(len(video)), keep_positions=True)
     case.assert_close(memory.overall, expected["memory_global_neg"], "global token")
     scores = model.saliency(memory)
     case.assert_close(scores * video_mask, expected["saliency_scores_neg"] * video_mask, "saliency")

@@ -129,13 +129,18 @@ class QdDetrNetwork(nn.Module):
         words: Float[Tensor, "B T D"],
         text_mask: Bool[Tensor, "B T"],
         position: Float[Tensor, "B L D"],
+        word_position: Float[Tensor, "B T D"] | None = None,
     ) -> Memory:
-        """Clips read the words, then each other and the global token; the words are dropped before the second."""
+        """Clips read the words, then each other and the global token; the words are dropped before the second.
+
+        `word_position` stands in for the learned positions of `words`, if those are on.
+        """
         if self.config.mask == "official":
             mask = official_mask(video_mask, text_mask, self.config.heads)
         else:
             mask = key_padding(text_mask)
-        word_position = self.txt_position_embed(words) if self.config.text_positions else None
+        if self.config.text_positions and word_position is None:
+            word_position = self.txt_position_embed(words)
         clips = self.transformer.t2v_encoder(clips, position, words, word_position, mask)
         return self.contextualise(clips, video_mask, position)
 

@@ -46,8 +46,14 @@ def negative_memory(
     words: Float[Tensor, "B T D"],
     text_mask: Bool[Tensor, "B T"],
     chosen: Int[Tensor, " B"],
+    keep_positions: bool = False,
 ) -> Memory:
-    """The memory of the same projected clips beside the projected words of the chosen samples."""
+    """The memory of the same projected clips beside the projected words of the chosen samples.
+
+    With `keep_positions` learned text positions, if on, stay those of the own words, as in the release; they contain
+    the own words themselves.
+    """
     position = video_position_code(video_mask, network.config.hidden_dim)
     chosen = chosen.to(words.device)
-    return network.encode(clips, video_mask, words[chosen], text_mask[chosen], position)
+    own = network.txt_position_embed(words) if keep_positions and network.config.text_positions else None
+    return network.encode(clips, video_mask, words[chosen], text_mask[chosen], position, own)

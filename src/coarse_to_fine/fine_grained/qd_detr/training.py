@@ -142,6 +142,7 @@ class QdDetrTask(TrainingTask):
     """The objective of `loss.py` with its negative pass, and moment metrics on the validation examples."""
 
     model: QdDetr
+    data: QdDetrData
 
     def __init__(
         self,
@@ -159,7 +160,7 @@ class QdDetrTask(TrainingTask):
         model, targets = self.model, data.targets
         clips, words = model.input_vid_proj(data.video), model.input_txt_proj(data.text)
         output = model.detect(clips, data.video_mask, words, data.text_mask)
-        memory = negative_memory(model, clips, data.video_mask, words, data.text_mask, data.foreign)
+        memory = negative_memory(model, clips, data.video_mask, words, data.text_mask, data.foreign, self._official)
         losses = window_losses(output, targets, self.loss)
         losses["loss_saliency"] = saliency_loss(
             output.saliency, model.saliency(memory), data.video_mask, targets, self.loss, data.has_foreign
@@ -168,6 +169,10 @@ class QdDetrTask(TrainingTask):
             losses["loss_foreign"] = foreign_loss(self._foreign_logits(memory.clips, data.video_mask), data.has_foreign)
         losses = whole_step(losses, batch, matched_pairs(targets.spans, output.logits.shape[2]))
         return Losses(total_loss(losses, self.loss), losses)
+
+    @property
+    def _official(self) -> bool:
+        return self.data.targets.negatives == "official"
 
     def validate(self) -> dict[str, float]:
         return moment_metrics(self.model, self.validation, self.batch_size)
