@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 TIME_CHANNELS = 2
 
@@ -50,7 +49,7 @@ class MesmConfig(BaseModel):
     input_dropout: float = Field(default=0.5, ge=0, lt=1, description="dropout of the projections while training")
 
     @model_validator(mode="after")
-    def _combinations(self) -> Self:
+    def _combinations(self) -> MesmConfig:
         if self.hidden_dim % self.heads:
             raise ValueError(f"hidden_dim {self.hidden_dim} is not a multiple of heads {self.heads}")
         if self.word_classes and not self.enhancement_layers:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.base import FineModel
@@ -31,7 +30,7 @@ class MesmRecipe(BaseModel):
     loss: MesmLossConfig = Field(default=MesmLossConfig(words=0.0), description="weights of the objective")
 
     @model_validator(mode="after")
-    def _words_have_a_head(self) -> Self:
+    def _words_have_a_head(self) -> MesmRecipe:
         if self.loss.words and not self.architecture.word_classes:
             raise ValueError(
                 "loss.words is above 0, but architecture.word_classes is 0: set word_classes, or loss.words to 0"

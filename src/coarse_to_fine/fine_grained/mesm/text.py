@@ -73,7 +73,7 @@ def given_words(vectors: Float[Tensor, "B T W"]) -> TextRows:
     return prepare_words(vectors, unit.sum(-1) != 0, "unit")
 
 
-def word_rows(tokens: Float[Tensor, "T W"], config: MesmConfig) -> Float[Tensor, "T W"]:
+def word_rows(tokens: Float[Tensor, "T W"], config: MesmConfig) -> Float[Tensor, "_ W"]:
     """The first `max_words` words of one sentence as unit rows.
 
     Raises:
