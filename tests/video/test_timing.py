@@ -29,9 +29,9 @@ def packets(
         np.array(pts, np.int64),
         np.array(dts or [NO_STAMP] * count, np.int64),
         np.array([0] * (count - 1) + [last], np.int64),
+        np.ones(count, np.int64),
         np.array([True] + [False] * (count - 1)),
         np.array(shown or [True] * count),
-        np.zeros(count, np.bool_),
     )
 
 

@@ -33,15 +33,16 @@ class PacketList:
     Attributes:
         pts, dts: (P,) time stamps in ticks, `NO_STAMP` where there is none.
         durations: (P,) in ticks, 0 where unknown.
-        is_key, is_shown, is_corrupt: (P,) flags of the packets.
+        sizes: (P,) bytes.
+        is_key, is_shown: (P,) whether decoding can start at a packet; whether it holds a picture to show.
     """
 
     pts: Integers
     dts: Integers
     durations: Integers
+    sizes: Integers
     is_key: Flags
     is_shown: Flags
-    is_corrupt: Flags
 
     def __len__(self) -> int:
         return len(self.pts)
