@@ -24,6 +24,16 @@ class CoarseModel(StoredModel, ABC):
 
     num_frames: int
 
+    @property
+    def ranker(self) -> CoarseModel:
+        """The model that scores a whole gallery: this one, or a cheaper one of which this one scores the best again."""
+        return self
+
+    @property
+    def rescored(self) -> int:
+        """Segments a text that this model scores again after its `ranker`; 0 where it ranks the gallery itself."""
+        return 0
+
     @abstractmethod
     def video_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
         """Everything of the score that depends on the segments only, computed once."""
@@ -36,6 +46,15 @@ class CoarseModel(StoredModel, ABC):
     def compact(self, cache: VideoCache) -> VideoCache:
         """A smaller cache for large galleries, where there is one; scores from it differ by less than 1e-4."""
         return cache
+
+    def sketch(self, frames: Float[Tensor, "V F D"]) -> Float[Tensor, "V D"]:
+        """One unit vector a segment: its product with `sketch_text` approximates the score, for a first choice of
+        candidates in a large gallery, by whatever engine multiplies vectors."""
+        return unit(unit(frames.float()).mean(dim=1))
+
+    def sketch_text(self, text: Float[Tensor, "T D"]) -> Float[Tensor, "T D"]:
+        """The unit vector of each text that sketches are multiplied with."""
+        return unit(text.float())
 
     @abstractmethod
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:

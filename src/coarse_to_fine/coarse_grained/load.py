@@ -7,12 +7,14 @@ from pathlib import Path
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
+from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.model_folders import CONFIG_FILE, build, read_document
 
 COARSE_MODELS: dict[str, type[CoarseModel]] = {
     MeanPool.name: MeanPool,
     TMass.name: TMass,
+    TMassV2.name: TMassV2,
 }
 """Every coarse model by the name that users type."""
 

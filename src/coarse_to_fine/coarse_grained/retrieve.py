@@ -1,4 +1,7 @@
-"""Ranks the videos of a library for sentences: every segment is scored, a video counts by the best of its segments."""
+"""Ranks the videos of a library for sentences: every segment is scored, a video counts by the best of its segments.
+
+Axes: T texts, V segments, C candidates, N videos, F frames, D width.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
+from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, ExactProducts
+from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
+from coarse_to_fine.coarse_grained.rescoring import rescore
 from coarse_to_fine.errors import UserError
 
 MEMORY_BYTES = 4 << 30
@@ -61,20 +67,31 @@ class CoarseRetriever:
         gallery: a library, or whatever gives blocks of segments.
         memory_bytes: caches that would go beyond it are computed anew in each search, which is slow and bounded.
         compact: keep smaller caches (see `CoarseModel.compact`).
+        candidates: from which size on, and how many segments are chosen before exact scores.
+        engine: chooses them; None multiplies all vectors in this process.
     """
 
     def __init__(
-        self, model: CoarseModel, gallery: Gallery, memory_bytes: int = MEMORY_BYTES, compact: bool = False
+        self,
+        model: CoarseModel,
+        gallery: Gallery,
+        memory_bytes: int = MEMORY_BYTES,
+        compact: bool = False,
+        candidates: CandidateConfig | None = None,
+        engine: CandidateEngine | None = None,
     ) -> None:
         self.model, self.gallery = model, gallery
+        self._ranker = model.ranker
         self._memory_bytes, self._compact = memory_bytes, compact
-        self._blocks: list[_Block] = []
-        self._content: _Content | None = None
+        self._candidates = Candidates(engine or ExactProducts(), candidates or CandidateConfig())
+        self._content: Content | None = None
 
     def rank(
         self, text: Float[Tensor, "T D"], top_videos: int = 10, segments_a_video: int = 1, seed: int = 0
     ) -> list[list[RankedVideo]]:
         """The best videos of every text, best first; ties in the order of the video ids, then of time.
+
+        In a gallery so large that candidates are chosen, videos without a candidate are not listed.
 
         Args:
             text: sentence embeddings of the gallery's encoder, not normalised.
@@ -92,98 +109,74 @@ class CoarseRetriever:
         content = self._refresh()
         if not content.video_ids:
             return [[] for _ in text]
+        segments = len(content.segment_ids)
+        kept = self._candidates.config.count(segments, top_videos * segments_a_video)
         ranked: list[list[RankedVideo]] = []
-        for part in blocks(len(text), SCORES_AT_ONCE // len(content.segment_ids)):
-            scores = self._scores(text[part], seed).cpu()
-            videos = best_per_video(scores, content.video_of_segment, len(content.video_ids))
-            best = stable_top(videos, top_videos)
-            for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist()):
-                named = [content.best_segments(row, video, segments_a_video) for video in columns]
-                ranked.append(
-                    [
-                        RankedVideo(content.video_ids[video], value, rank, segments)
-                        for rank, (video, value, segments) in enumerate(zip(columns, values, named), 1)
-                    ]
-                )
+        for part in blocks(len(text), SCORES_AT_ONCE // segments):
+            asked = text[part]
+            scores = self._scores(content, asked, seed) if kept == segments else self._chosen(content, asked, seed, kept)
+            scores = rescore(self.model, asked, scores.cpu(), content.frames_of, seed)
+            ranked += _best_videos(content, scores, top_videos, segments_a_video)
         return ranked
 
-    def _scores(self, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
-        caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in self._blocks)
-        return torch.cat([self.model.score_cached(text, cache, seed) for cache in caches], dim=1)
+    def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
+        caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)
+        return torch.cat([self._ranker.score_cached(text, cache, seed) for cache in caches], dim=1)
+
+    def _chosen(self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int) -> Float[Tensor, "T V"]:
+        """Exact scores of the candidates of each text, -inf for all others."""
+        self._candidates.hold([block.frames for block in content.blocks], self._ranker.sketch)
+        columns = self._candidates.engine.search(self._ranker.sketch_text(text), kept).cpu().sort(dim=1).values
+        scores = torch.full((len(text), len(content.segment_ids)), -torch.inf)
+        for row, own, one in zip(scores, columns, text):
+            cache = content.cache_of(own)
+            cache = cache if cache is not None else self._new_cache(content.frames_of(own))
+            row[own] = self._ranker.score_cached(one.unsqueeze(0), cache, seed)[0].cpu()
+        return scores
 
     def _new_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
-        cache = self.model.video_cache(frames)
-        return self.model.compact(cache) if self._compact else cache
+        cache = self._ranker.video_cache(frames)
+        return self._ranker.compact(cache) if self._compact else cache
 
-    def _refresh(self) -> _Content:
+    def _refresh(self) -> Content:
         """Renew what a writer has changed; blocks that are still mapped keep their caches."""
         generation = self.gallery.generation
         if self._content is not None and self._content.generation == generation:
             return self._content
-        known = {id(block.frames): block for block in self._blocks}
-        ids: list[str] = []
-        self._blocks, used = [], 0
-        for block in self.gallery.frames_matrix():
-            if not len(block.segment_ids):
-                continue
-            ids.extend(block.segment_ids)
-            old = known.get(id(block.frames))
-            cache = old.cache if old is not None else None
-            if cache is None and used < self._memory_bytes:
+        known = {id(block.frames): block.cache for block in self._content.blocks} if self._content is not None else {}
+        given = [block for block in self.gallery.frames_matrix() if len(block.segment_ids)]
+        ids = [segment_id for block in given for segment_id in block.segment_ids]
+        whole = self._candidates.config.count(len(ids)) == len(ids)
+        held: list[Block] = []
+        used = 0
+        for block in given:
+            cache = known.get(id(block.frames))
+            if cache is None and whole and used < self._memory_bytes:
                 cache = self._new_cache(block.frames)
             own = _bytes(cache, block.frames)
             cache = cache if used + own <= self._memory_bytes else None
             used += own if cache is not None else 0
-            self._blocks.append(_Block(block.frames, cache))
-        self._content = _Content.of(generation, ids)
+            held.append(Block(block.frames, cache))
+        self._content = Content.of(generation, held, ids)
         return self._content
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Frames of some segments, and their cache where there is memory for it."""
-
-    frames: Tensor
-    cache: VideoCache | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """The gallery's segments in the order of the blocks, and its videos in the order of their ids.
-
-    Attributes:
-        generation: of the gallery when it was read.
-        segment_ids: V ids.
-        video_ids: N ids, sorted.
-        video_of_segment: (V,) index into `video_ids`.
-        segments_of_video: columns of each video's segments, in the order of time.
-    """
-
-    generation: int
-    segment_ids: list[str]
-    video_ids: list[str]
-    video_of_segment: Tensor
-    segments_of_video: list[list[int]]
-
-    @classmethod
-    def of(cls, generation: int, segment_ids: list[str]) -> _Content:
-        owners = [segment_id.rpartition("#")[0] for segment_id in segment_ids]
-        video_ids = sorted(set(owners))
-        number = {video_id: index for index, video_id in enumerate(video_ids)}
-        segments: list[list[int]] = [[] for _ in video_ids]
-        for column, owner in enumerate(owners):
-            segments[number[owner]].append(column)
-        for own in segments:
-            own.sort(key=lambda column: int(segment_ids[column].rpartition("#")[2]))
-        index = torch.tensor([number[owner] for owner in owners], dtype=torch.int64)
-        return cls(generation, segment_ids, video_ids, index, segments)
-
-    def best_segments(self, scores: Float[Tensor, " V"], video: int, count: int) -> tuple[str, ...]:
-        """Ids of a video's best segments; ties in the order of time."""
-        columns = self.segments_of_video[video]
-        own = scores[columns]
-        order = torch.argsort(own, descending=True, stable=True)[:count].tolist()
-        return tuple(self.segment_ids[columns[index]] for index in order)
+def _best_videos(
+    content: Content, scores: Float[Tensor, "T V"], top_videos: int, segments_a_video: int
+) -> list[list[RankedVideo]]:
+    videos = best_per_video(scores, content.video_of_segment, len(content.video_ids))
+    best = stable_top(videos, top_videos)
+    ranked = []
+    for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist()):
+        found = [(video, value) for video, value in zip(columns, values) if value > -torch.inf]
+        named = [content.best_segments(row, video, segments_a_video) for video, _ in found]
+        ranked.append(
+            [
+                RankedVideo(content.video_ids[video], value, rank, segments)
+                for rank, ((video, value), segments) in enumerate(zip(found, named), 1)
+            ]
+        )
+    return ranked
 
 
 def _bytes(cache: VideoCache | None, frames: Tensor) -> int:

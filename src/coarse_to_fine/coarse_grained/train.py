@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,8 +14,8 @@ from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
-from coarse_to_fine.coarse_grained.t_mass.model import TMass
-from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTask
+from coarse_to_fine.coarse_grained.t_mass.training import TMassRecipe
+from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Recipe
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
@@ -24,16 +24,6 @@ from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 
 MODEL_FOLDER = "model"
-
-
-class TMassRecipe(BaseModel):
-    """T-MASS and how it learns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["t-mass"] = Field(default="t-mass", description="the model")
-    architecture: TMassConfig = Field(default=TMassConfig(), description="what the trained head computes")
-    learning: TMassLearning = Field(default=TMassLearning(), description="objective, batches, validation")
 
 
 RELEASE_RUN = RunConfig(
@@ -56,7 +46,9 @@ class CoarseTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: TMassRecipe = Field(default=TMassRecipe(), description="the model and its objective")
+    recipe: TMassRecipe | TMassV2Recipe = Field(
+        default=TMassRecipe(name="t-mass"), discriminator="name", description="the model and its objective"
+    )
     run: RunConfig = Field(default=RELEASE_RUN, description="optimisation, seeds, selection")
 
 
@@ -99,12 +91,14 @@ def train_coarse(
     out = Path(out)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)
     _check(config.recipe.architecture, learned, held_out)
-    model = TMass(config.recipe.architecture)
-    task = TMassTask(model, learned, held_out, config.recipe.learning)
+    task = config.recipe.task(learned, held_out)
+    model = task.model
     extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned)}
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
-    baseline = retrieval_metrics(MeanPool(), held_out)
+    baselines = {"mean_pool": retrieval_metrics(MeanPool(), held_out)}
+    if model.ranker is not model:
+        baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.learning.validation_seeds)
     folder = out / MODEL_FOLDER
     origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
     save_model(model, folder, origin=origin)
@@ -112,10 +106,10 @@ def train_coarse(
         "best_metrics": result.best_metrics,
         "best_step": result.best_step,
         "steps": result.steps,
-        "mean_pool": baseline,
+        **baselines,
     }
     (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return TrainedCoarse(model, folder, result, baseline)
+    return TrainedCoarse(model, folder, result, baselines["mean_pool"])
 
 
 def _check(architecture: TMassConfig, train: CoarsePairs, validation: CoarsePairs) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.coarse_grained.ranking import best_per_video
+from coarse_to_fine.coarse_grained.rescoring import rescore
 from coarse_to_fine.evaluation.video_retrieval import text_to_video
 
 RECALLS = (1, 5, 10)
@@ -36,8 +37,12 @@ def retrieval_metrics(model: CoarseModel, pairs: CoarsePairs, seeds: Sequence[in
 def _video_scores(
     model: CoarseModel, pairs: CoarsePairs, queries: Tensor, seeds: Sequence[int]
 ) -> list[Float[Tensor, "Q N"]]:
-    """One score matrix a seed; every distinct sentence is scored once."""
-    cache = model.video_cache(pairs.frames)
+    """One score matrix a seed, ranked as a search ranks; every distinct sentence is scored once."""
+    cache = model.ranker.video_cache(pairs.frames)
     sentences, row = torch.unique(pairs.text_of_pair[queries], return_inverse=True)
-    scores = [model.score_cached(pairs.text[sentences], cache, seed).cpu() for seed in seeds]
+    text = pairs.text[sentences]
+    first = [model.ranker.score_cached(text, cache, seed).cpu() for seed in seeds]
+    scores = [
+        rescore(model, text, each, lambda columns: pairs.frames[columns], seed) for each, seed in zip(first, seeds)
+    ]
     return [best_per_video(each, pairs.video_of_segment, len(pairs.video_ids))[row] for each in scores]

@@ -44,7 +44,11 @@ class FramePooling(nn.Module):
         self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], dropout: float = 0.0
     ) -> Float[Tensor, "V T D"]:
         """Every video as every text sees it, not normalised; `dropout` draws from torch's global generator."""
-        attended = self.norm_attended(self.attend(text, frames))
+        return self.project(self.attend(text, frames), dropout)
+
+    def project(self, attended: Float[Tensor, "*pairs D"], dropout: float = 0.0) -> Float[Tensor, "*pairs D"]:
+        """What follows the attention: a linear layer with a residual between two layer norms."""
+        attended = self.norm_attended(attended)
         projected = functional.dropout(self.linear(attended), dropout, training=dropout > 0)
         pooled: Tensor = self.norm_pooled(attended + projected)
         return pooled

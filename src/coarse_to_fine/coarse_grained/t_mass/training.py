@@ -6,12 +6,14 @@ Axes: N pairs of a batch, F frames, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
+from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.loss import t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.stochastic import draw_noise
@@ -113,3 +115,17 @@ class TMassTask(ContrastiveTask):
 
     def after_step(self) -> None:
         self.model.limit_logit_scale()
+
+
+class TMassRecipe(BaseModel):
+    """T-MASS and how it learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["t-mass"] = Field(default="t-mass", description="the model")
+    architecture: TMassConfig = Field(default=TMassConfig(), description="what the trained head computes")
+    learning: TMassLearning = Field(default=TMassLearning(), description="objective, batches, validation")
+
+    def task(self, train: CoarsePairs, validation: CoarsePairs) -> TMassTask:
+        """A new head with its training task."""
+        return TMassTask(TMass(self.architecture), train, validation, self.learning)

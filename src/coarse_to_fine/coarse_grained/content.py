@@ -1,0 +1,99 @@
+"""What a retriever knows of the segments of a gallery: their ids, videos and features.
+
+Axes: V segments, N videos, K asked segments, F frames, D width.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coarse_to_fine.coarse_grained.base import VideoCache
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Frames of some segments, (V, F, D), and their cache where there is memory for it."""
+
+    frames: Tensor
+    cache: VideoCache | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The gallery's segments in the order of the blocks, and its videos in the order of their ids.
+
+    Attributes:
+        generation: of the gallery when it was read.
+        blocks: of the segments.
+        starts: first column of each block.
+        segment_ids: V ids.
+        video_ids: N ids, sorted.
+        video_of_segment: (V,) index into `video_ids`.
+        segments_of_video: columns of each video's segments, in the order of time.
+    """
+
+    generation: int
+    blocks: Sequence[Block]
+    starts: Sequence[int]
+    segment_ids: list[str]
+    video_ids: list[str]
+    video_of_segment: Tensor
+    segments_of_video: list[list[int]]
+
+    @classmethod
+    def of(cls, generation: int, blocks: Sequence[Block], segment_ids: list[str]) -> Content:
+        owners = [segment_id.rpartition("#")[0] for segment_id in segment_ids]
+        video_ids = sorted(set(owners))
+        number = {video_id: index for index, video_id in enumerate(video_ids)}
+        segments: list[list[int]] = [[] for _ in video_ids]
+        for column, owner in enumerate(owners):
+            segments[number[owner]].append(column)
+        for own in segments:
+            own.sort(key=lambda column: int(segment_ids[column].rpartition("#")[2]))
+        index = torch.tensor([number[owner] for owner in owners], dtype=torch.int64)
+        starts = torch.tensor([0] + [len(block.frames) for block in blocks]).cumsum(0).tolist()[: len(blocks)]
+        return cls(generation, blocks, starts, segment_ids, video_ids, index, segments)
+
+    def best_segments(self, scores: Float[Tensor, " V"], video: int, count: int) -> tuple[str, ...]:
+        """Ids of a video's best segments; ties in the order of time."""
+        columns = self.segments_of_video[video]
+        own = scores[columns]
+        order = torch.argsort(own, descending=True, stable=True)[:count].tolist()
+        return tuple(self.segment_ids[columns[index]] for index in order)
+
+    def frames_of(self, columns: Int[Tensor, " K"]) -> Float[Tensor, "K F D"]:
+        """Copied frames of some segments, in the order asked for."""
+        return self._gather(columns, [block.frames for block in self.blocks])
+
+    def cache_of(self, columns: Int[Tensor, " K"]) -> VideoCache | None:
+        """Caches of some segments, or None where one of them has none."""
+        numbers = {self._block_of(column) for column in columns.tolist()}
+        caches = {number: self.blocks[number].cache for number in numbers}
+        known = {number: cache for number, cache in caches.items() if cache is not None}
+        if len(known) < len(numbers) or not known:
+            return None
+        names = next(iter(known.values()))
+        parts: list[dict[str, Tensor]] = [known.get(number, {}) for number in range(len(self.blocks))]
+        return {name: self._gather(columns, [part.get(name) for part in parts]) for name in names}
+
+    def _gather(self, columns: Int[Tensor, " K"], rows: Sequence[Tensor | None]) -> Tensor:
+        by_block: dict[int, list[int]] = {}
+        for place, column in enumerate(columns.tolist()):
+            by_block.setdefault(self._block_of(column), []).append(place)
+        out: Tensor | None = None
+        for number, places in by_block.items():
+            own = rows[number]
+            assert own is not None, "columns lie in blocks that are there"
+            if out is None:
+                out = own.new_empty((len(columns), *own.shape[1:]))
+            out[places] = own[columns[places].to(own.device) - self.starts[number]]
+        return out if out is not None else torch.zeros(0)
+
+    def _block_of(self, column: int) -> int:
+        return bisect_right(self.starts, column) - 1

@@ -1,0 +1,110 @@
+"""The objective of T-MASS-V2 for the training loop: all pairs of a batch, a few aligned samples of each.
+
+Axes: N pairs of a batch, F frames, S samples of a pair, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from coarse_to_fine.coarse_grained.pairs import CoarsePairs
+from coarse_to_fine.coarse_grained.t_mass.loss import contrastive_loss, t_mass_loss
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
+from coarse_to_fine.coarse_grained.t_mass.stochastic import draw_noise
+from coarse_to_fine.coarse_grained.t_mass.training import TMassData
+from coarse_to_fine.coarse_grained.t_mass_v2.config import TMassV2Config
+from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
+from coarse_to_fine.coarse_grained.validation import retrieval_metrics
+from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.model_folders import build, read_document
+from coarse_to_fine.training.task import Batch, ContrastiveTask, Losses
+
+
+class TMassV2Learning(BaseModel):
+    """How the alignment learns; none of it changes what a trained model computes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: str | None = Field(default=None, description="folder of the trained T-MASS to begin with; none: a new head")
+    phase: Literal["alignment", "all"] = Field(
+        default="alignment", description="'alignment': T-MASS stays as it is; 'all': it learns too, with its own loss"
+    )
+    samples: int = Field(default=4, ge=1, description="random texts of a pair in training; their mean cosine counts")
+    support_weight: float = Field(default=0.8, ge=0, description="phase 'all': weight of the support texts' loss")
+    distinct: bool = Field(default=True, description="batches without two pairs of one video or one sentence")
+    validation_seeds: tuple[int, ...] = Field(
+        default=(0, 1, 2), min_length=1, description="seeds of the noise; validation metrics are the mean over them"
+    )
+
+
+class TMassV2Task(ContrastiveTask):
+    """The model with its pairs; selected by R@1 of the re-scored order on the validation split."""
+
+    model: TMassV2
+    data: TMassData
+
+    def __init__(
+        self, model: TMassV2, train: CoarsePairs, validation: CoarsePairs | None, learning: TMassV2Learning
+    ) -> None:
+        self.model, self.data = model, TMassData(train, learning.distinct)
+        self._validation, self._learning = validation, learning
+        self._frozen = learning.phase == "alignment"
+        model.t_mass.requires_grad_(not self._frozen)
+
+    def encode(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"text": batch.data["text"], "frames": batch.data["frames"]}
+
+    def contrast(self, rows: dict[str, Tensor], generator: torch.Generator) -> Losses:
+        text, frames, config = rows["text"], rows["frames"], self.model.config
+        shape = (len(text), self._learning.samples, text.shape[1])
+        noise = draw_noise(shape, config.prior, config.prior_std, generator).to(text.device)
+        scale = self.model.t_mass.logit_scale
+        aligned = contrastive_loss(self.model(text, frames, noise, self._frozen).mean(dim=-1), scale)
+        if self._frozen:
+            return Losses(aligned, {"aligned": aligned})
+        head = t_mass_loss(self.model.t_mass(text, frames, noise[:, 0]), scale, self._learning.support_weight)
+        return Losses(aligned + head.total, {"aligned": aligned, "t_mass": head.total})
+
+    def validate(self) -> dict[str, float]:
+        if self._validation is None:
+            return {}
+        return retrieval_metrics(self.model, self._validation, self._learning.validation_seeds)
+
+    def after_step(self) -> None:
+        self.model.t_mass.limit_logit_scale()
+
+
+class TMassV2Recipe(BaseModel):
+    """T-MASS-V2 and how it learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["t-mass-v2"] = Field(description="the model")
+    architecture: TMassV2Config = Field(default=TMassV2Config(), description="what the trained model computes")
+    learning: TMassV2Learning = Field(default=TMassV2Learning(), description="start, objective, batches, validation")
+
+    def task(self, train: CoarsePairs, validation: CoarsePairs) -> TMassV2Task:
+        """A new alignment over the T-MASS head that training begins with.
+
+        Raises:
+            WeightsError: `learning.start` is no folder of a trained T-MASS.
+            ConfigError: that head has another architecture.
+        """
+        model = TMassV2(self.architecture)
+        if self.learning.start is not None:
+            model.t_mass.load_state_dict(self._head(self.learning.start).state_dict())
+        return TMassV2Task(model, train, validation, self.learning)
+
+    def _head(self, folder: str) -> TMass:
+        document = read_document(folder)
+        head = build(TMass, document, folder) if document["model"] == TMass.name else None
+        if head is None or head.config != self.architecture.t_mass:
+            raise ConfigError(
+                f"learning.start {folder} holds {document['model']} with {document['config']}, expected t-mass with "
+                f"{self.architecture.t_mass.model_dump()}; choose that folder or change recipe.architecture"
+            )
+        return head
