@@ -32,6 +32,9 @@ SEEDS = {
     "plain.flv": Recipe(codec="flv", time_base=None),
     "plain.wmv": Recipe(codec="wmv2", time_base=None),
     "hevc.mp4": Recipe(codec="libx265"),
+    "refresh.mp4": Recipe(options={"x264-params": "keyint=10:intra-refresh=1:bframes=0"}),
+    "open.ts": Recipe(options={"preset": "medium", "x264-params": "keyint=10:min-keyint=10:open-gop=1:bframes=3"}),
+    "hidden.webm": Recipe(codec="libvpx", options={"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "16"}),
 }
 
 

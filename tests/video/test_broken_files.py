@@ -151,6 +151,15 @@ def test_a_hole_in_a_matroska_file_is_said_at_once(tmp_path: Path) -> None:
     assert 0.25 < video.lost[0].end_s - video.lost[0].start_s < 2
 
 
+@pytest.mark.parametrize("name", ["gradual_refresh.mp4", "vp8_hidden.webm", "h264_no_pts.avi", "open_gop.ts"])
+def test_damage_in_unusual_files_gives_pictures_and_lost_spans(film: Film, tmp_path: Path, name: str) -> None:
+    video = probe(overwritten(film(name), tmp_path / name, 0.5, 2000))
+    reader = read_frames(video, video.frame_times_s.tolist(), size=SMALL)
+    reads = list(reader)
+    assert len(reads) > video.frame_count / 3
+    assert len(reads) == video.frame_count or reader.lost
+
+
 def test_a_near_frame_stands_in_and_says_so(source: Path, tmp_path: Path) -> None:
     video = probe(overwritten(source, tmp_path / "hole.mp4", 0.5, 1500))
     reader = read_frames(video, video.frame_times_s.tolist(), size=SMALL, stand_in_seconds=0.2)

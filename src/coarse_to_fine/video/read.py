@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import av
 import numpy as np
-from av.video.frame import PictureType
+from av.video.frame import PictureType, VideoFrame
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.container import describe
@@ -171,12 +171,17 @@ class FrameReader(Generic[T]):
         self._matcher.start(run.frames, decoder.is_tainted)
         try:
             for place, (number, frame) in enumerate(decoder):
-                if place == 0 and run.start > 0 and self._keys_back < WHOLE_AFTER and frame.pict_type not in INTRA:
+                if place == 0 and self._begins_in_part(run, frame):
                     raise LeftOut(before_first=True)
                 yield from self._matcher.put_out(number, frame)
             yield from self._matcher.finish()
         finally:
             self._record_damage(decoder)
+
+    def _begins_in_part(self, run: Run, frame: VideoFrame) -> bool:
+        """Whether the first picture of a run with wanted frames builds on pictures before the run."""
+        asked = bool(run.frames) and run.start > 0 and self._keys_back < WHOLE_AFTER
+        return asked and frame.pict_type not in INTRA
 
     def _take_more_care(self, left_out: LeftOut, run: Run) -> None:
         """Starts further back if pictures are missing at the start of a run; then skips nothing; then gives up."""
