@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from coarse_to_fine.datasets.layout import AnnotationSet
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import CtfError, DataError
@@ -118,9 +120,13 @@ def extract_drawn(
 def extract_texts(
     texts: Iterable[str], encoder: ImageTextEncoder, folder: str | Path, *, progress: Progress | None = None
 ) -> ExtractReport:
-    """Text features, one item a distinct sentence, whose id is the sentence; goes on where it was stopped."""
+    """Text features, one item a distinct sentence, whose id is the sentence; goes on where it was stopped.
+
+    They are stored as float32, so that a model hears exactly what it hears in a search, where sentences are encoded
+    on the spot.
+    """
     wanted = list(dict.fromkeys(texts))
-    with FeatureWriter(folder, text_manifest(encoder)) as writer:
+    with FeatureWriter(folder, text_manifest(encoder), dtype=torch.float32) as writer:
         missing = [text for text in wanted if not writer.has(text)]
         for start in range(0, len(missing), TEXTS_A_BATCH):
             batch = missing[start : start + TEXTS_A_BATCH]

@@ -51,7 +51,7 @@ def import_set(
         config: the published features.
         out: the folder.
         missing: what to do with videos, or queries, that the features lack.
-        dtype: of the stored rows.
+        dtype: of the stored clip rows.
         progress: progress(done, total, video id).
 
     Raises:
@@ -70,15 +70,13 @@ def import_set(
     found = without_videos(found, {*videos.absent, *(name for name, _ in videos.failed)})
     texts = None
     if config.texts is not None:
-        texts, lost = _import_texts(config.texts, found, out / "texts", missing, dtype)
+        texts, lost = _import_texts(config.texts, found, out / "texts", missing)
         found = without_queries(found, lost)
     write_set(found, out / "annotations", {}, features=config.model_dump(mode="json"))
     return ImportedSet(videos, texts, len(found.queries))
 
 
-def _import_texts(
-    config: Texts, found: Annotations, folder: Path, missing: Missing, dtype: torch.dtype
-) -> tuple[ImportReport, set[str]]:
+def _import_texts(config: Texts, found: Annotations, folder: Path, missing: Missing) -> tuple[ImportReport, set[str]]:
     """The report, and the ids of the queries that are left out."""
     ids = None
     lost: list[str] = []
@@ -87,7 +85,7 @@ def _import_texts(
         lost = unmatched(found.queries, ids)
         _refuse_unmatched(lost, found.queries, config.ids_from, missing)
     named = named_queries(config, found.queries, ids)
-    report = import_texts(config, named, folder, missing=missing, dtype=dtype)
+    report = import_texts(config, named, folder, missing=missing)
     return report, {*lost, *report.absent}
 
 

@@ -104,7 +104,7 @@ def import_texts(
     folder: str | Path,
     *,
     missing: Missing = "refuse",
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype = torch.float32,
 ) -> ImportReport:
     """Text features of queries, one item a distinct sentence; a sentence that is there is compared, not written again.
 

@@ -1,0 +1,146 @@
+"""Annotations, features, models and metrics together, where each part alone would hide a mistake."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from coarse_to_fine.coarse_grained import load_coarse
+from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.datasets.layout import LayoutVideo, read_annotations, write_annotations
+from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
+from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos
+from coarse_to_fine.evaluation.truth import read_truth, truth_from_records
+from coarse_to_fine.evaluation.video_retrieval import text_to_video
+from coarse_to_fine.experiment import evaluate_pipeline
+from coarse_to_fine.features.extract import extract_files, extract_texts
+from coarse_to_fine.features.published.config import PublishedFeatures, Stream, Texts
+from coarse_to_fine.features.published.import_set import import_set
+from coarse_to_fine.features.training_set import training_examples
+from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
+from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
+from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
+from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
+from coarse_to_fine.library import Library
+from coarse_to_fine.main_pipeline import Pipeline
+from tests.features.published_files import rows, write_npz
+from tests.library.small_encoder import SmallEncoder
+from tests.library.small_videos import write_video
+
+SMALL = QdDetrConfig(video_feature_dims=(16,), text_feature_dim=8, hidden_dim=16, heads=2, feed_forward_dim=32)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Three short videos with a query each: files, annotations, library, extracted features."""
+    folder = tmp_path_factory.mktemp("research")
+    videos, queries = [], []
+    for number, seconds in enumerate((9.0, 14.0, 21.0)):
+        path = write_video(folder / "videos" / f"v{number}.mp4", seconds, number)
+        videos.append(LayoutVideo(VideoInfo(f"v{number}", seconds, 5.0), path))
+        windows = ((1.0, 3.0 + number),)
+        queries.append(MomentQuery(f"q{number}", f"v{number}", f"a square in video {number}", windows, "test"))
+    write_annotations(folder / "set" / "annotations", "test", videos, queries, name="small")
+    encoder = SmallEncoder()
+    found = read_annotations(folder / "set" / "annotations", "test")
+    extract_files(found, encoder, folder / "set" / "videos")
+    extract_texts([query.text for query in queries], encoder, folder / "set" / "texts")
+    with Library.create(folder / "library.ctf", encoder=encoder) as library:
+        library.add(folder / "videos")
+        yield folder, library
+
+
+def fine_models():
+    torch.manual_seed(0)
+    return {"similarity": load_fine("similarity"), "qd-detr": QdDetr(SMALL).eval()}
+
+
+@pytest.mark.parametrize("name", ["similarity", "qd-detr"])
+def test_a_search_answers_as_the_model_does_on_extracted_features(world, name):
+    folder, library = world
+    model = fine_models()[name]
+    pipeline = Pipeline(library, load_coarse("mean-pool"), model)
+    for example in training_examples(folder / "set"):
+        (alone,) = model.locate([(model.video_cache(example.segment), example.text)])
+        searched = pipeline.moments(example.text.text, example.video_id)
+        torch.testing.assert_close(searched.saliency, alone.saliency, rtol=0, atol=1e-5)
+        best = searched.hits[0]
+        assert (best.start_s, best.end_s) == pytest.approx(alone.windows_s[0].tolist(), abs=1e-5)
+        assert best.score == pytest.approx(float(alone.scores[0]), abs=1e-5)
+
+
+def test_a_report_names_what_made_its_features(world):
+    folder, library = world
+    pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
+    truth = read_truth(folder / "set" / "annotations" / "queries.test.jsonl")
+    _, report = evaluate_pipeline(pipeline, truth, resamples=0)
+    assert library.encoder_fingerprint[:8] in json.dumps(report.to_json())
+    assert "mean-pool x similarity, seed 0" in json.dumps(report.to_json())
+    assert all(metric.queries == 3 for metric in report.metrics if metric.name.startswith("VCMR"))
+
+
+def test_windows_that_reach_past_or_fill_the_video_are_learned_from(tmp_path):
+    """A 31 s video annotated with [0, 40], and one whose every clip is relevant, so that no clip is irrelevant."""
+    lines = []
+    for qid, windows in enumerate(([[0, 40]], [[0, 31]])):
+        clips = list(range(15))
+        row = {"qid": qid, "query": f"text {qid}", "vid": f"v{qid}", "duration": 31, "relevant_windows": windows}
+        lines.append(json.dumps(row | {"relevant_clip_ids": clips, "saliency_scores": [[2, 3, 4]] * 15}) + "\n")
+        write_npz(tmp_path / "clip" / f"v{qid}.npz", features=rows(qid, 15, 16))
+        write_npz(tmp_path / "text" / f"qid{qid}.npz", last_hidden_state=rows(qid, 5, 8))
+    path = tmp_path / "highlight_train_release.jsonl"
+    path.write_text("".join(lines))
+    found = load_annotations(path)
+    assert found.report.counts == {"R04": 1} and found.queries[0].windows_s == ((0.0, 31.0),)
+    stream = Stream(name="clip", form="npz", path=str(tmp_path / "clip"))
+    import_set(found, PublishedFeatures(streams=(stream,), texts=Texts(path=str(tmp_path / "text"))), tmp_path / "out")
+    torch.manual_seed(0)
+    data = QdDetrData(training_examples(tmp_path / "out"), SMALL, QdDetrTargetsConfig(saliency="annotated"))
+    generator = torch.Generator().manual_seed(0)
+    losses = QdDetrTask(QdDetr(SMALL), data, [], QdDetrLossConfig()).losses(data.batch([0, 1], generator), generator)
+    losses.total.backward()
+    assert bool(torch.isfinite(losses.total.detach()))
+
+
+def test_random_features_give_chance_with_seven_texts_and_eleven_videos():
+    rng = np.random.default_rng(0)
+    truth = torch.tensor([0, 1, 1, 4, 10, 10, 6])
+    recalls = np.array(
+        [
+            [text_to_video(torch.from_numpy(rng.normal(size=(7, 11))), truth, (1, 5)).recall[k] for k in (1, 5)]
+            for _ in range(400)
+        ]
+    )
+    np.testing.assert_allclose(recalls.mean(axis=0), [100 / 11, 500 / 11], atol=3 * recalls.std(axis=0).max() / 20)
+
+
+def test_exchanging_the_captions_of_the_candidates_changes_nothing():
+    """A candidate is a video: what else is written about it must not enter the score of a text."""
+    scores = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 11)))
+    truth = torch.tensor([0, 1, 1, 4, 10, 10, 6])
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(0))
+    turned = text_to_video(scores[:, order], torch.argsort(order)[truth])
+    assert turned == text_to_video(scores, truth)
+
+
+def test_a_caption_of_two_videos_bounds_the_report():
+    """Two of three texts are the same sentence for different videos: nobody can rank both first."""
+    videos = [VideoInfo(f"v{number}", 20.0) for number in range(3)]
+    texts = ("a person opens a door", "a person opens a door", "a dog")
+    queries = [MomentQuery(f"q{n}", f"v{n}", text, ((0.0, 5.0),), "test") for n, text in enumerate(texts)]
+    truth = truth_from_records(queries, videos)
+    ranked = {"a person opens a door": ("v0", "v1", "v2"), "a dog": ("v2", "v0", "v1")}
+    answers = [
+        QueryPrediction(query.query_id, videos=RankedVideos(ranked[query.text], np.array([3.0, 2.0, 1.0])))
+        for query in queries
+    ]
+    report = pipeline_report(truth, answers, config=PipelineReportConfig(resamples=0, examples=0))
+    values = {metric.name: metric.value for metric in report.metrics}
+    assert values["VR best possible strict R@1"] == values["VR R@1"] == pytest.approx(200 / 3)
+    assert values["VR lenient R@1"] == pytest.approx(100)
+    assert "P1" in json.dumps(report.to_json())
