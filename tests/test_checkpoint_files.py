@@ -49,8 +49,11 @@ def test_a_torchscript_program_is_refused_with_the_way_out(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # newer versions of torch deprecate such programs
         torch.jit.trace(module, torch.zeros(1, 2)).save(tmp_path / "ViT-B-32.pt")
+        program = torch.jit.load(tmp_path / "ViT-B-32.pt")
     with pytest.raises(WeightsError, match=r"TorchScript archive, a program that is not run.*state_dict\(\)"):
         read_checkpoint(tmp_path / "ViT-B-32.pt")
+    torch.save(program.state_dict(), tmp_path / "clip.pt")  # what the message advises
+    assert torch.equal(read_checkpoint(tmp_path / "clip.pt").state["weight"], module.weight)
 
 
 @pytest.mark.parametrize("document", [{"epoch": 3}, [1, 2], {"model": {"a": 1}}, {}])

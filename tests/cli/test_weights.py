@@ -6,19 +6,23 @@ import hashlib
 import json
 import os
 import pickle
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file
 
+from coarse_to_fine.cli.main import app
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.t_mass.weights import DROPPED, export_release
 from coarse_to_fine.encoders import load_encoder
 from coarse_to_fine.encoders.weights import read_weights
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.mesm.weights import import_checkpoint, save_checkpoint
+from coarse_to_fine.foreign_weights.settings import SETTINGS
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 from tests.fine_grained.qd_detr_checkpoints import lighthouse_options, write_checkpoint
 from tests.foreign_weights.layouts import recorded, t_mass_state, write_clip, write_mesm, write_qd_detr, write_t_mass
@@ -328,3 +332,49 @@ def test_pull_of_what_no_hub_has_says_where_it_is(ctf):
     assert_one_line(ctf("weights", "pull", "qd-detr-lighthouse-clip"), "Zenodo record 13960580", "ctf weights import")
     assert_one_line(ctf("weights", "pull", "tiny-world"), "comes with the package")
     assert_one_line(ctf("weights", "pull", "clip-vit"), "no weights named 'clip-vit'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "patch"), [("ViT-B/32", 32), ("ViT-B/16", 16)])
+def test_a_t_mass_of_full_size_is_imported(ctf, pytestconfig, tmp_path, backbone, patch):
+    shapes = recorded(pytestconfig, "t_mass").get("state_dict", {}).get(backbone)
+    if shapes is None:
+        pytest.skip("no recorded towers")
+    state = {name: torch.full(shape, 0.01, dtype=torch.float16) for name, shape in shapes.items()}
+    result = ctf("weights", "import", write_t_mass(tmp_path / "model_best.pth", state), "--out", tmp_path / "ours")
+    assert result.code == 0, result.err
+    about = json.loads(ctf("weights", "show", tmp_path / "ours" / "encoder", "--json").out)
+    assert about["config"]["vision_config"]["patch_size"] == patch
+    assert about["config"]["vision_config"]["image_size"] == 224
+    assert about["config"]["text_config"]["num_attention_heads"] == 8
+    assert about["config"]["vision_config"]["num_attention_heads"] == 12
+    assert about["config"]["projection_dim"] == 512
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def documented(page: str) -> list[list[str]]:
+    """The commands of a page, cut into words; comments and prompts left out."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    found = [line.removeprefix("$ ").strip() for line in lines if line.removeprefix("$ ").startswith("ctf ")]
+    return [shlex.split(line, comments=True)[1:] for line in found]
+
+
+@pytest.mark.parametrize("page", ["weights.md", "own_videos.md"])
+def test_documented_commands_exist_with_their_options(page):
+    commands = documented(page)
+    assert len(commands) >= 4
+    for words in commands:
+        command = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, words
+
+
+def test_every_field_of_an_import_is_documented():
+    text = (DOCS / "weights.md").read_text(encoding="utf-8")
+    for settings in SETTINGS.values():
+        for name in settings.model_fields:
+            assert f"`{name}`" in text, name
