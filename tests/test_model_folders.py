@@ -58,6 +58,8 @@ def test_the_config_file_says_what_and_from_where(model: Small, tmp_path: Path):
     document = json.loads((tmp_path / CONFIG_FILE).read_text())
     assert (document["format"], document["model"], document["config"]) == (1, "small", {"width": 4})
     assert document["origin"] == {"source_sha256": "ab"}
+    assert build(Small, document, tmp_path).origin == {"source_sha256": "ab"}
+    assert model.origin == {}
 
 
 def test_many_wrong_tensors_stay_one_short_line(model: Small, tmp_path: Path):

@@ -20,6 +20,7 @@ from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library, StoredVideo
+from coarse_to_fine.model_folders import StoredModel
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
 BUNDLED_ENCODER = "tiny-world"
@@ -60,6 +61,7 @@ class Pipeline:
         self._fine = FineRetriever(fine)
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
+        self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
 
     @classmethod
     def load(
@@ -200,11 +202,11 @@ class Pipeline:
         ]
 
     def notes(self, *sentences: str | None) -> list[str]:
-        """What a person should know about these sentences: words that were cut, an encoder that knows little."""
+        """What a person should know about these sentences: words that were cut, towers that know little or misfit."""
         texts = self._encode([text for text in sentences if text is not None])
         cut = [f"only the first part was understood, {text.text!r}" for text in texts.values() if text.truncated]
         warning = self.library.encoder.warning
-        return cut if warning is None else [warning, *cut]
+        return [*([warning] if warning is not None else []), *self._foreign, *cut]
 
     def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
         for sentence in sentences:
@@ -274,6 +276,17 @@ class Pipeline:
     def _fused(self, video_log_p: Tensor, confidence: Tensor) -> list[float]:
         scores: list[float] = fuse(video_log_p.expand(len(confidence)), confidence, self.fusion).tolist()
         return scores
+
+
+def _foreign_towers(models: Sequence[StoredModel], fingerprint: str) -> list[str]:
+    """A note for each model that came with towers of its own, where the library was made with others."""
+    wanted = {model.name: str(model.origin.get("encoder_fingerprint", fingerprint)) for model in models}
+    return [
+        f"{name} was trained on features of other towers than this library's (encoder {own[:12]}, not "
+        f"{fingerprint[:12]}); index the videos with the towers that came with it"
+        for name, own in wanted.items()
+        if own != fingerprint
+    ]
 
 
 def _require_positive(**counts: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -22,11 +23,15 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class StoredModel(nn.Module):
-    """What a model needs to be stored: a name, and an architecture from which alone it is built, `Model(config)`."""
+    """What a model needs to be stored: a name, and an architecture from which alone it is built, `Model(config)`.
+
+    `origin` holds JSON values about how loaded weights came to be; nothing for a model that was not loaded.
+    """
 
     name: ClassVar[str]
     config_class: ClassVar[type[BaseModel]]
     config: BaseModel
+    origin: Mapping[str, Any] = MappingProxyType({})
 
 
 Model = TypeVar("Model", bound=StoredModel)
@@ -41,7 +46,7 @@ def save_model(
         model: any model of either stage; one without parameters gets an empty weights file.
         folder: made where absent.
         half: store float16, which loading widens again.
-        origin: JSON values about how the weights came to be (encoder, run, source file); kept, not read.
+        origin: JSON values about how the weights came to be (encoder, run, source file).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +107,7 @@ def build(model_class: type[Model], document: Mapping[str, Any], folder: str | P
         ) from error
     model = model_class(config)
     load_strict(model, read_tensors(Path(folder) / WEIGHTS_FILE), str(folder))
+    model.origin = MappingProxyType(dict(document.get("origin") or {}))
     return model.eval()
 
 

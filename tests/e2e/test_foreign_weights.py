@@ -89,6 +89,7 @@ def test_own_videos_are_ranked_with_an_imported_t_mass_and_its_towers(ctf, place
     library = tmp_path / "videos.ctf"
     assert ctf("index", place / "videos", "--library", library, "--encoder", tmp_path / "t-mass" / "encoder").code == 0
     trained = found(ctf, library, "--coarse", tmp_path / "t-mass")
+    assert Pipeline.load(library, coarse=tmp_path / "t-mass").notes(SENTENCE) == []
     mean = found(ctf, library, "--coarse", "mean-pool")
     assert {hit["video_id"] for hit in trained} == {hit["video_id"] for hit in mean}
     assert {hit["coarse_score"] for hit in trained} != {hit["coarse_score"] for hit in mean}
@@ -101,3 +102,17 @@ def test_a_head_of_other_towers_is_refused_with_both_widths(ctf, library, pytest
     assert result.code == 2
     assert result.err.count("\n") == 1
     assert "512" in result.err
+
+
+def test_other_towers_of_the_same_width_are_noted(ctf, place, pytestconfig, tmp_path):
+    for name, factor in (("one", 1.0), ("two", 1.5)):
+        state = t_mass_state(pytestconfig)
+        state["clip.visual_projection.weight"] *= factor
+        write_t_mass(tmp_path / f"{name}.pth", state)
+        assert ctf("weights", "import", tmp_path / f"{name}.pth", "--out", tmp_path / name).code == 0
+    library = tmp_path / "videos.ctf"
+    assert ctf("index", place / "videos", "--library", library, "--encoder", tmp_path / "one" / "encoder").code == 0
+    result = ctf("search", SENTENCE, "--library", library, "--coarse", tmp_path / "two", "--json")
+    assert result.code == 0
+    assert "trained on features of other towers than this library's" in json.loads(result.out)["notes"][0]
+    assert "index the videos with the towers that came with it" in result.err
