@@ -12,6 +12,7 @@ from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.layout import LayoutVideo, read_annotations, write_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos
 from coarse_to_fine.evaluation.truth import read_truth, truth_from_records
@@ -26,8 +27,11 @@ from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
+from coarse_to_fine.fine_grained.train import FineTraining, QdDetrRecipe, train_fine
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
+from coarse_to_fine.stage_evaluation import evaluate_coarse, evaluate_fine
+from tests.cli.conftest import ctf  # noqa: F401
 from tests.features.published_files import rows, write_npz
 from tests.library.small_encoder import SmallEncoder
 from tests.library.small_videos import write_video
@@ -144,3 +148,54 @@ def test_a_caption_of_two_videos_bounds_the_report():
     assert values["VR best possible strict R@1"] == values["VR R@1"] == pytest.approx(200 / 3)
     assert values["VR lenient R@1"] == pytest.approx(100)
     assert "P1" in json.dumps(report.to_json())
+
+
+def test_a_stage_on_extracted_features_measures_what_the_search_measures(world):
+    folder, library = world
+    coarse, fine = load_coarse("mean-pool"), load_fine("similarity")
+    truth = read_truth(folder / "set" / "annotations" / "queries.test.jsonl")
+    _, joined = evaluate_pipeline(Pipeline(library, coarse, fine), truth, resamples=0)
+    _, moments = evaluate_fine(fine, folder / "set", nms=0.7, resamples=0)
+    _, videos = evaluate_coarse(coarse, folder / "set", resamples=0)
+    for name in ("R1@0.3", "R5@0.5", "mIoU"):
+        assert moments.value(name) == pytest.approx(joined.value(name))
+    for name in ("R@1", "MRR"):
+        assert videos.value(name) == pytest.approx(joined.value(f"VR {name}"))
+    assert library.encoder_name in moments.predictions
+
+
+def test_streams_in_another_order_than_the_model_reads_are_refused(tmp_path):
+    for name, width in (("slowfast", 6), ("clip", 10)):
+        write_npz(tmp_path / name / "v0.npz", features=rows(0, 5, width))
+    write_npz(tmp_path / "text" / "qid0.npz", last_hidden_state=rows(0, 5, 8))
+    row = {"qid": 0, "query": "a text", "vid": "v0", "duration": 10, "relevant_windows": [[2, 6]]}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+    streams = tuple(Stream(name=name, form="npz", path=str(tmp_path / name)) for name in ("slowfast", "clip"))
+    config = PublishedFeatures(streams=streams, texts=Texts(path=str(tmp_path / "text")))
+    import_set(load_annotations(tmp_path / "train.jsonl"), config, tmp_path / "out")
+    architecture = SMALL.model_copy(update={"video_feature_dims": (6, 10)})
+    _, report = evaluate_fine(QdDetr(architecture).eval(), tmp_path / "out", resamples=0)
+    assert report.queries == 1
+    turned = SMALL.model_copy(update={"video_feature_dims": (10, 6)})
+    with pytest.raises(DataError, match="have the streams slowfast 6, clip 10; the model reads block 10, block 6"):
+        evaluate_fine(QdDetr(turned).eval(), tmp_path / "out", resamples=0)
+    named = architecture.model_copy(update={"feature_names": ("clip", "slowfast")})
+    with pytest.raises(DataError, match="in this order"):
+        evaluate_fine(QdDetr(named).eval(), tmp_path / "out", resamples=0)
+    recipe = QdDetrRecipe(name="qd-detr", architecture=turned)
+    examples = training_examples(tmp_path / "out")
+    with pytest.raises(DataError, match=r"both splits|in this order"):
+        train_fine(FineTraining(recipe=recipe), examples, examples, tmp_path / "run")
+
+
+def test_the_verbs_of_both_stages_run(world, ctf, tmp_path):  # noqa: F811
+    folder, _ = world
+    page, kept = tmp_path / "page.html", tmp_path / "answers.jsonl"
+    result = ctf("evaluate", "fine", folder / "set", "--fine", "similarity", "--html", page, "--predictions", kept)
+    assert result.code == 0 and "R1@0.5" in result.out and "<svg" in page.read_text(encoding="utf-8")
+    truth = folder / "set" / "annotations" / "queries.test.jsonl"
+    again = json.loads(ctf("evaluate", "predictions", "--predictions", kept, "--truth", truth, "--json").out)
+    assert again["metrics"]["R1@0.5"] is not None
+    assert json.loads(ctf("evaluate", "coarse", folder / "set", "--coarse", "mean-pool", "--json").out)["metrics"]
+    result = ctf("evaluate", "coarse", folder / "set", "--coarse", "mean-pool", "--queries", "coarse")
+    assert result.code == 2 and "no coarse.test.jsonl" in result.err

@@ -108,6 +108,79 @@ def compare(
         output.warn(line)
 
 
+@app.command("fine")
+def fine(
+    features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
+    model: Annotated[str, typer.Option("--fine", metavar="NAME", help="similarity, qd-detr, mesm, or a folder.")],
+    split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
+    nms: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop moments that overlap a better one by more IoU; 1: none.")
+    ] = 1.0,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a fine model on the extracted or imported features of a split, the video given.
+
+    Examples:
+
+      ctf evaluate fine feats/val --fine runs/qd-detr/model
+
+      ctf evaluate fine feats/test --fine runs/mesm/model --predictions test.jsonl --html test.html
+    """
+    from coarse_to_fine.devices import resolve_device
+    from coarse_to_fine.evaluation.predictions import write_predictions
+    from coarse_to_fine.fine_grained import load_fine
+    from coarse_to_fine.stage_evaluation import evaluate_fine
+
+    loaded = load_fine(model, device=str(resolve_device(device)))
+    answers, report = evaluate_fine(loaded, features, split, nms=nms, resamples=resamples, title=model)
+    if predictions is not None:
+        write_predictions(predictions, answers)
+    output.print_report(report, as_json, html)
+
+
+@app.command("coarse")
+def coarse(
+    features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
+    model: Annotated[str, typer.Option("--coarse", metavar="NAME", help="mean-pool, t-mass, or a folder.")],
+    split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
+    queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
+    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a coarse model on the extracted features of a split: each sentence ranks the split's videos.
+
+    Examples:
+
+      ctf evaluate coarse feats/test --coarse mean-pool
+
+      ctf evaluate coarse feats/test --coarse runs/t-mass/model --queries coarse --seed 1 --json
+    """
+    from coarse_to_fine.coarse_grained import load_coarse
+    from coarse_to_fine.devices import resolve_device
+    from coarse_to_fine.evaluation.predictions import write_predictions
+    from coarse_to_fine.stage_evaluation import evaluate_coarse
+
+    loaded = load_coarse(model, device=str(resolve_device(device)))
+    answers, report = evaluate_coarse(
+        loaded, features, split, queries=queries, seed=seed, resamples=resamples, title=model
+    )
+    if predictions is not None:
+        write_predictions(predictions, answers)
+    output.print_report(report, as_json, html)
+
+
 @app.command("pipeline")
 def pipeline(
     annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],

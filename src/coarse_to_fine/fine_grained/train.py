@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -87,6 +88,8 @@ def train_fine(
     """
     out = Path(out)
     _refuse_shared_videos(train, validation)
+    for examples in (train, validation):
+        _check_streams(config.recipe, examples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.run.seed)
         model, task = config.recipe.task(train, validation)
@@ -107,6 +110,15 @@ def _refuse_shared_videos(train: Sequence[TrainingExample], validation: Sequence
             f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
             "video; correct the annotations"
         )
+
+
+def _check_streams(recipe: QdDetrRecipe | MesmRecipe, examples: Sequence[TrainingExample]) -> None:
+    """Imported features are in the order of the model's blocks; audio comes last."""
+    if isinstance(examples, ExampleSet):
+        architecture = recipe.architecture
+        audio = architecture.audio_feature_dim if isinstance(architecture, QdDetrConfig) else 0
+        widths = [*architecture.video_feature_dims, *([audio] if audio else [])]
+        check_stream_order(examples.videos.manifest.encoder, widths, architecture.feature_names)
 
 
 def _videos(examples: Sequence[TrainingExample]) -> set[str]:
