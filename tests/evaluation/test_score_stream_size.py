@@ -36,6 +36,7 @@ print(json.dumps({"sha256": digest.hexdigest(), "peak_mib": peak, "videos": foun
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_fifty_thousand_videos_rank_the_same_in_blocks_of_1_7_and_4096() -> None:
     runs = []
     for width in (4096, 7, 1):
