@@ -11,6 +11,7 @@ last line of JSON.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import multiprocessing
 import platform
@@ -23,8 +24,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from PIL import Image
 
+from coarse_to_fine.encoders import ImageTextEncoder
 from coarse_to_fine.video import PictureSize, plan_reading, probe, read_frames
 
 SHAPES = {"720p30": (720, 1280, 30), "1080p60": (1080, 1920, 60)}
@@ -88,11 +91,32 @@ def everything_at_full_size(path: str) -> int:
     return count
 
 
+@functools.cache
+def tiny_encoder() -> ImageTextEncoder:
+    from coarse_to_fine.encoders import load_encoder
+
+    return load_encoder("tiny-world")
+
+
+def indexing(path: str) -> int:
+    """Decoding and encoding as indexing does them, one worker, the bundled encoder, nothing stored."""
+    from coarse_to_fine.features.files import FilePictures
+    from coarse_to_fine.features.pictures import embed_videos
+    from coarse_to_fine.features.sampling import Sampling
+
+    encoder = tiny_encoder()
+    (outcome,) = embed_videos([lambda: FilePictures(path, encoder, Sampling())], encoder, workers=1)
+    if outcome.error is not None:
+        raise outcome.error
+    return len(outcome.source.plan.times_s)
+
+
 WAYS: dict[str, Callable[[str], int]] = {
     "bare decoding": bare_decoding,
     "wanted frames": wanted_frames,
     "wanted frames, full size": wanted_frames_full_size,
     "everything at full size": everything_at_full_size,
+    "indexing, bundled encoder": indexing,
 }
 
 
@@ -108,6 +132,9 @@ def measure(name: str, path: str) -> dict[str, float]:
 
 
 def _child(name: str, path: str, send: multiprocessing.connection.Connection) -> None:
+    if WAYS[name] is indexing:
+        torch.set_num_threads(1)
+        tiny_encoder().encode_images(torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8))
     before = _peak_mb(reset=True)
     cpu, wall = time.process_time(), time.perf_counter()
     frames = WAYS[name](path)
