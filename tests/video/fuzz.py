@@ -1,7 +1,7 @@
 """Reads mutated video files in a process of its own, so that a crash is seen: `python -m tests.video.fuzz OUT N SEED`.
 
-Prints one line of JSON a file: how it was mutated, what came of it, CPU seconds. The parent looks at the lines and at the
-exit code.
+Prints one line of JSON a file: how it was mutated, what came of it, CPU seconds. The parent looks at the lines and
+at the exit code.
 """
 
 from __future__ import annotations
