@@ -19,6 +19,49 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Import published features; check and describe feature files.")
 Value = TypeVar("Value")
 
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.")]
+StreamPaths = Annotated[
+    list[Path] | None,
+    typer.Argument(help="One folder, or HDF5 file, a stream, concatenated in this order; or --config."),
+]
+FormOption = Annotated[str, typer.Option("--from", metavar="FORM", help="npz, npy, pt or hdf5.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="YAML file that names the streams, see docs/data.md.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
+]
+AnnotationsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Annotations of any supported data set; default: no queries.")
+]
+SplitOption = Annotated[str | None, typer.Option(help="The split, where the file name does not say it.")]
+NamesOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Encoder of each stream; default: the name of its path.")
+]
+WidthsOption = Annotated[
+    list[int] | None, typer.Option(metavar="N", help="Declared width of each stream; default: the first file's.")
+]
+KeysOption = Annotated[
+    list[str] | None, typer.Option(metavar="KEY", help="Array of npz or pt files; default: the only one.")
+]
+PatternsOption = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="Name of a video's array; default {video_id}.")
+]
+NormaliseOption = Annotated[
+    list[str] | None, typer.Option(metavar="RULE", help="raw (default), unit-eps or unit, of each stream.")
+]
+StepOption = Annotated[float, typer.Option(min=0, help="Seconds from row to row; 0: spread over the video.")]
+MaxRowsOption = Annotated[int | None, typer.Option(min=1, help="Only the first rows of a video.")]
+TextsOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Text features, one npz a query (last_hidden_state).")
+]
+TextPatternOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of a query's array.")]
+TextIdsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Annotation file whose query ids name the text features.")
+]
+MissingOption = Annotated[str, typer.Option(metavar="RULE", help="Videos or queries without features: refuse or drop.")]
+Float32Option = Annotated[bool, typer.Option("--float32", help="Store float32 instead of float16.")]
+
 
 @app.callback()
 def group() -> None:
@@ -27,50 +70,25 @@ def group() -> None:
 
 @app.command("import")
 def import_(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.")],
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="One folder, or HDF5 file, a stream, concatenated in this order; or --config."),
-    ] = None,
-    form: Annotated[str, typer.Option("--from", metavar="FORM", help="npz, npy, pt or hdf5.")] = "npz",
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML file that names the streams, see docs/data.md.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Annotations of any supported data set; default: no queries.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="The split, where the file name does not say it.")] = None,
-    name: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Encoder of each stream; default: the name of its path.")
-    ] = None,
-    width: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Declared width of each stream; default: the first file's.")
-    ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="Array of npz or pt files; default: the only one.")
-    ] = None,
-    pattern: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Name of a video's array; default {video_id}.")
-    ] = None,
-    normalise: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="raw (default), unit-eps or unit, of each stream.")
-    ] = None,
-    step_s: Annotated[float, typer.Option(min=0, help="Seconds from row to row; 0: spread over the video.")] = 2.0,
-    max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows of a video.")] = None,
-    texts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Text features, one npz a query (last_hidden_state).")
-    ] = None,
-    text_pattern: Annotated[str, typer.Option(metavar="TEXT", help="Name of a query's array.")] = "qid{query_id}",
-    text_ids: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Annotation file whose query ids name the text features.")
-    ] = None,
-    missing_video: Annotated[
-        str, typer.Option(metavar="RULE", help="Videos or queries without features: refuse or drop.")
-    ] = "refuse",
-    float32: Annotated[bool, typer.Option("--float32", help="Store float32 instead of float16.")] = False,
+    out: OutOption,
+    paths: StreamPaths = None,
+    form: FormOption = "npz",
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    annotations: AnnotationsOption = None,
+    split: SplitOption = None,
+    name: NamesOption = None,
+    width: WidthsOption = None,
+    key: KeysOption = None,
+    pattern: PatternsOption = None,
+    normalise: NormaliseOption = None,
+    step_s: StepOption = 2.0,
+    max_rows: MaxRowsOption = None,
+    texts: TextsOption = None,
+    text_pattern: TextPatternOption = "qid{query_id}",
+    text_ids: TextIdsOption = None,
+    missing_video: MissingOption = "refuse",
+    float32: Float32Option = False,
     as_json: JsonOption = False,
 ) -> None:
     """Convert published feature files into ours, checked; run again, it goes on where it stopped.
