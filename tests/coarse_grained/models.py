@@ -9,7 +9,7 @@ from coarse_to_fine.coarse_grained import COARSE_MODELS
 from coarse_to_fine.coarse_grained.base import CoarseModel
 
 WIDTH, FRAMES = 32, 12
-SMALL = {"embed_dim": WIDTH, "num_frames": FRAMES, "trials": 5, "prior_std": 0.5}
+SMALL = {"embed_dim": WIDTH, "num_frames": FRAMES, "trials": 5, "prior_std": 0.5, "align_heads": 2}
 
 
 def small_model(name: str, seed: int = 0, **fields: object) -> CoarseModel:

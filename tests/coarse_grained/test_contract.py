@@ -16,6 +16,7 @@ from tests.coarse_grained.models import FRAMES, WIDTH, features, small_model
 CLOSE = {"rtol": 0, "atol": 1e-5}
 VARIANTS = {
     "t-mass": [{}, {"prior": "normal"}, {"num_heads": 4}, {"trials": 1}],
+    "t-mass-v2": [{"align_layers": 1}, {"num_heads": 4, "frame_positions": True, "trials": 1}],
 }
 CASES = [(name, fields) for name in COARSE_MODELS for fields in VARIANTS.get(name, [{}])]
 

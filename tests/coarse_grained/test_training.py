@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from coarse_to_fine.coarse_grained import load_coarse
+from coarse_to_fine.coarse_grained import COARSE_MODELS, load_coarse
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import coarse_pairs
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
@@ -44,7 +44,11 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def training(**run: object) -> CoarseTraining:
-    recipe = {"name": "t-mass", "architecture": ARCHITECTURE, "learning": {"initial_temperature": 0.05, "validation_seeds": [0]}}
+    recipe = {
+        "name": "t-mass",
+        "architecture": ARCHITECTURE,
+        "learning": {"initial_temperature": 0.05, "validation_seeds": [0]},
+    }
     return CoarseTraining.model_validate({"recipe": recipe, "run": {**RUN, **run}})
 
 
@@ -156,5 +160,6 @@ def test_features_that_are_not_finite_are_named():
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_configuration_loads(path: Path):
     config = load_config(CoarseTraining, path)
+    assert config.recipe.name in COARSE_MODELS
     assert config.run.select == "R@1"
     assert config.recipe.architecture.num_frames == 12

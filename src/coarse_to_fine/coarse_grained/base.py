@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,8 @@ class CoarseModel(StoredModel, ABC):
     """Scores every text against every segment; both are un-normalised embeddings of one encoder."""
 
     num_frames: int
+    cheap: ClassVar[bool] = False
+    """Whether scoring a whole gallery costs no more than choosing candidates in it."""
 
     @property
     def ranker(self) -> CoarseModel:
@@ -47,14 +50,11 @@ class CoarseModel(StoredModel, ABC):
         """A smaller cache for large galleries, where there is one; scores from it differ by less than 1e-4."""
         return cache
 
-    def sketch(self, frames: Float[Tensor, "V F D"]) -> Float[Tensor, "V D"]:
-        """One unit vector a segment: its product with `sketch_text` approximates the score, for a first choice of
-        candidates in a large gallery, by whatever engine multiplies vectors."""
-        return unit(unit(frames.float()).mean(dim=1))
-
-    def sketch_text(self, text: Float[Tensor, "T D"]) -> Float[Tensor, "T D"]:
-        """The unit vector of each text that sketches are multiplied with."""
-        return unit(text.float())
+    def score_once(
+        self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0
+    ) -> Float[Tensor, "T V"]:
+        """The same scores for segments that nothing was computed of before and that will not be asked for again."""
+        return self.score_cached(text, self.video_cache(frames), seed)
 
     @abstractmethod
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:

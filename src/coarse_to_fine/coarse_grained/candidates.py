@@ -1,14 +1,15 @@
 """The first choice in a large gallery: of all segments those that are worth an exact score.
 
-A candidate engine holds one unit vector a segment (`CoarseModel.sketch`) and finds the largest products with the vector
-of a text. The exact pass in this process is the default; an engine of its own kind stands in by the same three methods.
+A segment is a candidate by the largest cosine of any of its frames with the text: a moment fills few of its segment's
+frames, so the mean frame loses what T-MASS finds. The exact pass in this process is the default; an engine of its own
+kind stands in by the same three methods.
 
-Axes: T texts, V segments, C candidates, D width.
+Axes: T texts, V segments, C candidates, F frames, D width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -16,10 +17,10 @@ from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from coarse_to_fine.coarse_grained.base import blocks
+from coarse_to_fine.coarse_grained.base import blocks, unit
 
-CHUNK = 2**15
-"""Segments multiplied at once."""
+CHUNK_NUMBERS = 2**19
+"""V * F * D multiplied at once; in float16 it fits the processor's cache."""
 
 
 class CandidateConfig(BaseModel):
@@ -39,39 +40,54 @@ class CandidateConfig(BaseModel):
 
 
 class CandidateEngine(Protocol):
-    """Finds the largest inner products; columns are numbered in the order in which they were given."""
+    """Finds the segments one of whose frames is near a text; columns are numbered in the order they were given."""
 
     def clear(self) -> None:
         """Forget everything."""
 
-    def extend(self, vectors: Float[Tensor, "V D"]) -> None:
-        """Append the unit vectors of further columns."""
+    def extend(self, frames: Float[Tensor, "V F D"]) -> None:
+        """Append the frames of further columns."""
 
-    def search(self, vectors: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
-        """The columns of the largest products with each vector, in any order; all of them where there are fewer."""
+    def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
+        """The columns with the largest cosine of any frame with each text, in any order; all where there are fewer."""
 
 
-class ExactProducts:
-    """Every product, chunk by chunk; vectors are held in bfloat16, half their memory and the fastest product here."""
+class BestFrames:
+    """Every cosine, chunk by chunk, read from the frames where they lie (a memory-mapped float16 block is not copied).
 
-    def __init__(self, dtype: torch.dtype = torch.bfloat16) -> None:
-        self._dtype = dtype
-        self._parts: list[Tensor] = []
+    One text after another over a chunk that stays in the processor's cache: a matrix-vector product reads float16
+    directly, while a product with several texts would widen it first, which costs more than it saves.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[Tensor, Tensor]] = []
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self._parts)
+        return sum(len(frames) for frames, _ in self._blocks)
 
     def clear(self) -> None:
-        self._parts = []
+        self._blocks = []
 
-    def extend(self, vectors: Float[Tensor, "V D"]) -> None:
-        self._parts += [vectors[part].to(self._dtype).contiguous() for part in blocks(len(vectors), CHUNK)]
+    def extend(self, frames: Float[Tensor, "V F D"]) -> None:
+        parts = [frames[part].float().norm(dim=-1) for part in blocks(len(frames), CHUNK_NUMBERS // frames[0].numel())]
+        norm = torch.cat(parts)
+        self._blocks.append((frames, torch.where(norm > 0, 1 / norm, torch.zeros_like(norm))))
 
-    def search(self, vectors: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
-        asked = vectors.to(self._dtype)
-        products = torch.cat([asked @ part.to(asked.device).T for part in self._parts], dim=1)
-        kept = min(count, products.shape[1])
-        return torch.topk(products, kept, dim=1, sorted=False).indices
+    def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
+        best = torch.cat([self._cosines(unit(text.float()), *block) for block in self._blocks], dim=1)
+        return torch.topk(best, min(count, best.shape[1]), dim=1, sorted=False).indices
+
+    def _cosines(
+        self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], inverse_norm: Float[Tensor, "V F"]
+    ) -> Float[Tensor, "T V"]:
+        """The largest cosine of each text with a frame of each segment."""
+        asked = text.to(frames.device, frames.dtype)
+        best = torch.empty(len(text), len(frames))
+        for part in blocks(len(frames), CHUNK_NUMBERS // frames[0].numel()):
+            rows = frames[part].flatten(0, 1)
+            for row, one in enumerate(asked):
+                best[row, part] = (torch.mv(rows, one).view(-1, frames.shape[1]) * inverse_norm[part]).amax(dim=1)
+        return best
 
 
 class Candidates:
@@ -81,17 +97,12 @@ class Candidates:
         self.engine, self.config = engine, config
         self._held: list[Tensor] = []
 
-    def hold(
-        self,
-        frames: Sequence[Float[Tensor, "V F D"]],
-        sketch: Callable[[Float[Tensor, "V F D"]], Float[Tensor, "V D"]],
-    ) -> None:
+    def hold(self, frames: Sequence[Float[Tensor, "V F D"]]) -> None:
         """Bring the engine to these blocks."""
         known = len(self._held)
         if known > len(frames) or any(old is not new for old, new in zip(self._held, frames)):
             self.engine.clear()
             known = 0
         for block in frames[known:]:
-            for part in blocks(len(block), CHUNK):
-                self.engine.extend(sketch(block[part]))
+            self.engine.extend(block)
         self._held = list(frames)

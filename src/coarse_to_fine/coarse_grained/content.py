@@ -69,31 +69,14 @@ class Content:
 
     def frames_of(self, columns: Int[Tensor, " K"]) -> Float[Tensor, "K F D"]:
         """Copied frames of some segments, in the order asked for."""
-        return self._gather(columns, [block.frames for block in self.blocks])
-
-    def cache_of(self, columns: Int[Tensor, " K"]) -> VideoCache | None:
-        """Caches of some segments, or None where one of them has none."""
-        numbers = {self._block_of(column) for column in columns.tolist()}
-        caches = {number: self.blocks[number].cache for number in numbers}
-        known = {number: cache for number, cache in caches.items() if cache is not None}
-        if len(known) < len(numbers) or not known:
-            return None
-        names = next(iter(known.values()))
-        parts: list[dict[str, Tensor]] = [known.get(number, {}) for number in range(len(self.blocks))]
-        return {name: self._gather(columns, [part.get(name) for part in parts]) for name in names}
-
-    def _gather(self, columns: Int[Tensor, " K"], rows: Sequence[Tensor | None]) -> Tensor:
         by_block: dict[int, list[int]] = {}
         for place, column in enumerate(columns.tolist()):
             by_block.setdefault(self._block_of(column), []).append(place)
-        out: Tensor | None = None
+        first = self.blocks[0].frames
+        out = first.new_empty((len(columns), *first.shape[1:]))
         for number, places in by_block.items():
-            own = rows[number]
-            assert own is not None, "columns lie in blocks that are there"
-            if out is None:
-                out = own.new_empty((len(columns), *own.shape[1:]))
-            out[places] = own[columns[places].to(own.device) - self.starts[number]]
-        return out if out is not None else torch.zeros(0)
+            out[places] = self.blocks[number].frames[columns[places] - self.starts[number]]
+        return out
 
     def _block_of(self, column: int) -> int:
         return bisect_right(self.starts, column) - 1

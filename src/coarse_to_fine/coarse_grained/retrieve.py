@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
-from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, ExactProducts
+from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig, CandidateEngine, Candidates
 from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
 from coarse_to_fine.coarse_grained.rescoring import rescore
@@ -68,7 +68,7 @@ class CoarseRetriever:
         memory_bytes: caches that would go beyond it are computed anew in each search, which is slow and bounded.
         compact: keep smaller caches (see `CoarseModel.compact`).
         candidates: from which size on, and how many segments are chosen before exact scores.
-        engine: chooses them; None multiplies all vectors in this process.
+        engine: chooses them; None compares all frames in this process.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CoarseRetriever:
         self.model, self.gallery = model, gallery
         self._ranker = model.ranker
         self._memory_bytes, self._compact = memory_bytes, compact
-        self._candidates = Candidates(engine or ExactProducts(), candidates or CandidateConfig())
+        self._candidates = Candidates(engine or BestFrames(), candidates or CandidateConfig())
         self._content: Content | None = None
 
     def rank(
@@ -110,7 +110,7 @@ class CoarseRetriever:
         if not content.video_ids:
             return [[] for _ in text]
         segments = len(content.segment_ids)
-        kept = self._candidates.config.count(segments, top_videos * segments_a_video)
+        kept = self._count(segments, top_videos * segments_a_video)
         ranked: list[list[RankedVideo]] = []
         for part in blocks(len(text), SCORES_AT_ONCE // segments):
             asked = text[part]
@@ -125,14 +125,15 @@ class CoarseRetriever:
 
     def _chosen(self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int) -> Float[Tensor, "T V"]:
         """Exact scores of the candidates of each text, -inf for all others."""
-        self._candidates.hold([block.frames for block in content.blocks], self._ranker.sketch)
-        columns = self._candidates.engine.search(self._ranker.sketch_text(text), kept).cpu().sort(dim=1).values
+        self._candidates.hold([block.frames for block in content.blocks])
+        columns = self._candidates.engine.search(text, kept).cpu().sort(dim=1).values
         scores = torch.full((len(text), len(content.segment_ids)), -torch.inf)
         for row, own, one in zip(scores, columns, text):
-            cache = content.cache_of(own)
-            cache = cache if cache is not None else self._new_cache(content.frames_of(own))
-            row[own] = self._ranker.score_cached(one.unsqueeze(0), cache, seed)[0].cpu()
+            row[own] = self._ranker.score_once(one.unsqueeze(0), content.frames_of(own), seed)[0].cpu()
         return scores
+
+    def _count(self, segments: int, wanted: int) -> int:
+        return segments if self._ranker.cheap else self._candidates.config.count(segments, wanted)
 
     def _new_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
         cache = self._ranker.video_cache(frames)
@@ -146,7 +147,7 @@ class CoarseRetriever:
         known = {id(block.frames): block.cache for block in self._content.blocks} if self._content is not None else {}
         given = [block for block in self.gallery.frames_matrix() if len(block.segment_ids)]
         ids = [segment_id for block in given for segment_id in block.segment_ids]
-        whole = self._candidates.config.count(len(ids)) == len(ids)
+        whole = self._count(len(ids), 0) == len(ids)
         held: list[Block] = []
         used = 0
         for block in given:

@@ -80,6 +80,32 @@ def score(
     return scores
 
 
+def score_unprepared(
+    pooling: FramePooling,
+    radius: Radius,
+    text: Float[Tensor, "T D"],
+    frames: Float[Tensor, "V F D"],
+    noise: Float[Tensor, "S D"],
+) -> Float[Tensor, "T V"]:
+    """Scores without a cache: frames are mixed before they are projected, 3 D D multiplications a pair instead of the
+    2 F D D a video of a cache that serves once."""
+    scores = text.new_empty(len(text), len(frames))
+    for row, one in enumerate(text.unsqueeze(1)):
+        constants = _constants(pooling, one, noise)
+        for part in blocks(len(frames), BLOCK_FLOATS // one.numel()):
+            block = frames[part].to(text.device, torch.float32)
+            norm = block.norm(dim=-1)
+            inverse_norm = torch.where(norm > 0, 1 / norm, torch.zeros_like(norm))
+            normed = pooling.norm_input(block)
+            products = functional.linear(block, constants["directions"])  # (V, F, 2)
+            inverse_std = torch.rsqrt(block.var(dim=-1, correction=0) + EPSILON)
+            weights = torch.softmax(products[..., 1] * inverse_std, dim=1).unsqueeze(1)  # (V, 1, F)
+            pooled = pooling.project(pooling.output(pooling.value(weights @ normed)))  # (V, 1, D)
+            cosines = (products[..., 0] * inverse_norm).unsqueeze(1)
+            scores[row, part] = _best_trial(one, pooled, radius(cosines), constants).T[0]
+    return scores
+
+
 def _constants(pooling: FramePooling, text: Tensor, noise: Tensor) -> dict[str, Tensor]:
     """What depends on texts and weights only; matrices as (out, in), the layout in which a narrow product is fast."""
     width = text.shape[1]

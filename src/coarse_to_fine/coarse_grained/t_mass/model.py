@@ -122,18 +122,14 @@ class TMass(CoarseModel):
         return {name: value.half() if name == "mixed" else value for name, value in cache.items()}
 
     @torch.no_grad()
-    def sketch(self, frames: Float[Tensor, "V F D"]) -> Float[Tensor, "V D"]:
-        """The video as a text would see it that attends to all frames alike."""
-        frames = frames.to(self.device, torch.float32)
-        even = self.pooling.output(self.pooling.value(self.pooling.norm_input(frames)).mean(dim=1))
-        return unit(self.pooling.project(even))
-
-    @torch.no_grad()
-    def sketch_text(self, text: Float[Tensor, "T D"]) -> Float[Tensor, "T D"]:
-        """The middle of the text's region for a video whose frames have no cosine with it."""
-        text = text.to(self.device, torch.float32)
-        mean = 0.5 if self.config.prior == "uniform01" else 0.0
-        return unit(text + mean * torch.exp(self.radius.linear.bias))
+    def score_once(
+        self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0
+    ) -> Float[Tensor, "T V"]:
+        if self.config.num_heads > 1:
+            return self.score(text, frames, seed)
+        text = text.to(self.device).float()
+        self._check(text, frames)
+        return cached.score_unprepared(self.pooling, self.radius, text, frames, self.noise_bank(seed))
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
         """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device."""
