@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=512, help="D")
     parser.add_argument("--frames", type=int, default=12, help="F")
     parser.add_argument("--trials", type=int, default=20, help="S")
-    parser.add_argument("--queries", type=int, default=16, help="sentences of the batched run, 0 leaves it out")
+    parser.add_argument("--queries", type=int, default=256, help="sentences of the batched run, 0 leaves it out")
     parser.add_argument("--batched", type=int, default=1000, help="gallery size of the batched run")
     parser.add_argument("--repeats", type=int, default=7, help="runs; the median counts")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")

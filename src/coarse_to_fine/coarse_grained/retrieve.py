@@ -114,7 +114,9 @@ class CoarseRetriever:
         ranked: list[list[RankedVideo]] = []
         for part in blocks(len(text), SCORES_AT_ONCE // segments):
             asked = text[part]
-            scores = self._scores(content, asked, seed) if kept == segments else self._chosen(content, asked, seed, kept)
+            scores = (
+                self._scores(content, asked, seed) if kept == segments else self._chosen(content, asked, seed, kept)
+            )
             scores = rescore(self.model, asked, scores.cpu(), content.frames_of, seed)
             ranked += _best_videos(content, scores, top_videos, segments_a_video)
         return ranked

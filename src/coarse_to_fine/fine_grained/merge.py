@@ -135,23 +135,24 @@ def _joined_halves(segments: Sequence[SegmentTimes], moments: Sequence[LocatedMo
 
 def _without_covered_cuts(segments: Sequence[SegmentTimes], moments: Sequence[LocatedMoment]) -> list[LocatedMoment]:
     """Drop a cut moment that is a less cut one seen through its segment; the one that stays has the better score."""
-    kept = list(moments)
-    for moment in sorted(moments, key=lambda item: item.length_s):
+    kept = dict(enumerate(moments))
+    for number in sorted(kept, key=lambda item: moments[item].length_s):
+        moment = kept[number]  # with the better score that it may have got meanwhile
         if not (moment.cut_start or moment.cut_end):
             continue
         border = segments[moment.segment]
         same = [
-            other
-            for other in kept
+            other_number
+            for other_number, other in kept.items()
             if other.length_s > moment.length_s
             and ((moment.cut_start and not other.cut_start) or (moment.cut_end and not other.cut_end))
             and _agree(other, moment, border.start_s, border.end_s)
         ]
         if same:
-            best = max(same, key=lambda other: other.score)
-            kept.remove(moment)
-            kept[kept.index(best)] = replace(best, score=max(best.score, moment.score))
-    return kept
+            best = max(same, key=lambda item: kept[item].score)
+            kept[best] = replace(kept[best], score=max(kept[best].score, moment.score))
+            del kept[number]
+    return list(kept.values())
 
 
 def _agree(a: LocatedMoment, b: LocatedMoment, start_s: float, end_s: float) -> bool:

@@ -24,7 +24,8 @@ SMALLEST = 1e-12
 """Of a squared length, which rounding must not make negative."""
 BLOCK_FLOATS = 2**18
 """V * T * D of one block: its handful of arrays stay in the processor's cache."""
-TEXTS_AT_ONCE = 256
+TEXTS_AT_ONCE = 16
+"""More of them leave a block too few videos for its products to be fast."""
 INDEX_BLOCK = 1024
 """Videos that are prepared at once."""
 
