@@ -10,7 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from coarse_to_fine.encoders import ImageTextEncoder, load_encoder
+from coarse_to_fine.data_generation.world.phrases import PLACE_PHRASES
+from coarse_to_fine.data_generation.world.render import render_frame
+from coarse_to_fine.data_generation.world.sampling import sample_scene
+from coarse_to_fine.data_generation.world.vocabulary import PLACES
+from coarse_to_fine.encoders import ImageTextEncoder, encoder_folder, load_encoder
 from coarse_to_fine.errors import WeightsError
 
 SENTENCES = ["a red ball", "", "a small blue car leaves to the left", "a green cube", "two trees " * 30]
@@ -177,3 +181,48 @@ def test_a_hub_model_in_the_local_cache_is_found(
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(WeightsError, match="no encoder 'clip-vit-b32'; expected tiny-world, clip-vit-b-16"):
         load_encoder("clip-vit-b32")
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ImageTextEncoder:
+    return load_encoder("tiny-world")
+
+
+def test_the_bundled_encoder_fits_the_package_and_says_what_it_knows(tiny: ImageTextEncoder) -> None:
+    files = list(encoder_folder("tiny-world").iterdir())
+    assert sum(file.stat().st_size for file in files) < 6_500_000
+    assert {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"} <= {
+        file.name for file in files
+    }
+    assert (tiny.image_size, tiny.embed_dim) == (112, 128)
+    assert "knows only the drawn world" in str(tiny.warning)
+    assert load_encoder("tiny-world").fingerprint == tiny.fingerprint
+
+
+def test_the_bundled_encoder_is_a_model_of_transformers(tiny: ImageTextEncoder) -> None:
+    from transformers import CLIPModel, CLIPTokenizer
+
+    folder = encoder_folder("tiny-world")
+    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = CLIPTokenizer.from_pretrained(folder)("A red cat jumps up and down.", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        expected = model.text_projection(model.text_model(input_ids=ids).pooler_output)[0]
+    found = tiny.encode_text(["A red cat jumps up and down."])[0].embedding
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "🙂", "Ünïcode 日本語", "\ud800 broken", "a " * 500])
+def test_the_bundled_encoder_takes_any_text(tiny: ImageTextEncoder, text: str) -> None:
+    features = tiny.encode_text([text])[0]
+    assert torch.isfinite(features.embedding).all()
+    assert 2 <= len(features.tokens) <= 32
+
+
+def test_the_bundled_encoder_knows_the_places(tiny: ImageTextEncoder) -> None:
+    scenes = [sample_scene(seed, "val") for seed in range(12)]
+    frames = [tiny.prepare(torch.from_numpy(render_frame(scene, 3.0))) for scene in scenes]
+    images = torch.nn.functional.normalize(tiny.encode_images(torch.stack(frames)), dim=-1)
+    prompts = tiny.encode_text([f"A red ball {PLACE_PHRASES[place][0]}." for place in PLACES])
+    texts = torch.nn.functional.normalize(torch.stack([prompt.embedding for prompt in prompts]), dim=-1)
+    found = [PLACES[int(index)] for index in (images @ texts.T).argmax(1)]
+    assert sum(place == scene.place for place, scene in zip(found, scenes)) >= 10

@@ -20,7 +20,7 @@ def small() -> EncoderTrainingConfig:
         {
             "vocabulary_size": 700,
             "image_size": 32,
-            "vision_width": 32,
+            "vision_width": 64,
             "vision_layers": 1,
             "text_width": 32,
             "text_layers": 1,

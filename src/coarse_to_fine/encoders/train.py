@@ -13,13 +13,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from coarse_to_fine.data_generation.world.vocabulary import KINDS
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.pretraining.local_start import start_locally
 from coarse_to_fine.encoders.pretraining.objectives import (
     Probes,
+    attention_loss,
     contrastive_loss,
+    label_loss,
     pair_truth,
     patch_loss,
     question_loss,
@@ -29,7 +32,7 @@ from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrame
 from coarse_to_fine.encoders.pretraining.validation import ValidationSet, validation_set
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
-from coarse_to_fine.encoders.towers import ClipTowers, initialise
+from coarse_to_fine.encoders.towers import Block, ClipTowers, initialise
 from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingTask, fit
 
 MAX_LOGIT_SCALE = 4.6052
@@ -46,6 +49,7 @@ class EncoderTrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vocabulary_size: int = Field(default=1100, ge=600, description="tokens, 512 of them for single bytes")
+    vocabulary_seed: int = Field(default=0, ge=0, description="seed of those sentences")
     vocabulary_scenes: int = Field(default=2000, ge=1, description="scenes whose sentences the tokenizer is made from")
     context: int = Field(default=32, ge=8, description="most tokens of a sentence, start and end token included")
     image_size: int = Field(default=112, ge=32, description="side of the square picture, pixels")
@@ -59,12 +63,21 @@ class EncoderTrainingConfig(BaseModel):
     scenes: int = Field(default=40000, ge=1, description="scenes of an epoch, from the training split")
     frames: int = Field(default=4, ge=1, description="frames of a scene in a batch")
     captions: int = Field(default=2, ge=1, description="captions of a frame")
+    distractors: int = Field(default=2, ge=0, description="false sentences of a frame")
     crowd_share: float = Field(default=0.4, ge=0, le=1, description="share of scenes shown as arrangements of a crowd")
     validation_scenes: int = Field(default=100, ge=1, description="scenes of the validation split")
     question_weight: float = Field(default=1.0, ge=0, description="weight of the questions about objects")
+    label_weight: float = Field(default=1.0, ge=0, description="weight of the labels read from both embeddings")
     patch_weight: float = Field(default=0.3, ge=0, description="weight of the questions about patches")
     patches_first: RunConfig | None = Field(
         default=None, description="run in which the image tower alone learns what covers its patches; none: no such run"
+    )
+    attention_weight: float = Field(default=0.2, ge=0, description="weight of the class token's look at objects")
+    frozen_blocks: int = Field(
+        default=0, ge=0, description="first blocks of the image tower that `run` leaves alone, patch filters included"
+    )
+    start_from: Path | None = Field(
+        default=None, description="checkpoint of another run (last.safetensors) whose weights are the start"
     )
     run: RunConfig = Field(
         default_factory=RunConfig, description="optimiser, schedule, length, seed; samples are scenes"
@@ -116,11 +129,15 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
     tokenizer = world_tokenizer(config)
     task = EncoderTask(config, tokenizer)
     settings = {"encoder": config.model_dump(mode="json", exclude={"run", "patches_first"})}
+    if config.start_from is not None:
+        task.model.load_state_dict(_model_weights(config.start_from), strict=False)
     if config.patches_first is not None:
         towers, probes = task.model.towers, task.model.probes
+        task.model.requires_grad_(True)
         data = task.frames(frames=1, captions=1, tiled=True)
         first = PatchTask(towers.vision_model, probes, data, config.preprocessing)
         fit(first, config.patches_first, out / "patches", {"encoder": _architecture(config)}, progress)
+        task.choose_trained()
     result = fit(task, config.run, out, settings, progress)
     export_encoder(out / "encoder", config, task.model.towers, tokenizer)
     return result
@@ -128,13 +145,23 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
 
 def _architecture(config: EncoderTrainingConfig) -> dict[str, Any]:
     """The settings that the first run depends on."""
-    later = {"run", "patches_first", "frames", "captions", "crowd_share", "question_weight", "patch_weight"}
+    later = {
+        "run",
+        "start_from",
+        "distractors",
+        "patches_first",
+        "frames",
+        "captions",
+        "crowd_share",
+        "question_weight",
+        "patch_weight",
+    }
     return config.model_dump(mode="json", exclude={*later, "validation_scenes"})
 
 
 def world_tokenizer(config: EncoderTrainingConfig) -> Tokenizer:
     """The tokenizer of a run: its vocabulary follows from the world's sentences and the seed."""
-    return train_tokenizer(world_sentences(config.vocabulary_scenes, config.run.seed), config.vocabulary_size)
+    return train_tokenizer(world_sentences(config.vocabulary_scenes, config.vocabulary_seed), config.vocabulary_size)
 
 
 class EncoderModel(nn.Module):
@@ -163,6 +190,7 @@ class EncoderTask(TrainingTask):
         pictures = self.data.some_pictures(STATISTICS_PICTURES, torch.Generator().manual_seed(config.run.seed))
         start_locally(self.model.towers.vision_model, config.preprocessing.normalise(pictures), config.local_blocks)
         self._validation: ValidationSet | None = None
+        self.choose_trained()
 
     def frames(self, frames: int, captions: int, tiled: bool = False) -> WorldFrames:
         """The training samples with other numbers of frames and captions."""
@@ -175,26 +203,38 @@ class EncoderTask(TrainingTask):
             context=config.context,
             preprocessing=config.preprocessing,
             patch_grid=config.image_size // config.patch_size,
+            distractors=config.distractors,
             crowd_share=config.crowd_share,
             tiled=tiled,
         )
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         samples: SceneSamples = batch.data
-        towers, probes = self.model.towers, self.model.probes
+        towers = self.model.towers
         pixels = self._config.preprocessing.normalise(samples.pictures.flatten(0, 1))
         with sdpa_kernel(SDPBackend.MATH):  # the fused backward pass on CPUs takes twice as long at these sizes
-            states = towers.vision_model.states(pixels)  # (N F, 1 + P, W)
+            states, attention = self._vision(pixels, samples.patches.flatten(0, 1)[..., 0] != len(KINDS))
             images = towers.visual_projection(towers.vision_model.post_layernorm(states[:, 0])).float()  # (N F, D)
             texts, ids = self._texts(samples.ids.flatten(0, 2))
-        answers = probes.ask(images, samples.asked.flatten(0, 1)).float()
+        with torch.autocast(images.device.type, enabled=False):  # cosines need more digits than bfloat16 has
+            return self._compare(samples, states.float(), images, texts, ids, attention)
+
+    def _compare(
+        self, samples: SceneSamples, states: Tensor, images: Tensor, texts: Tensor, ids: Tensor, attention: Tensor
+    ) -> Losses:
+        """All losses, from the states of the patches and the embeddings of both towers."""
+        probes, weights = self.model.probes, self._config
+        answers = probes.ask(images, samples.asked.flatten(0, 1))
         present, pose = question_loss(answers, samples.present.flatten(0, 1), samples.poses.flatten(0, 1))
+        seen = label_loss(probes, images, samples.picture_labels.flatten(0, 1))
+        told = label_loss(probes, texts, samples.text_labels.flatten(0, 2))
         patches = patch_loss(probes, states[:, 1:], samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1))
         truth = pair_truth(ids, samples.truth)
-        contrast = contrastive_loss(texts, images, truth, towers.logit_scale.exp())
-        weights = self._config
+        contrast = contrastive_loss(texts, images, truth, self.model.towers.logit_scale.exp())
         total = contrast + weights.question_weight * (present + pose) + weights.patch_weight * patches
-        return Losses(total, {"contrast": contrast, "present": present, "pose": pose, "patches": patches})
+        total = total + weights.attention_weight * attention + weights.label_weight * (seen + told)
+        terms = {"contrast": contrast, "present": present, "pose": pose, "seen": seen, "told": told}
+        return Losses(total, {**terms, "patches": patches, "attention": attention})
 
     def after_step(self) -> None:
         with torch.no_grad():
@@ -212,8 +252,28 @@ class EncoderTask(TrainingTask):
         if self._validation is None:
             self._validation = validation_set(encoder, self._config.validation_scenes)
         metrics = self._validation.measure(encoder)
-        self.model.requires_grad_(True)  # the encoder has frozen its towers
+        self.choose_trained()  # the encoder has frozen its towers
         return metrics
+
+    def choose_trained(self) -> None:
+        """Leave the frozen blocks without gradient."""
+        self.model.requires_grad_(True)
+        vision = self.model.towers.vision_model
+        if self._config.frozen_blocks:
+            for part in (vision.embeddings, vision.pre_layrnorm, *vision.encoder.layers[: self._config.frozen_blocks]):
+                part.requires_grad_(False)
+
+    def _vision(self, pixels: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
+        """States after the last block, and how little the class token looks at objects in the blocks that do not
+        begin on neighbours."""
+        tower = self.model.towers.vision_model
+        states: Tensor = tower.pre_layrnorm(tower.embeddings(pixels))
+        missed = []
+        for number, block in enumerate(tower.encoder.layers):
+            if number >= self._config.local_blocks and isinstance(block, Block):
+                missed.append(attention_loss(block, states, covered))
+            states = block(states, False)
+        return states, torch.stack(missed).mean() if missed else states.new_zeros(())
 
     def _texts(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Embed captions in two halves by length: padding costs as much as words."""
@@ -241,17 +301,19 @@ def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowe
 
 def export_checkpoint(checkpoint: Path, config: EncoderTrainingConfig, folder: Path) -> None:
     """Write the encoder of a checkpoint (`last.safetensors` or `best.safetensors`) while its run goes on."""
-    weights = load_file(checkpoint)
+    weights = _model_weights(checkpoint)
     tokenizer = world_tokenizer(config)
     towers = ClipTowers(config.clip(tokenizer.get_vocab_size()))
-    towers.load_state_dict(
-        {name.split("towers.", 1)[1]: value for name, value in weights.items() if _of_towers(name)}, strict=True
-    )
+    start = "towers."
+    towers.load_state_dict({name[len(start) :]: value for name, value in weights.items() if name.startswith(start)})
     export_encoder(folder, config, towers, tokenizer)
 
 
-def _of_towers(name: str) -> bool:
-    return name.startswith(("towers.", "model/towers."))
+def _model_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The model's part of `last.safetensors`, or all of `best.safetensors`."""
+    weights = load_file(checkpoint)
+    whole = {name.removeprefix("model/"): value for name, value in weights.items() if name.startswith("model/")}
+    return whole or weights
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -13,11 +14,14 @@ from coarse_to_fine.encoders.pretraining.captions import (
     HOLDS,
     UNCLEAR,
     captions_of_frame,
+    distractor,
     event_caption,
     readable_event,
-    state_of,
+    state_caption,
 )
-from coarse_to_fine.encoders.pretraining.samples import frame_times
+from coarse_to_fine.encoders.pretraining.labels import FAMILIES
+from coarse_to_fine.encoders.pretraining.samples import frame_labels, frame_times
+from coarse_to_fine.encoders.pretraining.states import state_of
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -60,3 +64,48 @@ def test_captions_follow_from_the_generator() -> None:
     assert captions_of_frame(scene, times, 0, 5, random.Random(2)) == captions_of_frame(
         scene, times, 0, 5, random.Random(2)
     )
+
+
+def test_a_distractor_fails_on_its_frame_and_names_no_object_of_the_scene() -> None:
+    swapped = 0
+    for seed in range(40):
+        scene, rng = sample_scene(seed), random.Random(seed)
+        times = frame_times(scene, 3, rng)
+        for frame in range(3):
+            caption = captions_of_frame(scene, times, frame, 1, rng)[0]
+            false = distractor(caption, scene, frame, rng)
+            assert false.truth[frame] == FAILS
+            assert false.text != caption.text
+            if UNCLEAR in false.truth:
+                swapped += 1
+                words = zip(caption.text.rstrip(".").split(), false.text.rstrip(".").split())
+                assert {pair for pair in words if pair[0] != pair[1]} <= {("left", "right"), ("right", "left")}
+            else:
+                assert not re.search(r"\ban? (?=[^aeiou])n ", false.text)
+                told = [a.name for a in scene.actors if re.search(rf"\b{a.name}\b", caption.text)]
+                kept = [a.name for a in scene.actors if re.search(rf"\b{a.name}\b", false.text)]
+                assert len(kept) < len(told) or not told
+    assert swapped > 0
+
+
+def test_what_a_caption_of_a_state_says_is_true_of_its_frame() -> None:
+    said = set()
+    for seed in range(30):
+        scene, rng = sample_scene(seed), random.Random(seed)
+        times = frame_times(scene, 3, rng)
+        for frame, time_s in enumerate(times):
+            seen = [sights(scene, at) for at in times]
+            caption = state_caption(scene, seen, frame, rng)
+            assert set(caption.labels) <= set(frame_labels(scene, time_s)), caption.text
+            said |= {name for name, labels in FAMILIES.items() if set(labels.values()) & set(caption.labels)}
+    assert {"kind", "colour", "pair", "place", "colour-side", "kind-side"} <= said
+
+
+def test_labels_of_an_event_name_its_action_and_its_objects() -> None:
+    for seed in range(10):
+        scene = sample_scene(seed)
+        for event in scene.events:
+            labels = event_caption(scene, event, [event.start_s], random.Random(seed)).labels
+            subject = scene.actors[event.subject]
+            assert FAMILIES["action"][event.action,] in labels
+            assert FAMILIES["pair"][subject.kind, subject.colour] in labels

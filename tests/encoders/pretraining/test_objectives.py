@@ -6,8 +6,20 @@ import math
 
 import torch
 
+from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
+from coarse_to_fine.encoders.config import VisionConfig
 from coarse_to_fine.encoders.pretraining.captions import UNCLEAR
-from coarse_to_fine.encoders.pretraining.objectives import contrastive_loss, pair_truth, question_loss
+from coarse_to_fine.encoders.pretraining.labels import named_labels
+from coarse_to_fine.encoders.pretraining.objectives import (
+    Probes,
+    attention_loss,
+    contrastive_loss,
+    label_loss,
+    pair_truth,
+    question_loss,
+)
+from coarse_to_fine.encoders.pretraining.samples import multi_hot
+from coarse_to_fine.encoders.towers import Block
 
 
 def test_contrast_with_one_right_answer_is_the_cross_entropy_both_ways() -> None:
@@ -61,3 +73,24 @@ def test_poses_of_absent_objects_do_not_count() -> None:
     presence, pose = question_loss(answers, torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2, 8))
     torch.testing.assert_close(presence, torch.tensor(math.log(2)))
     assert pose == 0
+
+
+def test_attention_on_objects_is_measured_by_its_share() -> None:
+    block = Block(VisionConfig(hidden_size=8, intermediate_size=8, num_attention_heads=2))
+    with torch.no_grad():
+        block.self_attn.q_proj.weight.zero_()
+        block.self_attn.q_proj.bias.zero_()  # the class token looks at all five tokens alike
+    covered = torch.tensor([[True, False, False, False], [True, True, True, True], [False] * 4])
+    loss = attention_loss(block, torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0)), covered)
+    torch.testing.assert_close(loss, torch.tensor(-(math.log(0.2001) + math.log(0.8001)) / 2))
+
+
+def test_labels_are_weighed_within_their_family_and_absent_families_do_not_count() -> None:
+    probes = Probes(embed_dim=4, vision_width=8, width=8)
+    with torch.no_grad():
+        probes.labels.weight.zero_()
+        probes.labels.bias.zero_()
+    labels = torch.stack([multi_hot(named_labels([("cat", "red"), ("dog", "red")])), multi_hot([])])
+    loss = label_loss(probes, torch.ones(2, 4), labels)
+    sizes = (len(KINDS), len(COLOURS), len(KINDS) * len(COLOURS))
+    torch.testing.assert_close(loss, torch.tensor(sum(math.log(size) for size in sizes) / 3))

@@ -7,6 +7,7 @@ known for every frame whether it holds there. That makes frames of one scene har
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ from coarse_to_fine.data_generation.world.captions import event_sentence, listed
 from coarse_to_fine.data_generation.world.frame_captions import Sight, is_readable, sights
 from coarse_to_fine.data_generation.world.phrases import (
     AIR_PHRASES,
-    FACING_KINDS,
     FADED_PHRASES,
     GROUND_PHRASES,
     LARGE_WORDS,
@@ -24,17 +24,28 @@ from coarse_to_fine.data_generation.world.phrases import (
     TURNED_PHRASES,
 )
 from coarse_to_fine.data_generation.world.scene import Event, Scene
+from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
+from coarse_to_fine.encoders.pretraining.labels import action_label, named_labels, object_labels, place_label
+from coarse_to_fine.encoders.pretraining.states import state_of
 
 HOLDS, FAILS, UNCLEAR = 1, 0, -1
 PLACE_SHARE = 0.5
+_COLOURS = tuple(COLOURS)
 
 
 @dataclass(frozen=True, slots=True)
 class FrameCaption:
-    """A sentence and, for each frame drawn from the scene, HOLDS, FAILS or UNCLEAR."""
+    """A sentence and what is known of it.
+
+    Attributes:
+        text: the sentence.
+        truth: for each frame drawn from the scene, HOLDS, FAILS or UNCLEAR.
+        labels: what it says (`labels.py`).
+    """
 
     text: str
     truth: tuple[int, ...]
+    labels: tuple[int, ...] = ()
 
 
 def captions_of_frame(
@@ -79,7 +90,11 @@ def event_caption(scene: Scene, event: Event, times_s: Sequence[float], rng: ran
             return FAILS
         return HOLDS if readable_event(scene, time_s) is not None else UNCLEAR
 
-    return FrameCaption(told.text, tuple(truth(time_s) for time_s in times_s))
+    named = [scene.actors[event.subject]] + ([scene.actors[event.target]] if event.target is not None else [])
+    labels = [action_label(event.action), *named_labels([(actor.kind, actor.colour) for actor in named])]
+    if any(phrase in told.text for phrase in PLACE_PHRASES[scene.place]):
+        labels.append(place_label(scene.place))
+    return FrameCaption(told.text, tuple(truth(time_s) for time_s in times_s), tuple(labels))
 
 
 def state_caption(scene: Scene, seen: Sequence[Sequence[Sight]], frame: int, rng: random.Random) -> FrameCaption:
@@ -90,37 +105,53 @@ def state_caption(scene: Scene, seen: Sequence[Sequence[Sight]], frame: int, rng
         return FrameCaption(sentence(f"nothing {place}"), tuple(int(not others) for others in seen))
     draw = rng.random()
     if draw < 0.6 or len(here) == 1:
-        words, holds = _one(rng.choice(here), rng)
+        words, holds, labels = _one(rng.choice(here), rng)
     elif draw < 0.85:
         first, second = rng.sample(here, 2)
-        words, holds = _two(first, second, rng)
+        words, holds, labels = _two(first, second, rng)
     else:
-        words, holds = _several(rng.sample(here, min(len(here), rng.randint(2, 4))), rng)
+        words, holds, labels = _several(rng.sample(here, min(len(here), rng.randint(2, 4))), rng)
     if rng.random() < PLACE_SHARE:
         words = f"{words} {place}"
-    return FrameCaption(sentence(words), tuple(HOLDS if holds(others) else FAILS for others in seen))
+        labels.append(place_label(scene.place))
+    return FrameCaption(sentence(words), tuple(HOLDS if holds(others) else FAILS for others in seen), tuple(labels))
+
+
+def distractor(caption: FrameCaption, scene: Scene, frame: int, rng: random.Random) -> FrameCaption:
+    """The caption with another kind, another colour or the other side, so that it fails on its frame.
+
+    An object that the scene does not have fails on all its frames; with sides swapped the other frames are UNCLEAR.
+    A caption without an object's name is told of an object that is not there.
+    """
+    names = {actor.name for actor in scene.actors}
+    told = [actor for actor in scene.actors if re.search(rf"\b{actor.name}\b", caption.text)]
+    if told and re.search(r"\b(left|right)\b", caption.text) and rng.random() < 0.3:
+        truth = [UNCLEAR] * len(caption.truth)
+        truth[frame] = FAILS
+        return FrameCaption(_sides_swapped(caption.text), tuple(truth))
+    kind, colour = rng.choice(KINDS), rng.choice(_COLOURS)
+    actor = rng.choice(told) if told else None
+    if actor is not None:
+        kind, colour = (kind, actor.colour) if rng.random() < 0.6 else (actor.kind, colour)
+    while f"{colour} {kind}" in names:
+        kind = rng.choice(KINDS)
+    text = f"A {colour} {kind}."
+    if actor is not None:
+        text = re.sub(
+            rf"\b([Aa])n? {actor.name}\b", rf"\1{'n' if colour[0] in 'aeiou' else ''} {colour} {kind}", caption.text
+        )
+        text = re.sub(rf"\b{actor.name}\b", f"{colour} {kind}", text)
+    return FrameCaption(text, (FAILS,) * len(caption.truth))
+
+
+def _sides_swapped(text: str) -> str:
+    return re.sub(r"\b(left|right)\b", lambda found: "right" if found[0] == "left" else "left", text)
 
 
 Predicate = Callable[[Sequence[Sight]], bool]
 
 
-def state_of(sight: Sight) -> dict[str, str]:
-    """What can be said about an object, by property."""
-    pose = sight.pose
-    angle = (pose.angle + 180) % 360 - 180
-    state = {
-        "side": "left" if sight.x < 0.36 else "right" if sight.x > 0.64 else "middle",
-        "turn": "no" if abs(angle) < 12 else "over" if abs(angle) > 140 else "right" if angle > 0 else "left",
-        "height": "air" if pose.altitude > 0.08 else "ground" if pose.altitude < 0.02 else "low",
-        "size": "large" if pose.size > 0.42 else "small" if pose.size < 0.19 else "usual",
-        "faded": "yes" if pose.alpha < 1 else "no",
-    }
-    if sight.actor.kind in FACING_KINDS:
-        state["facing"] = "left" if pose.faces_left else "right"
-    return state
-
-
-def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate]:
+def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
     state = state_of(sight)
     said: dict[str, str] = {"side": rng.choice(SIDE_PHRASES[state["side"]])} if rng.random() < 0.75 else {}
     if state["turn"] != "no" and rng.random() < 0.7:
@@ -147,10 +178,10 @@ def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate]:
         there = state_of(found)
         return all(there[name] == state[name] for name in said)
 
-    return " ".join([noun(name, rng, definite_share=0.3), *phrases]), holds
+    return " ".join([noun(name, rng, definite_share=0.3), *phrases]), holds, object_labels(sight, tuple(said))
 
 
-def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicate]:
+def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
     relation = _relation(first, second)
     words = {
         "above": ("above", "higher than"),
@@ -165,7 +196,8 @@ def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicat
         return a is not None and b is not None and _relation(a, b) == relation
 
     a, b = (noun(sight.actor.name, rng, definite_share=0.3) for sight in (first, second))
-    return f"{a} {rng.choice(words)} {b}", holds
+    labels = named_labels([(sight.actor.kind, sight.actor.colour) for sight in (first, second)])
+    return f"{a} {rng.choice(words)} {b}", holds, labels
 
 
 def _same(others: Sequence[Sight], sight: Sight) -> Sight | None:
@@ -179,10 +211,11 @@ def _relation(first: Sight, second: Sight) -> str:
     return "left" if first.x < second.x else "right"
 
 
-def _several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate]:
+def _several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate, list[int]]:
     wanted = {sight.actor.name for sight in chosen}
 
     def holds(others: Sequence[Sight]) -> bool:
         return wanted <= {other.actor.name for other in others}
 
-    return listed([noun(sight.actor.name, rng, definite_share=0.3) for sight in chosen]), holds
+    labels = named_labels([(sight.actor.kind, sight.actor.colour) for sight in chosen])
+    return listed([noun(sight.actor.name, rng, definite_share=0.3) for sight in chosen]), holds, labels

@@ -1,20 +1,24 @@
 """What the small CLIP is trained for: captions against frames, and questions that its embeddings must answer.
 
-Axes: M captions, N frames, Q questions, P patches, W width of the image tower, D shared width.
+Axes: M captions, N frames, A labels, Q questions, P patches, W width of the image tower, D shared width.
 The questions' heads are thrown away after training; they make embeddings hold where each object is and how it stands,
 which a caption states only now and then. Without them a small model on little data learns names but hardly places.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 from coarse_to_fine.encoders.pretraining.captions import HOLDS, UNCLEAR
+from coarse_to_fine.encoders.pretraining.labels import BOUNDS, LABELS
 from coarse_to_fine.encoders.pretraining.samples import PATCH_POSE_VALUES, POSE_VALUES
+from coarse_to_fine.encoders.towers import Block
 
 
 class Probes(nn.Module):
@@ -27,6 +31,7 @@ class Probes(nn.Module):
         self.picture = nn.Linear(embed_dim, width)
         self.inner = nn.Linear(2 * width, width)
         self.answers = nn.Linear(width, 1 + POSE_VALUES)
+        self.labels = nn.Linear(embed_dim, LABELS)
         self.norm = nn.LayerNorm(vision_width)
         self.patch_kind = nn.Linear(vision_width, len(KINDS) + 1)
         self.patch_colour = nn.Linear(vision_width, len(COLOURS) + 1)
@@ -39,6 +44,22 @@ class Probes(nn.Module):
         picture = picture[:, None].expand_as(question)
         answers: Tensor = self.answers(functional.gelu(self.inner(torch.cat([picture * question, picture], dim=-1))))
         return answers
+
+
+def label_loss(probes: Probes, embeddings: Float[Tensor, "N D"], labels: Bool[Tensor, "N A"]) -> Float[Tensor, ""]:
+    """Cross-entropy of the labels of each family, shared evenly among those that hold; the mean over families.
+
+    Rows without a label of a family do not count there. The same head serves pictures and sentences.
+    """
+    scores = probes.labels(functional.normalize(embeddings, dim=-1) * embeddings.shape[-1] ** 0.5).float()
+    right = labels.to(scores.dtype)
+    losses = []
+    for start, end in BOUNDS:
+        counts = right[:, start:end].sum(dim=1)
+        if (counts > 0).any():
+            logs = (scores[:, start:end].log_softmax(dim=1) * right[:, start:end]).sum(dim=1)
+            losses.append(-(logs / counts.clamp(min=1))[counts > 0].mean())
+    return torch.stack(losses).mean()
 
 
 def question_loss(
@@ -67,6 +88,33 @@ def patch_loss(
         probes.patch_pose(flat).float(), poses.flatten(0, 1), beta=0.3, reduction="none"
     ).mean(-1)
     return ((kind + colour) * weights).sum() / 2 + (error * weights * covered).sum()
+
+
+def attention_loss(
+    block: Block, states: Float[Tensor, "N P1 W"], covered: Bool[Tensor, "N P"]
+) -> Float[Tensor, ""]:
+    """How little the heads of a block's class token look at the objects in their bands: -log of the attention there.
+
+    Each head has a band of columns, from the left to the right of the picture. An object covers few patches, and a
+    class token that looks everywhere alike sees neither what kind it is nor, with several objects, which is where.
+    Heads without an object in their band do not count.
+    """
+    attention, normed = block.self_attn, block.layer_norm1(states)
+    query = attention.q_proj(normed[:, :1]).unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # (N, H, 1, W / H)
+    key = attention.k_proj(normed).unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # (N, H, P1, W / H)
+    shares = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).float().softmax(dim=-1)[:, :, 0, 1:]  # (N, H, P)
+    wanted = covered[:, None] & column_bands(attention.heads, math.isqrt(covered.shape[1])).to(covered.device)
+    on_objects = (shares * wanted).sum(dim=-1)  # (N, H)
+    missed: Tensor = -(on_objects + 1e-4).log()[wanted.any(dim=-1)].mean()
+    return missed
+
+
+def column_bands(heads: int, grid: int) -> Bool[Tensor, "H P"]:
+    """Patches within one column of the middle of each head's band; the middles are spread evenly over the width."""
+    middles = torch.linspace(0, grid - 1, heads) if heads > 1 else torch.tensor([(grid - 1) / 2])
+    reach = max(1.0, (grid - 1) / (2 * heads))
+    columns = (torch.arange(grid)[None] - middles[:, None]).abs() <= reach  # (H, columns)
+    return columns[:, None, :].expand(heads, grid, grid).flatten(1)
 
 
 def contrastive_loss(

@@ -1,6 +1,7 @@
 """Training samples: a scene as several frames with their captions and the facts about their objects.
 
-Axes: N scenes, F frames of a scene, K captions of a frame, T tokens, Q objects asked about, P patches, S side.
+Axes: N scenes, F frames of a scene, K sentences of a frame, T tokens, Q objects asked about, P patches, A labels,
+S side.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from coarse_to_fine.data_generation.world.frame_captions import Sight, sights
@@ -19,8 +20,9 @@ from coarse_to_fine.data_generation.world.sampling import sample_scene
 from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 from coarse_to_fine.encoders.preprocessing import Preprocessing
-from coarse_to_fine.encoders.pretraining.captions import captions_of_frame
+from coarse_to_fine.encoders.pretraining.captions import captions_of_frame, distractor, readable_event
 from coarse_to_fine.encoders.pretraining.crowds import crowd, tiles
+from coarse_to_fine.encoders.pretraining.labels import LABELS, action_label, object_labels, place_label
 from coarse_to_fine.encoders.pretraining.pictures import drawn_picture
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.training import Batch, TrainingData
@@ -46,6 +48,8 @@ class SceneSamples:
             stands for "background".
         patch_poses: (N, F, P, 7) how far right and down the object's middle is from the patch's, in patches; size,
             sine and cosine of the angle, opacity, facing; 0 on the background.
+        picture_labels: (N, F, A) which labels are true of a frame (`labels.py`).
+        text_labels: (N, F, K, A) which labels a sentence tells; none for distractors.
     """
 
     pictures: UInt8[Tensor, "N F S S 3"]
@@ -56,6 +60,8 @@ class SceneSamples:
     poses: Float[Tensor, "N F Q 8"]
     patches: Int[Tensor, "N F P 2"]
     patch_poses: Float[Tensor, "N F P 7"]
+    picture_labels: Bool[Tensor, "N F A"]
+    text_labels: Bool[Tensor, "N F K A"]
 
 
 class WorldFrames(TrainingData):
@@ -70,6 +76,7 @@ class WorldFrames(TrainingData):
         context: int,
         preprocessing: Preprocessing,
         patch_grid: int,
+        distractors: int = 0,
         crowd_share: float = 0.0,
         tiled: bool = False,
         first_seed: int = 0,
@@ -80,11 +87,12 @@ class WorldFrames(TrainingData):
         Args:
             scenes: scenes with seeds from `first_seed` on.
             frames: frames of a scene in a sample (F).
-            captions: captions of a frame (K).
+            captions: captions of a frame.
             tokenizer_json: the tokenizer, as text so that it can be sent to other processes.
             context: most ids of a caption.
             preprocessing: rule for pictures.
             patch_grid: patches in a row of the picture.
+            distractors: sentences a frame that fail on it; they come after its captions, so K is the sum of both.
             crowd_share: share of scenes whose frames are arrangements of a crowd.
             tiled: show every scene as tiles instead.
             first_seed: seed of the first scene.
@@ -93,6 +101,7 @@ class WorldFrames(TrainingData):
         self._scenes, self._first_seed, self._split = scenes, first_seed, split
         self._frames, self._captions, self._grid = frames, captions, patch_grid
         self._tokenizer_json, self._context, self._preprocessing = tokenizer_json, context, preprocessing
+        self._distractors = distractors
         self._crowd_share, self._tiled = crowd_share, tiled
         self._tokenizer: ClipTokenizer | None = None
 
@@ -106,7 +115,7 @@ class WorldFrames(TrainingData):
 
     def _samples(self, scenes: Sequence[Scene], rng: random.Random) -> SceneSamples:
         texts: list[str] = []
-        truths, pictures, facts = [], [], []
+        truths, pictures, facts, told = [], [], [], []
         for scene in scenes:
             times_s = frame_times(scene, self._frames, rng)
             stands = [scene] * self._frames
@@ -117,23 +126,32 @@ class WorldFrames(TrainingData):
             seen = [sights(one, time_s) for one, time_s in zip(stands, times_s)]
             for frame, (one, time_s) in enumerate(zip(stands, times_s)):
                 captions = captions_of_frame(one, times_s, frame, self._captions, rng, seen)
+                captions += [distractor(rng.choice(captions), one, frame, rng) for _ in range(self._distractors)]
                 texts += [caption.text for caption in captions]
                 truths += [caption.truth for caption in captions]
+                told += [multi_hot(caption.labels) for caption in captions]
                 pictures.append(drawn_picture(one, time_s, self._preprocessing, rng))
-                facts.append((*object_facts(one, time_s, rng), *patch_facts(one, time_s, self._grid)))
+                facts.append(
+                    (
+                        *object_facts(one, time_s, rng),
+                        *patch_facts(one, time_s, self._grid),
+                        multi_hot(frame_labels(one, time_s)),
+                    )
+                )
         shape = (len(scenes), self._frames)
-        asked, present, poses, patches, patch_poses = (
-            _grouped(torch.stack(list(column)), *shape) for column in zip(*facts)
-        )
+        columns = (_grouped(torch.stack(list(column)), *shape) for column in zip(*facts))
+        asked, present, poses, patches, patch_poses, picture_labels = columns
         return SceneSamples(
             pictures=_grouped(torch.stack(pictures), *shape),
-            ids=_grouped(self._ids(texts), *shape, self._captions),
-            truth=_grouped(torch.tensor(truths), *shape, self._captions),
+            ids=_grouped(self._ids(texts), *shape, self._captions + self._distractors),
+            truth=_grouped(torch.tensor(truths), *shape, self._captions + self._distractors),
             asked=asked,
             present=present,
             poses=poses,
             patches=patches,
             patch_poses=patch_poses,
+            picture_labels=picture_labels,
+            text_labels=_grouped(torch.stack(told), *shape, self._captions + self._distractors),
         )
 
     def some_pictures(self, count: int, generator: torch.Generator) -> UInt8[Tensor, "M S S 3"]:
@@ -184,7 +202,7 @@ def object_facts(
     poses = [_pose(scene, sight, time_s) for sight in seen]
     while len(asked) < QUESTIONS:
         kind, colour = rng.randrange(len(KINDS)), rng.randrange(len(_COLOURS))
-        if seen and rng.random() < 0.7:
+        if seen and rng.random() < 0.9:
             near = _names(rng.choice(seen))
             kind, colour = (near[0], colour) if rng.random() < 0.5 else (kind, near[1])
         if (kind, colour) not in visible:
@@ -214,6 +232,19 @@ def patch_facts(scene: Scene, time_s: float, grid: int) -> tuple[Int[Tensor, "P 
         poses[rows, columns, 1] = down[rows] * grid
         poses[rows, columns, 2:] = torch.tensor(_pose(scene, sight, time_s)[2:7])
     return facts.flatten(0, 1), poses.flatten(0, 1)
+
+
+def frame_labels(scene: Scene, time_s: float) -> list[int]:
+    """All labels that are true of a frame."""
+    labels = [label for sight in sights(scene, time_s) for label in object_labels(sight)]
+    event = readable_event(scene, time_s)
+    return [*labels, place_label(scene.place), *([action_label(event.action)] if event is not None else [])]
+
+
+def multi_hot(labels: Sequence[int]) -> Bool[Tensor, " A"]:
+    row = torch.zeros(LABELS, dtype=torch.bool)
+    row[list(labels)] = True
+    return row
 
 
 def _names(sight: Sight) -> tuple[int, int]:

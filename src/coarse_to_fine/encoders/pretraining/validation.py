@@ -21,8 +21,9 @@ from coarse_to_fine.data_generation.world.sampling import sample_scene
 from coarse_to_fine.data_generation.world.scene import Event, Scene
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS, PLACES
 from coarse_to_fine.encoders.clip import ClipEncoder
-from coarse_to_fine.encoders.pretraining.captions import readable_event, state_of
+from coarse_to_fine.encoders.pretraining.captions import readable_event
 from coarse_to_fine.encoders.pretraining.pictures import drawn_picture
+from coarse_to_fine.encoders.pretraining.states import state_of
 
 GROUP = 32
 """Frames, each of another event, among which a caption has to find its own."""
