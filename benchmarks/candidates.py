@@ -1,8 +1,9 @@
-"""How many candidates must a cheap pass keep so that the exact first 50 of T-MASS are among them, and what does it save?
+"""How many candidates must the first choice keep so that the exact first 50 of T-MASS are among them?
 
-The gallery has topics: frames of a segment are two topics and common backgrounds, sentences name a topic pair of some
-segment. The head is trained for a moment on other segments of the same kind, so it is not the identity. Candidates are
-chosen by their best frame. Scores are exact for the survivors, so recall is all that can be lost. Prints a table and, as the last line, the same as JSON:
+And what does it save? The gallery has topics: frames of a segment are two topics and common backgrounds, sentences name
+a topic pair of some segment. The head is trained for a moment on other segments of the same kind, so it is not the
+identity. Candidates are chosen by their best frame; scores of the survivors are exact, so recall is all that can be
+lost. Prints a table and, as the last line, the same as JSON:
 
     python benchmarks/candidates.py --segments 20000
     python benchmarks/candidates.py --segments 1000000 --width 512 --threads 2 --exact-part 20000

@@ -117,11 +117,11 @@ def test_scores_of_unprepared_segments_are_the_same(model):
 
 
 def test_unchanged_blocks_are_given_to_the_engine_once():
-    class Recording(BestFrames):
-        given: list[int] = []
+    given = []
 
+    class Recording(BestFrames):
         def extend(self, frames: Tensor) -> None:
-            self.given.append(len(frames))
+            given.append(len(frames))
             super().extend(frames)
 
     candidates = Candidates(Recording(), CandidateConfig())
@@ -129,6 +129,6 @@ def test_unchanged_blocks_are_given_to_the_engine_once():
     candidates.hold([first])
     candidates.hold([first, second])
     candidates.hold([first, second])
-    assert Recording.given == [3, 5]
+    assert given == [3, 5]
     candidates.hold([second])
-    assert Recording.given == [3, 5, 5]
+    assert given == [3, 5, 5]
