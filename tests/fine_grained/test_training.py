@@ -154,6 +154,17 @@ def test_annotated_saliency_needs_annotations() -> None:
     assert (int(targets.positive[0, 0]), int(targets.negative[0, 0])) == (2, 1)
 
 
+def test_grouped_lengths_use_every_example_once_and_pad_less() -> None:
+    def padding(group: bool) -> int:
+        data = QdDetrData(examples(200, 0), ARCHITECTURE, QdDetrTargetsConfig(group_lengths=group))
+        batches = data.order(16, generator())
+        assert sorted(index for batch in batches for index in batch) == list(range(200))
+        lengths = [[len(data.examples[index].segment.clips) for index in batch] for batch in batches]
+        return sum(max(own) * len(own) - sum(own) for own in lengths)
+
+    assert padding(True) < padding(False) / 2
+
+
 def test_splits_that_share_a_video_are_refused(tmp_path: Path) -> None:
     config = FineTraining.model_validate({"recipe": {"name": "qd-detr", "architecture": SMALL["qd-detr"]}})
     with pytest.raises(DataError, match="in both splits"):

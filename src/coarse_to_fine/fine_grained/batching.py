@@ -19,6 +19,22 @@ def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
+def random_batches_by_length(
+    lengths: Sequence[int], batch_size: int, generator: torch.Generator, pool: int = 8
+) -> list[list[int]]:
+    """Every index once in random batches, those of similar length together, so that little is padded.
+
+    The shuffled indices are cut into pools of `pool` batches; each pool is sorted by length, and the order of all
+    batches is shuffled.
+    """
+    shuffled = torch.randperm(len(lengths), generator=generator).tolist()
+    batches = []
+    for start in range(0, len(shuffled), pool * batch_size):
+        part = sorted(shuffled[start : start + pool * batch_size], key=lambda index: lengths[index])
+        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
+    return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode without gradients; the mode of before comes back."""

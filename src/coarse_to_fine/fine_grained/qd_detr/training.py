@@ -15,6 +15,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.fine_grained.batching import random_batches_by_length
 from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite
 from coarse_to_fine.fine_grained.labels import (
     annotated_labels,
@@ -54,6 +55,9 @@ class QdDetrTargetsConfig(BaseModel):
     span_length: Literal["duration", "clips"] = Field(
         default="duration", description="what spans are fractions of; clips = clips * clip length, as in the releases"
     )
+    group_lengths: bool = Field(
+        default=False, description="whether videos of similar length are batched together; saves padding"
+    )
     negatives: Literal["other-video", "official"] = Field(
         default="other-video",
         description="foreign sentences: the next of another video and text, or the next whatever it is",
@@ -82,9 +86,18 @@ class QdDetrData(TrainingData):
         if not len(examples):
             raise DataError("no training examples, expected at least one; check the split and the features folder")
         self.examples, self.architecture, self.targets = examples, architecture, targets
+        self._lengths: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def order(self, batch_size: int, generator: torch.Generator) -> list[list[int]]:
+        """Random batches; with `targets.group_lengths` of videos of similar length."""
+        if not self.targets.group_lengths:
+            return super().order(batch_size, generator)
+        if self._lengths is None:
+            self._lengths = [len(example.segment.clips) for example in self.examples]
+        return random_batches_by_length(self._lengths, batch_size, generator)
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         examples = [self.examples[index] for index in indices]
