@@ -17,10 +17,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 CoarseOption = Annotated[
     str | None,
-    typer.Option("--coarse", metavar="NAME", help="Coarse model: mean-pool, t-mass, t-mass-v2, or a folder."),
+    typer.Option("--coarse", metavar="NAME", help="mean-pool, t-mass, t-mass-v2, or a folder."),
 ]
 FineOption = Annotated[
-    str | None, typer.Option("--fine", metavar="NAME", help="Fine model: similarity, qd-detr, mesm, or a folder.")
+    str | None, typer.Option("--fine", metavar="NAME", help="similarity, qd-detr, mesm, or a folder.")
 ]
 
 
