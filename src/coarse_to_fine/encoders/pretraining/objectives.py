@@ -90,9 +90,7 @@ def patch_loss(
     return ((kind + colour) * weights).sum() / 2 + (error * weights * covered).sum()
 
 
-def attention_loss(
-    block: Block, states: Float[Tensor, "N P1 W"], covered: Bool[Tensor, "N P"]
-) -> Float[Tensor, ""]:
+def attention_loss(block: Block, states: Float[Tensor, "N P1 W"], covered: Bool[Tensor, "N P"]) -> Float[Tensor, ""]:
     """How little the heads of a block's class token look at the objects in their bands: -log of the attention there.
 
     Each head has a band of columns, from the left to the right of the picture. An object covers few patches, and a
