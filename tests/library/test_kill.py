@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,11 @@ def test_killed_writers_lose_nothing_and_the_next_run_completes(tmp_path, reques
     write_videos(tmp_path / "videos", 40)
     (tmp_path / "videos" / "zero.mp4").write_bytes(b"")
     with Library.create(tmp_path / "undisturbed", SmallEncoder()) as library:
+        started = time.perf_counter()
         library.add(tmp_path / "videos")
+        seconds = time.perf_counter() - started
         expected = content(library)
-    arguments = [tmp_path / "videos", tmp_path / "killed", tmp_path / "undisturbed", kills, kills]
+    arguments = [tmp_path / "videos", tmp_path / "killed", tmp_path / "undisturbed", kills, kills, seconds]
     run = subprocess.run(
         [sys.executable, "-m", "tests.library.killing", *map(str, arguments)],
         cwd=ROOT,
