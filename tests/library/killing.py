@@ -1,8 +1,8 @@
 """Kills writers of a library at random moments and watches that nothing is wrong or lost.
 
 Run as a program, because it forks: `python -m tests.library.killing FOLDER LIBRARY REFERENCE KILLS SEED SECONDS`.
-REFERENCE is a library of the same videos that was never disturbed, SECONDS how long an undisturbed run takes here: kills
-come within that time, on a fast machine and on a slow one. Prints one JSON object.
+REFERENCE is a library of the same videos that was never disturbed, SECONDS how long an undisturbed run takes here:
+kills come within that time, on a fast machine and on a slow one. Prints one JSON object.
 """
 
 from __future__ import annotations
