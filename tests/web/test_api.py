@@ -45,6 +45,7 @@ def test_playable_says_what_browsers_can_show(api):
 def test_moments_of_a_video_come_with_its_curve(api):
     found = api.get("/api/videos/red beach/moments", params={"q": "grey"}).json()
     assert len(found["saliency"]) == 6
+    assert (min(found["saliency_normalised"]), max(found["saliency_normalised"])) == (0.0, 1.0)
     assert all(0 <= window["start_s"] < window["end_s"] <= found["duration_s"] for window in found["windows"])
 
 
@@ -161,3 +162,10 @@ def test_an_index_request_needs_an_existing_path(api):
 def test_the_api_is_described(api):
     paths = api.get("/openapi.json").json()["paths"]
     assert {"/api/search", "/api/library", "/api/index", "/api/videos/{video_id}/moments"} <= paths.keys()
+
+
+def test_saliency_is_called_a_rank_score_wherever_it_is_shown(api):
+    described = api.get("/openapi.json").json()["components"]["schemas"]["MomentsResponse"]["properties"]
+    assert "rank score" in described["saliency"]["description"]
+    assert "any sign" in described["saliency"]["description"]
+    assert "rank score of any sign" in api.get("/").text

@@ -176,3 +176,14 @@ def test_the_page_logs_no_error_and_asks_nobody_else(page, served):
 def test_controls_have_names(page):
     unnamed = page.execute_script(UNNAMED)
     assert unnamed == []
+
+
+def test_the_curve_can_be_scaled_from_0_to_1(page):
+    search(page, "grey")
+    open_title(page, "red beach")
+    wait(page, lambda _: page.find_elements(By.CSS_SELECTOR, "#curve path"))
+    title = "return document.querySelector('#curve title').textContent"
+    page.execute_script("document.getElementById('scaled').click()")
+    wait(page, lambda _: "from 0.00 to 1.00" in page.execute_script(title))
+    page.execute_script("document.getElementById('scaled').click()")
+    assert "Saliency from" in page.execute_script(title)

@@ -112,6 +112,7 @@ def _add_search(app: FastAPI, pipeline: Pipeline, searches: _Turns) -> None:
             duration_s=video.duration_s,
             clip_seconds=found.clip_seconds,
             saliency=[round(value, 4) for value in found.saliency.tolist()],
+            saliency_normalised=[round(value, 4) for value in _normalised(found.saliency.tolist())],
             windows=[Window(start_s=hit.start_s, end_s=hit.end_s, score=hit.score) for hit in found.hits],
         )
 
@@ -169,6 +170,12 @@ def _video(pipeline: Pipeline, video_id: str) -> StoredVideo:
         return pipeline.library.video(video_id)
     except UserError as error:
         raise HTTPException(404, str(error)) from None
+
+
+def _normalised(values: list[float]) -> list[float]:
+    """Scaled to [0, 1]; a flat curve is 0 everywhere."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return [(value - low) / (high - low) if high > low else 0.0 for value in values]
 
 
 def _hit(hit: MomentHit, video: StoredVideo) -> Hit:

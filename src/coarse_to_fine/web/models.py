@@ -46,6 +46,7 @@ class MomentsResponse(BaseModel):
     duration_s: float
     clip_seconds: float
     saliency: list[float] = Field(description="rank score of each clip, any sign; comparable within this curve only")
+    saliency_normalised: list[float] = Field(description="the same curve scaled to 0 (lowest) to 1 (highest)")
     windows: list[Window]
 
 

@@ -161,7 +161,8 @@ function showTimeline(hit, found) {
 }
 
 function showCurve(found) {
-  const values = found.saliency, low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
+  state.found = found;
+  const values = byId("scaled").checked ? found.saliency_normalised : found.saliency, low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
   const x = (clip) => Math.min((clip + 0.5) * found.clip_seconds, found.duration_s) / found.duration_s * 1000;
   const y = (value) => 95 - (90 * (value - low)) / span;
   const svg = byId("curve"), make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -182,6 +183,7 @@ function closeViewer() {
 }
 
 byId("close").addEventListener("click", () => { const last = state.current; closeViewer(); focusCard(last); setLink(); });
+byId("scaled").addEventListener("change", () => { if (state.found) showCurve(state.found); });
 byId("again").addEventListener("click", () => load(state.hits[state.current], state.window, true));
 
 // ---- links, history, keys -----------------------------------------------------------------------------------------
