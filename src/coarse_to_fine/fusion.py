@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from coarse_to_fine.errors import ConfigError
-
-BUNDLED = Path(__file__).parent / "bundled"
+from coarse_to_fine.model_folders import BUNDLED
 
 
 class FusionConfig(BaseModel):

@@ -20,10 +20,9 @@ from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library, StoredVideo
-from coarse_to_fine.model_folders import StoredModel
+from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
-BUNDLED_ENCODER = "tiny-world"
 KEPT_TEXTS = 10_000
 NMS_IOU = 0.7
 SEGMENTS_A_VIDEO = 4

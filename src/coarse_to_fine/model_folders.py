@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coarse_to_fine import __version__
-from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.errors import UserError, WeightsError
 
+BUNDLED = Path(__file__).parent / "bundled"
+BUNDLED_ENCODER = "tiny-world"
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -25,16 +27,73 @@ WEIGHTS_FILE = "model.safetensors"
 class StoredModel(nn.Module):
     """What a model needs to be stored: a name, and an architecture from which alone it is built, `Model(config)`.
 
-    `origin` holds JSON values about how loaded weights came to be; nothing for a model that was not loaded.
+    `origin` holds JSON values about how loaded weights came to be; nothing for a model that was not loaded. A
+    `training_free` model has no weights that must be found.
     """
 
     name: ClassVar[str]
+    training_free: ClassVar[bool] = False
     config_class: ClassVar[type[BaseModel]]
     config: BaseModel
     origin: Mapping[str, Any] = MappingProxyType({})
 
 
 Model = TypeVar("Model", bound=StoredModel)
+
+
+def load_by_name(
+    stage: str,
+    models: Mapping[str, type[Model]],
+    name_or_folder: str | Path,
+    weights: str | Path | None = None,
+    encoder: str | None = None,
+    device: str = "cpu",
+) -> Model:
+    """A model of one stage in eval mode.
+
+    Args:
+        stage: `coarse` or `fine`, for messages.
+        models: the stage's models by name.
+        name_or_folder: a name of `models`, or a folder of a stored model.
+        weights: the folder with the weights of a named model; None takes the bundled ones, which fit one encoder.
+        encoder: name of the encoder that features come from; used to refuse bundled weights made for another.
+        device: where the model is put.
+
+    Raises:
+        UserError: an unknown name.
+        WeightsError: no weights for this model and encoder, or a folder that holds something else.
+    """
+    name, known = str(name_or_folder), ", ".join(models)
+    if name in models and weights is None and models[name].training_free:
+        return models[name](models[name].config_class()).eval().to(device)
+    if weights is not None:
+        folder = Path(weights)
+    elif name in models:
+        free = next(one.name for one in models.values() if one.training_free)
+        folder = _bundled_folder(name, encoder, free)
+    else:
+        folder = Path(name)
+        if not (folder / CONFIG_FILE).is_file():
+            raise UserError(
+                f"no {stage} model {name!r}, expected one of {known} or a folder with {CONFIG_FILE}; check the name"
+            )
+    document = read_document(folder)
+    stored = document["model"]
+    if stored not in models:
+        raise WeightsError(f"{folder} holds a model {stored!r}, expected one of {known}; use another folder")
+    if name in models and stored != name:
+        raise WeightsError(f"{folder} holds a {stored} model, expected {name}; use another folder or name")
+    return build(models[stored], document, folder).to(device)
+
+
+def _bundled_folder(name: str, encoder: str | None, training_free: str) -> Path:
+    folder = BUNDLED / f"{name}-world"
+    if encoder not in (None, BUNDLED_ENCODER) or not (folder / CONFIG_FILE).is_file():
+        raise WeightsError(
+            f"no bundled weights of {name} for the encoder {encoder or BUNDLED_ENCODER}, expected a folder of weights "
+            f"trained on its features; give that folder, or use the training-free {training_free!r}"
+        )
+    return folder
 
 
 def save_model(

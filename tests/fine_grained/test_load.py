@@ -9,8 +9,7 @@ import pytest
 
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.fine_grained import FINE_MODELS, load_fine
-from coarse_to_fine.fine_grained.load import BUNDLED
-from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, save_model
+from coarse_to_fine.model_folders import BUNDLED, CONFIG_FILE, WEIGHTS_FILE, save_model
 from tests.fine_grained.conftest import small_model
 
 

@@ -17,6 +17,7 @@ class MeanPool(CoarseModel):
     """cos(t, mean over frames of f / ||f||); no parameters, no randomness, any encoder, any number of frames."""
 
     name: ClassVar[str] = "mean-pool"
+    training_free = True
     cheap: ClassVar[bool] = True
     config_class = MeanPoolConfig
     config: MeanPoolConfig

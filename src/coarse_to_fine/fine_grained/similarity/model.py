@@ -37,6 +37,7 @@ class Similarity(FineModel):
     """
 
     name: ClassVar[str] = "similarity"
+    training_free = True
     config_class = SimilarityConfig
     config: SimilarityConfig
 
