@@ -70,12 +70,15 @@ class VisionTower(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixels: Float[Tensor, "N C S S"]) -> Float[Tensor, "N W"]:
-        pooled: Tensor = self.post_layernorm(self.states(pixels)[:, 0])
+        states: Tensor = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)
+        pooled: Tensor = self.post_layernorm(states[:, 0])
         return pooled
 
-    def states(self, pixels: Float[Tensor, "N C S S"]) -> Float[Tensor, "N P1 W"]:
-        """States of the class token and the patches before the last layer norm."""
-        states: Tensor = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)
+    def states(self, pixels: Float[Tensor, "N C S S"], blocks: int | None = None) -> Float[Tensor, "N P1 W"]:
+        """States of the class token and the patches after the first `blocks` blocks; by default after all."""
+        states: Tensor = self.pre_layrnorm(self.embeddings(pixels))
+        for block in self.encoder.layers[:blocks]:
+            states = block(states, causal=False)
         return states
 
 

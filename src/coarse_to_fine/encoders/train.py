@@ -17,6 +17,8 @@ from coarse_to_fine.data_generation.world.vocabulary import KINDS
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.pretraining.aggregator import start_collecting
+from coarse_to_fine.encoders.pretraining.drawn_ahead import draw_ahead
 from coarse_to_fine.encoders.pretraining.local_start import start_locally
 from coarse_to_fine.encoders.pretraining.objectives import (
     Probes,
@@ -33,7 +35,7 @@ from coarse_to_fine.encoders.pretraining.validation import ValidationSet, valida
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.encoders.towers import Block, ClipTowers, initialise
-from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingTask, fit
+from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingData, TrainingTask, fit
 
 MAX_LOGIT_SCALE = 4.6052
 STATISTICS_PICTURES = 300
@@ -55,12 +57,21 @@ class EncoderTrainingConfig(BaseModel):
     image_size: int = Field(default=112, ge=32, description="side of the square picture, pixels")
     patch_size: int = Field(default=16, ge=4, description="side of a patch, pixels")
     vision_width: int = Field(default=160, ge=32, description="width of the image tower; heads are 32 wide")
-    vision_layers: int = Field(default=6, ge=1, description="blocks of the image tower")
+    vision_layers: int = Field(default=7, ge=1, description="blocks of the image tower")
+    collecting_blocks: int = Field(
+        default=1,
+        ge=0,
+        description="last blocks of the image tower whose class token collects; patches are asked before",
+    )
     local_blocks: int = Field(default=4, ge=0, description="blocks of the image tower whose heads begin on neighbours")
     text_width: int = Field(default=128, ge=32, description="width of the text tower; heads are 32 wide")
     text_layers: int = Field(default=3, ge=1, description="blocks of the text tower")
     embed_dim: int = Field(default=128, ge=16, description="width of the shared space")
     scenes: int = Field(default=40000, ge=1, description="scenes of an epoch, from the training split")
+    tiled_scenes: int = Field(default=40000, ge=1, description="scenes of an epoch of `patches_first`")
+    draw_processes: int = Field(
+        default=0, ge=0, description="processes that draw all samples before training; 0: drawn anew when asked for"
+    )
     frames: int = Field(default=4, ge=1, description="frames of a scene in a batch")
     captions: int = Field(default=2, ge=1, description="captions of a frame")
     distractors: int = Field(default=2, ge=0, description="false sentences of a frame")
@@ -132,20 +143,39 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
     if config.start_from is not None:
         task.model.load_state_dict(_model_weights(config.start_from), strict=False)
     if config.patches_first is not None:
-        towers, probes = task.model.towers, task.model.probes
-        task.model.requires_grad_(True)
-        data = task.frames(frames=1, captions=1, tiled=True)
-        first = PatchTask(towers.vision_model, probes, data, config.preprocessing)
-        fit(first, config.patches_first, out / "patches", {"encoder": _architecture(config)}, progress)
-        task.choose_trained()
+        _learn_patches(task, config, config.patches_first, out / "patches", progress)
+    task.data = _drawn(task.source, config, out / "drawn", config.run.seed, progress)
     result = fit(task, config.run, out, settings, progress)
     export_encoder(out / "encoder", config, task.model.towers, tokenizer)
     return result
 
 
+def _learn_patches(task: EncoderTask, config: EncoderTrainingConfig, run: RunConfig, out: Path, progress: bool) -> None:
+    """The first part of the training; what it learned starts the blocks that collect."""
+    task.model.requires_grad_(True)
+    source = task.frames(config.tiled_scenes, frames=1, captions=1, distractors=0, tiled=True)
+    data = _drawn(source, config, out / "drawn", run.seed, progress)
+    tower = task.model.towers.vision_model
+    first = PatchTask(tower, task.model.probes, data, config.preprocessing, task.trunk)
+    fit(first, run, out, {"encoder": _architecture(config)}, progress)
+    task.start_collecting()
+    task.choose_trained()
+
+
+def _drawn(source: WorldFrames, config: EncoderTrainingConfig, folder: Path, seed: int, progress: bool) -> TrainingData:
+    if config.draw_processes == 0:
+        return source
+    return draw_ahead(source, folder, seed, config.draw_processes, progress)
+
+
 def _architecture(config: EncoderTrainingConfig) -> dict[str, Any]:
     """The settings that the first run depends on."""
     later = {
+        "scenes",
+        "draw_processes",
+        "label_weight",
+        "attention_weight",
+        "frozen_blocks",
         "run",
         "start_from",
         "distractors",
@@ -177,7 +207,6 @@ class EncoderTask(TrainingTask):
     """Captions against frames, questions about objects and about patches."""
 
     model: EncoderModel
-    data: WorldFrames
 
     def __init__(self, config: EncoderTrainingConfig, tokenizer: Tokenizer) -> None:
         self._config = config
@@ -186,35 +215,52 @@ class EncoderTask(TrainingTask):
             torch.manual_seed(config.run.seed)  # nn.Linear of the heads draws from the global generator
             self.model = EncoderModel(config.clip(tokenizer.get_vocab_size()))
         initialise(self.model.towers, torch.Generator().manual_seed(config.run.seed))
-        self.data = self.frames(config.frames, config.captions)
-        pictures = self.data.some_pictures(STATISTICS_PICTURES, torch.Generator().manual_seed(config.run.seed))
-        start_locally(self.model.towers.vision_model, config.preprocessing.normalise(pictures), config.local_blocks)
+        self.source = self.frames(config.scenes, config.frames, config.captions, config.distractors)
+        self.data: TrainingData = self.source
+        self.trunk = config.vision_layers - config.collecting_blocks  # blocks before those that collect
+        start_locally(self.model.towers.vision_model, self._some_pixels(), config.local_blocks)
         self._validation: ValidationSet | None = None
         self.choose_trained()
 
-    def frames(self, frames: int, captions: int, tiled: bool = False) -> WorldFrames:
-        """The training samples with other numbers of frames and captions."""
+    def frames(self, scenes: int, frames: int, captions: int, distractors: int, tiled: bool = False) -> WorldFrames:
+        """Training samples."""
         config = self._config
         return WorldFrames(
-            scenes=config.scenes,
+            scenes=scenes,
             frames=frames,
             captions=captions,
             tokenizer_json=self._tokenizer.to_str(),
             context=config.context,
             preprocessing=config.preprocessing,
             patch_grid=config.image_size // config.patch_size,
-            distractors=config.distractors,
+            distractors=distractors,
             crowd_share=config.crowd_share,
             tiled=tiled,
         )
+
+    def start_collecting(self) -> None:
+        """Let the last blocks begin with what the heads for patches know."""
+        tower = self.model.towers.vision_model
+        with torch.no_grad():
+            states = tower.states(self._some_pixels(), self.trunk)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._config.run.seed)
+            for block in tower.encoder.layers[self.trunk :]:
+                assert isinstance(block, Block)
+                start_collecting(block, self.model.probes, states)
+
+    def _some_pixels(self) -> Tensor:
+        generator = torch.Generator().manual_seed(self._config.run.seed)
+        return self._config.preprocessing.normalise(self.source.some_pictures(STATISTICS_PICTURES, generator))
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         samples: SceneSamples = batch.data
         towers = self.model.towers
         pixels = self._config.preprocessing.normalise(samples.pictures.flatten(0, 1))
         with sdpa_kernel(SDPBackend.MATH):  # the fused backward pass on CPUs takes twice as long at these sizes
-            states, attention = self._vision(pixels, samples.patches.flatten(0, 1)[..., 0] != len(KINDS))
-            images = towers.visual_projection(towers.vision_model.post_layernorm(states[:, 0])).float()  # (N F, D)
+            states = towers.vision_model.states(pixels, self.trunk)
+            pooled, attention = self._collect(states, samples.patches.flatten(0, 1)[..., 0] != len(KINDS))
+            images = towers.visual_projection(towers.vision_model.post_layernorm(pooled)).float()  # (N F, D)
             texts, ids = self._texts(samples.ids.flatten(0, 2))
         with torch.autocast(images.device.type, enabled=False):  # cosines need more digits than bfloat16 has
             return self._compare(samples, states.float(), images, texts, ids, attention)
@@ -263,17 +309,14 @@ class EncoderTask(TrainingTask):
             for part in (vision.embeddings, vision.pre_layrnorm, *vision.encoder.layers[: self._config.frozen_blocks]):
                 part.requires_grad_(False)
 
-    def _vision(self, pixels: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
-        """States after the last block, and how little the class token looks at objects in the blocks that do not
-        begin on neighbours."""
-        tower = self.model.towers.vision_model
-        states: Tensor = tower.pre_layrnorm(tower.embeddings(pixels))
+    def _collect(self, states: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
+        """The class token after the last block, and how little it looks at objects in the blocks that collect."""
         missed = []
-        for number, block in enumerate(tower.encoder.layers):
-            if number >= self._config.local_blocks and isinstance(block, Block):
-                missed.append(attention_loss(block, states, covered))
+        for block in self.model.towers.vision_model.encoder.layers[self.trunk :]:
+            assert isinstance(block, Block)
+            missed.append(attention_loss(block, states, covered))
             states = block(states, False)
-        return states, torch.stack(missed).mean() if missed else states.new_zeros(())
+        return states[:, 0], torch.stack(missed).mean() if missed else states.new_zeros(())
 
     def _texts(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Embed captions in two halves by length: padding costs as much as words."""

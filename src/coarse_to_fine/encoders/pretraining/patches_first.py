@@ -8,9 +8,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.pretraining.objectives import Probes, patch_loss
-from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples
 from coarse_to_fine.encoders.towers import VisionTower
-from coarse_to_fine.training import Batch, Losses, TrainingTask
+from coarse_to_fine.training import Batch, Losses, TrainingData, TrainingTask
 
 
 class PatchModel(nn.Module):
@@ -25,16 +25,19 @@ class PatchModel(nn.Module):
 class PatchTask(TrainingTask):
     """Kind, colour and pose at every patch; no text, no class token."""
 
-    def __init__(self, tower: VisionTower, probes: Probes, data: WorldFrames, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, tower: VisionTower, probes: Probes, data: TrainingData, preprocessing: Preprocessing, blocks: int
+    ) -> None:
+        """`blocks` is how many blocks of the tower learn; the patches are asked after the last of them."""
         self.model: PatchModel = PatchModel(tower, probes)
         self.data = data
-        self._preprocessing = preprocessing
+        self._preprocessing, self._blocks = preprocessing, blocks
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         samples: SceneSamples = batch.data
         pixels = self._preprocessing.normalise(samples.pictures.flatten(0, 1))
         with sdpa_kernel(SDPBackend.MATH):
-            states = self.model.vision_model.states(pixels)[:, 1:]  # (N F, P, W)
+            states = self.model.vision_model.states(pixels, self._blocks)[:, 1:]  # (N F, P, W)
         facts, poses = samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1)
         return Losses(patch_loss(self.model.probes, states, facts, poses))
 

@@ -105,6 +105,16 @@ class WorldFrames(TrainingData):
         self._crowd_share, self._tiled = crowd_share, tiled
         self._tokenizer: ClipTokenizer | None = None
 
+    @property
+    def context(self) -> int:
+        """Most ids of a caption."""
+        return self._context
+
+    @property
+    def end_id(self) -> int:
+        """The id that stands for the end and for padding."""
+        return self._read_tokenizer().end_id
+
     def __len__(self) -> int:
         return self._scenes
 
@@ -162,15 +172,19 @@ class WorldFrames(TrainingData):
         return torch.stack([drawn_picture(one, at, self._preprocessing, rng) for one, at in zip(scenes, times_s)])
 
     def _ids(self, texts: Sequence[str]) -> Int[Tensor, "M T"]:
+        tokenizer = self._read_tokenizer()
+        read = tokenizer.tokenize(texts)
+        ids = torch.full((len(read), max(len(one.ids) for one in read)), tokenizer.end_id)
+        for row, one in zip(ids, read):
+            row[: len(one.ids)] = torch.tensor(one.ids)
+        return ids
+
+    def _read_tokenizer(self) -> ClipTokenizer:
         if self._tokenizer is None:
             from tokenizers import Tokenizer
 
             self._tokenizer = ClipTokenizer(Tokenizer.from_str(self._tokenizer_json), self._context)
-        read = self._tokenizer.tokenize(texts)
-        ids = torch.full((len(read), max(len(one.ids) for one in read)), self._tokenizer.end_id)
-        for row, one in zip(ids, read):
-            row[: len(one.ids)] = torch.tensor(one.ids)
-        return ids
+        return self._tokenizer
 
 
 def _grouped(rows: Tensor, *sizes: int) -> Tensor:

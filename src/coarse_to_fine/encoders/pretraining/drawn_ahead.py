@@ -1,0 +1,88 @@
+"""Training samples drawn before the training, so that both cores train and a picture serves several epochs.
+
+The files stay: a run that is started again draws only what is missing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
+from coarse_to_fine.training import Batch, TrainingData
+from coarse_to_fine.training.seeds import generator_for
+
+SCENES_OF_A_FILE = 256
+NAMES = tuple(field.name for field in fields(SceneSamples))
+
+
+class DrawnAhead(TrainingData):
+    """Scenes in files of `SCENES_OF_A_FILE`, mapped into memory."""
+
+    def __init__(self, files: Sequence[Path], scenes: int) -> None:
+        self._chunks = [load_file(path) for path in files]
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        return self._scenes
+
+    def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
+        places = [divmod(index, SCENES_OF_A_FILE) for index in indices]
+        columns = {name: torch.stack([self._chunks[file][name][row] for file, row in places]) for name in NAMES}
+        return Batch(SceneSamples(**columns), [f"scene-{index}" for index in indices])
+
+
+def draw_ahead(source: WorldFrames, folder: Path, seed: int, processes: int, progress: bool = False) -> DrawnAhead:
+    """Draw all scenes of `source`, or what of them is missing in `folder`.
+
+    Args:
+        source: what is drawn.
+        folder: one file for each `SCENES_OF_A_FILE` scenes; it must belong to this source and seed.
+        seed: everything random follows from it and the number of the file.
+        processes: how many draw side by side.
+        progress: show a bar with the time left on stderr.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = -(-len(source) // SCENES_OF_A_FILE)
+    files = [folder / f"{number:05}.safetensors" for number in range(count)]
+    missing = [number for number in range(count) if not files[number].exists()]
+    draw = partial(_draw_file, source, folder, seed)
+    console = Console(stderr=True)
+    bar = partial(track, description="drawing", total=len(missing), console=console, disable=not progress)
+    if processes <= 1 or len(missing) <= 1:
+        list(bar(map(draw, missing)))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(processes, len(missing)), mp_context=context) as pool:
+            list(bar(pool.map(draw, missing)))
+    return DrawnAhead(files, len(source))
+
+
+def _draw_file(source: WorldFrames, folder: Path, seed: int, number: int) -> None:
+    """Write one file, under another name until it is whole."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    first = number * SCENES_OF_A_FILE
+    scenes = range(first, min(first + SCENES_OF_A_FILE, len(source)))
+    samples: SceneSamples = source.batch(scenes, generator_for(seed, "drawn-ahead", number)).data
+    columns = {name: getattr(samples, name).contiguous() for name in NAMES}
+    columns["ids"] = _padded(columns["ids"], source.context, source.end_id)
+    part = folder / f"{number:05}.part"
+    save_file(columns, part)
+    part.replace(folder / f"{number:05}.safetensors")
+    torch.set_num_threads(threads)
+
+
+def _padded(ids: Tensor, length: int, end_id: int) -> Tensor:
+    return functional.pad(ids, (0, length - ids.shape[-1]), value=end_id)
