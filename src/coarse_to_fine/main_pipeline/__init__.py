@@ -1,0 +1,7 @@
+"""The two stages joined (`Pipeline`), and the whole experiment from one configuration (`python -m` this package)."""
+
+from __future__ import annotations
+
+from coarse_to_fine.main_pipeline.pipeline import Pipeline, Query
+
+__all__ = ["Pipeline", "Query"]
