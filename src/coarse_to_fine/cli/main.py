@@ -8,6 +8,7 @@ import sys
 import typer
 
 from coarse_to_fine.cli import (
+    clip,
     data,
     demo,
     evaluate,
@@ -16,11 +17,13 @@ from coarse_to_fine.cli import (
     generate,
     index,
     library,
+    plot,
     search,
     serve,
     train,
     weights,
 )
+from coarse_to_fine.cli import run as experiment
 from coarse_to_fine.errors import CtfError
 
 HELP = """Find moments in your videos from a sentence.
@@ -40,8 +43,11 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_e
 app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("clip")(clip.clip)
+app.command("plot")(plot.plot)
 app.command("serve")(serve.serve)
 app.command("extract")(extract.extract)
+app.command("run")(experiment.run)
 app.add_typer(library.app, name="library")
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,6 +104,33 @@ def extract_annotated(
         FingerprintError: the folder holds features of another encoder.
     """
     out = Path(out)
+    placed = with_files(found, videos, missing)
+    about = {"encoder": {"name": Path(encoder.name).name, "fingerprint": encoder.fingerprint}}
+    write_set(placed.annotations, out / "annotations", placed.paths, **about)
+    layout = read_annotations(out / "annotations", found.report.split)
+    report = _extract(layout, encoder, out, workers, progress)
+    return replace(report, failed=(*placed.broken.items(), *report.failed), absent=placed.absent)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedAnnotations:
+    """Annotations whose videos are on disk.
+
+    Attributes:
+        annotations: without the queries of lost videos; every video has a length.
+        paths: file of each video id.
+        absent: ids without a file.
+        broken: reason by id of files without any frame, where their length was needed.
+    """
+
+    annotations: Annotations
+    paths: Mapping[str, Path]
+    absent: tuple[str, ...]
+    broken: Mapping[str, str]
+
+
+def with_files(found: Annotations, videos: str | Path, missing: Missing = "refuse") -> PlacedAnnotations:
+    """Find the file of every video of annotations; arguments and errors as for `extract_annotated`."""
     wanted = named_videos(found.queries)
     located = locate_videos(videos, wanted)
     if missing == "refuse" or not located.paths:
@@ -111,11 +138,7 @@ def extract_annotated(
     found = without_videos(found, set(located.absent))
     durations, broken = _durations({name: path for name, path in located.paths.items() if name not in found.videos})
     found = with_durations(without_videos(found, broken), durations)
-    about = {"encoder": {"name": Path(encoder.name).name, "fingerprint": encoder.fingerprint}}
-    write_set(found, out / "annotations", located.paths, **about)
-    layout = read_annotations(out / "annotations", found.report.split)
-    report = _extract(layout, encoder, out, workers, progress)
-    return replace(report, failed=(*broken.items(), *report.failed), absent=located.absent)
+    return PlacedAnnotations(found, located.paths, located.absent, broken)
 
 
 def _extract(

@@ -1,0 +1,87 @@
+"""What a step of the experiment is: settings, inputs, work, results, and what it will cost."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from coarse_to_fine.main_pipeline.run_config import RunFile
+
+Progress = Callable[[int, int, str], None]
+"""progress(done, total, what): called after each item."""
+
+Note = Callable[[str], None]
+"""Takes one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a step takes: seconds on two CPU cores, bytes on disk. Estimates, right within a factor of two or three."""
+
+    seconds: float
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step is given while it works.
+
+    Attributes:
+        progress: called after each item.
+        note: takes lines for a person.
+        launcher: command that starts a training in several processes, such as `torchrun --nproc-per-node 2`; empty:
+            it runs in this process.
+    """
+
+    progress: Progress
+    note: Note
+    launcher: tuple[str, ...] = ()
+
+
+class Step(ABC):
+    """One step; it writes below its own folder only, and a call that was killed is simply repeated.
+
+    Class attributes:
+        name: also that of its folder.
+        incremental: whether it notices by itself which of its input files are new or changed, so that its folder is
+            kept when only those differ.
+    """
+
+    name: ClassVar[str]
+    incremental: ClassVar[bool] = False
+
+    def __init__(self, config: RunFile, root: Path) -> None:
+        self.config = config
+        self.root = root
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.name
+
+    @property
+    @abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Names of the steps whose results it reads."""
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """The part of the configuration that decides its result, as plain values."""
+
+    def inputs(self) -> Mapping[str, str]:
+        """Hashes of the files from outside that it reads, by name."""
+        return {}
+
+    @abstractmethod
+    def run(self, work: Work) -> None:
+        """Do it, or go on where a killed call stopped."""
+
+    @abstractmethod
+    def outputs(self) -> Mapping[str, str]:
+        """Hashes of what it has left, by name; cheap."""
+
+    @abstractmethod
+    def cost(self) -> Cost:
+        """What it takes from nothing."""

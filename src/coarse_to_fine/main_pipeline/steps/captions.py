@@ -1,0 +1,135 @@
+"""The step `captions`: coarse captions of whole videos beside the fine sentences, read from a file or made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coarse_to_fine.datasets.layout import read_annotations
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.atomic import sha256_of, write_text_atomically
+from coarse_to_fine.main_pipeline.fingerprints import files_digest
+from coarse_to_fine.main_pipeline.run_config import Captions, RunFile, VideoData
+from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+
+SECONDS_A_VIDEO = 0.02
+BYTES_A_VIDEO = 2000
+
+
+class CoarseCaptions(Step):
+    """Copies the annotations of each split and writes `coarse.<split>.jsonl` beside them."""
+
+    name = "captions"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("data",)
+
+    def settings(self) -> Mapping[str, Any]:
+        return _captions(self.config).model_dump(mode="json")
+
+    def inputs(self) -> Mapping[str, str]:
+        captions = _captions(self.config)
+        named = [name for name in (captions.file, captions.endpoint) if name is not None]
+        for name in named:
+            if not self._path(name).is_file():
+                raise DataError(
+                    f"no file {self._path(name)}; expected what the section captions names; put it there, or leave the "
+                    "key out: captions are then made from fine sentences"
+                )
+        return {Path(name).name: sha256_of(self._path(name)) for name in named}
+
+    def run(self, work: Work) -> None:
+        for split in self.config.splits:
+            source, target = self.root / "data" / split, self.folder / split
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted(source.iterdir()):
+                shutil.copyfile(path, target / path.name)
+        if _captions(self.config).file is not None:
+            self._read(work)
+        else:
+            self._make(work)
+
+    def outputs(self) -> Mapping[str, str]:
+        return {
+            split: files_digest(
+                [self.folder / split / f"coarse.{split}.jsonl", *(self.folder / split).glob("*.jsonl")], self.folder
+            )
+            for split in self.config.splits
+        }
+
+    def cost(self) -> Cost:
+        videos = sum(_videos(self.root / "data" / split) for split in self.config.splits)
+        return Cost(videos * SECONDS_A_VIDEO, videos * BYTES_A_VIDEO)
+
+    def _path(self, name: str) -> Path:
+        data = self.config.data
+        return data.path(name) if isinstance(data, VideoData) else Path(name)
+
+    def _read(self, work: Work) -> None:
+        """The captions of a file, each with the split of its video."""
+        from coarse_to_fine.datasets.formats import load_annotations
+
+        file = self._path(str(_captions(self.config).file))
+        found = load_annotations(file)
+        for split in self.config.splits:
+            annotations = read_annotations(self.folder / split, split)
+            wanted = {query.video_id for query in annotations.queries}
+            own = [query for query in found.queries if query.video_id in wanted]
+            without = wanted - {query.video_id for query in own}
+            if not own:
+                raise DataError(
+                    f"{file} has no caption of a video of {split}; expected captions of the same data set; name its file"
+                )
+            if without:
+                work.note(f"{split}: {len(without)} of {len(wanted)} videos have no caption in {file.name}")
+            rows = [
+                {"caption_id": query.query_id, "video_id": query.video_id, "text": query.text} | dict(query.extras)
+                for query in own
+            ]
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            write_text_atomically(self.folder / split / f"coarse.{split}.jsonl", lines)
+
+    def _make(self, work: Work) -> None:
+        from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
+
+        settings = _captions(self.config)
+        queries = {split: read_annotations(self.folder / split, split).queries for split in self.config.splits}
+        tf_idf = fit_tf_idf(queries["train"])
+        for split in self.config.splits:
+            built = build_captions(
+                queries[split],
+                tf_idf,
+                settings.variants,
+                settings.sentences,
+                _endpoint(settings, self),
+                settings.all_passes,
+                work.progress,
+            )
+            if built.incomplete:
+                shown = ", ".join(built.incomplete[:5])
+                work.note(f"{split}: {len(built.incomplete)} videos have fewer captions than asked for: {shown}")
+            write_captions(built, self.folder / split / f"coarse.{split}.jsonl")
+
+
+def _endpoint(settings: Captions, step: CoarseCaptions) -> Any:
+    """Replies are kept beside the run's other files, also when the step is made again: they cost money."""
+    if settings.endpoint is None:
+        return None
+    from coarse_to_fine.config import load_config
+    from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
+
+    return Endpoint(load_config(EndpointConfig, step._path(settings.endpoint)), step.root / "caption-replies")
+
+
+def _captions(config: RunFile) -> Captions:
+    assert config.captions is not None, "the step is planned only where captions are asked for"
+    return config.captions
+
+
+def _videos(folder: Path) -> int:
+    path = folder / "videos.jsonl"
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
