@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.shipped_configs import find_config
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +30,7 @@ def load_config(
 
     Args:
         model_class: the pydantic model with `extra="forbid"`.
-        path: YAML file with a mapping; none: defaults only.
+        path: YAML file with a mapping, or one that comes with the package (`configs/fine/...`); none: defaults only.
         overrides: `key=value` or `outer.inner=value`; the value is YAML (`1e-4`, `true`, `null`, `[1, 2]`, text).
         defaults: top-level values that the file and the overrides replace.
 
@@ -38,7 +39,7 @@ def load_config(
     """
     values: dict[str, Any] = dict(defaults)
     if path is not None:
-        values.update(read_yaml(Path(path)))
+        values.update(read_yaml(find_config(path)))
     for override in overrides:
         apply_override(values, override)
     source = str(path) if path is not None else "the configuration"

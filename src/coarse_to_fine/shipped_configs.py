@@ -10,7 +10,7 @@ FOLDERS = (_PACKAGE / "configs", _PACKAGE.parents[1] / "configs")
 
 
 def find_config(given: str | Path, kind: str = "") -> Path:
-    """A file that is there, else the shipped one; `given` itself where neither is, so that reading it says what is wrong.
+    """A file that is there, else the shipped one; `given` itself where neither is: reading it says what is wrong.
 
     Args:
         given: a path such as `configs/fine/qd-detr-world.yaml`, or the bare name of a shipped file.

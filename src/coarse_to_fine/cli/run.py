@@ -115,7 +115,9 @@ def _plan_line(line: PlannedStep) -> str:
     if line.state == "up to date":
         return f"{line.step:<10} up to date"
     why = f"  ({line.reason})" if line.reason else ""
-    return f"{line.step:<10} {line.state:<10} about {output.clock(line.cost.seconds):>9} {_size(line.cost.bytes):>9}{why}"
+    return (
+        f"{line.step:<10} {line.state:<10} about {output.clock(line.cost.seconds):>9} {_size(line.cost.bytes):>9}{why}"
+    )
 
 
 def _size(count: float) -> str:

@@ -58,17 +58,27 @@ def run_experiment(
         LibraryError: another process runs this experiment.
     """
     steps = steps_of(config, root)
+    finished = run_steps(steps, root, work, only, any_code, begin)
+    if only is None or all(state_of(step, root, any_code)[0] == "up to date" for step in steps):
+        write_manifest(config, root, [step.name for step in steps])
+    return finished
+
+
+def run_steps(
+    steps: Sequence[Step],
+    root: Path,
+    work: Work,
+    only: str | None = None,
+    any_code: bool = False,
+    begin: Begin | None = None,
+) -> list[Finished]:
+    """`run_experiment` for steps in their order."""
     chosen = _chosen(steps, only)
     root.mkdir(parents=True, exist_ok=True)
-    finished = []
     with WriterLock(root / LOCK):
         if only is not None:
             _require_needs(steps, chosen[0], root, any_code)
-        for step in chosen:
-            finished.append(_bring_up_to_date(step, root, work, any_code, begin))
-        if all(state_of(step, root, any_code)[0] == "up to date" for step in steps):
-            write_manifest(config, root, [step.name for step in steps])
-    return finished
+        return [_bring_up_to_date(step, root, work, any_code, begin) for step in chosen]
 
 
 def _bring_up_to_date(step: Step, root: Path, work: Work, any_code: bool, begin: Begin | None) -> Finished:
@@ -92,11 +102,8 @@ def _bring_up_to_date(step: Step, root: Path, work: Work, any_code: bool, begin:
 
 def _keeps(step: Step, now: MadeOf, record: StepRecord) -> bool:
     """Whether a step goes on with what is in its folder: it sees for itself which of its input files are new."""
-    return step.incremental and now.settings == _settings_of(record) and now.code == record.made_of.code
-
-
-def _settings_of(record: StepRecord) -> object:
-    return record.made_of.settings
+    same = not [word for word in now.differs(record.made_of) if not word.startswith(("file ", "result of "))]
+    return step.incremental and same
 
 
 def _discard(step: Step, root: Path) -> None:

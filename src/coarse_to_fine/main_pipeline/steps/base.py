@@ -42,16 +42,10 @@ class Work:
 
 
 class Step(ABC):
-    """One step; it writes below its own folder only, and a call that was killed is simply repeated.
-
-    Class attributes:
-        name: also that of its folder.
-        incremental: whether it notices by itself which of its input files are new or changed, so that its folder is
-            kept when only those differ.
-    """
+    """One step; it writes below its own folder only, and a call that was killed is simply repeated."""
 
     name: ClassVar[str]
-    incremental: ClassVar[bool] = False
+    """Also the name of its folder."""
 
     def __init__(self, config: RunFile, root: Path) -> None:
         self.config = config
@@ -60,6 +54,12 @@ class Step(ABC):
     @property
     def folder(self) -> Path:
         return self.root / self.name
+
+    @property
+    def incremental(self) -> bool:
+        """Whether it sees by itself which of its input files are new or changed, so that its folder is kept when only
+        those differ."""
+        return False
 
     @property
     @abstractmethod

@@ -82,7 +82,7 @@ class CoarseCaptions(Step):
             without = wanted - {query.video_id for query in own}
             if not own:
                 raise DataError(
-                    f"{file} has no caption of a video of {split}; expected captions of the same data set; name its file"
+                    f"{file} has no caption of a video of {split}; expected captions of the same set; name its file"
                 )
             if without:
                 work.note(f"{split}: {len(without)} of {len(wanted)} videos have no caption in {file.name}")

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.published.config import PublishedFeatures
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, split_file
-from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_digest
-from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, WorldData
+from coarse_to_fine.main_pipeline.fingerprints import digest, files_digest, listing_digest
+from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, VideoData, WorldData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder
 from coarse_to_fine.main_pipeline.video_lengths import SPARE_SECONDS, seconds_by_split
 
@@ -32,7 +32,10 @@ class ExtractFeatures(Step):
     """Extracts from the drawn world or from video files, or imports published features."""
 
     name = "features"
-    incremental = True
+
+    @property
+    def incremental(self) -> bool:
+        return isinstance(self.config.data, VideoData)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -40,16 +43,18 @@ class ExtractFeatures(Step):
 
     def settings(self) -> Mapping[str, Any]:
         data = self.config.data
-        if isinstance(data, WorldData):
-            return {"kind": "world", "train": data.train, "val": data.val, "seed": self.config.seed}
         if isinstance(data, PublishedData):
             return data.model_dump(mode="json", include={"kind", "features", "float32", "missing", "holdout"})
-        return {"kind": "videos"}
+        encoder = encoder_hashes(self.config.encoder)
+        if isinstance(data, WorldData):
+            drawn = {"train": data.train, "val": data.val, "seed": self.config.seed}
+            return {"kind": "world", **drawn, "encoder": encoder}
+        return {"kind": "videos", "encoder": encoder}
 
     def inputs(self) -> Mapping[str, str]:
         data = self.config.data
         if not isinstance(data, PublishedData):
-            return {f"encoder {name}": value for name, value in encoder_hashes(self.config.encoder).items()}
+            return {}
         files = {path.name: sha256_of(path) for path in annotation_files(data, self.config.splits)}
         return {**files, **_feature_files(data)}
 
@@ -115,10 +120,9 @@ class ExtractFeatures(Step):
             _refuse_failed(split, done.videos.failed)
             for note, count in done.videos.notes:
                 work.note(f"{split}: {count} videos: {note}")
-            lost = [(len(part.absent), what) for part, what in ((done.videos, "videos"), (done.texts, "queries")) if part]
-            for count, what in lost:
-                if count:
-                    work.note(f"{split}: {count} {what} without features are left out")
+            for part, what in ((done.videos, "videos"), (done.texts, "queries")):
+                if part is not None and part.absent:
+                    work.note(f"{split}: {len(part.absent)} {what} without features are left out")
 
 
 def read_by_training(config: RunFile) -> tuple[str, ...]:
@@ -145,7 +149,7 @@ def features_digest(folder: Path) -> str:
         return "absent"
     shards = [path for kind in ("videos", "texts") for path in (folder / kind).glob("*.safetensors")]
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(shards)}
-    return files_digest([*parts, *(folder / "annotations").glob("*.jsonl")], folder) + f"-{len(sizes)}-{sum(sizes.values())}"
+    return digest([sizes, files_digest([*parts, *(folder / "annotations").glob("*.jsonl")], folder)])
 
 
 def _feature_files(data: PublishedData) -> dict[str, str]:
@@ -168,5 +172,3 @@ def _refuse_failed(split: str, failed: tuple[tuple[str, str], ...]) -> None:
             f"{split}: {len(failed)} videos failed, the first is {name}: {reason}; expected features of all; repair or "
             "remove them from the annotations, or remove their files and set data.missing=drop, then run again"
         )
-
-

@@ -44,9 +44,7 @@ class ChooseFusion(Step):
         truth = read_queries(annotations_folder(self.config, self.root, "val"), "val")
         pipeline = pipeline_of(self.config, self.root, "val", FusionConfig())
         with pipeline.library:
-            chosen, recall = choose_fusion(
-                pipeline, truth, top_videos=evaluation.top_videos, seed=evaluation.seed
-            )
+            chosen, recall = choose_fusion(pipeline, truth, top_videos=evaluation.top_videos, seed=evaluation.seed)
         work.note(f"alpha {chosen.alpha:g}, temperature {chosen.temperature:g}: validation R@1 at IoU 0.5 {recall:.2f}")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text_atomically(self.folder / FUSION_FILE, chosen.model_dump_json() + "\n")

@@ -21,17 +21,17 @@ class BuildLibrary(Step):
     """Indexes video files."""
 
     name = "library"
-    incremental = True
+
+    @property
+    def incremental(self) -> bool:
+        return True
 
     @property
     def needs(self) -> tuple[str, ...]:
         return (annotation_step(self.config),)
 
     def settings(self) -> Mapping[str, Any]:
-        return {"splits": searched(self.config)}
-
-    def inputs(self) -> Mapping[str, str]:
-        return {f"encoder {name}": value for name, value in encoder_hashes(self.config.encoder).items()}
+        return {"splits": searched(self.config), "encoder": encoder_hashes(self.config.encoder)}
 
     def run(self, work: Work) -> None:
         for split in searched(self.config):

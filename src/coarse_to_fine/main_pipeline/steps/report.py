@@ -71,14 +71,16 @@ class WriteReport(Step):
             if given.trained:
                 reached = _read(self.root / stage / "model" / "training.json")
                 metrics = ", ".join(f"{name} {value:.2f}" for name, value in reached["best_metrics"].items())
-                yield f"Stage {stage}: {given.config}; best of {reached['steps']} steps is {reached['best_step']} ({metrics})."
+                best = f"best of {reached['steps']} steps is {reached['best_step']} ({metrics})"
+                yield f"Stage {stage}: {given.config}; {best}."
             else:
                 yield f"Stage {stage}: {given.model}, not trained here."
         fusion = self.root / "fusion" / FUSION_FILE
         if "fusion" in self.needs:
             values = _read(fusion)
             yield ""
-            yield f"Fusion, chosen on the validation split: alpha {values['alpha']:g}, temperature {values['temperature']:g}."
+            weights = f"alpha {values['alpha']:g}, temperature {values['temperature']:g}"
+            yield f"Fusion, chosen on the validation split: {weights}."
 
 
 def _table(values: Mapping[str, Any]) -> Iterator[str]:

@@ -68,9 +68,7 @@ def training_cost(run: RunConfig, samples: float, sample_seconds: float, paramet
     return Cost(seen * sample_seconds, CHECKPOINTS * parameter_bytes + parameter_bytes)
 
 
-def train_by_command(
-    stage: str, settings: BaseModel, train: Path, validation: Path, folder: Path, work: Work
-) -> None:
+def train_by_command(stage: str, settings: BaseModel, train: Path, validation: Path, folder: Path, work: Work) -> None:
     """`ctf train` in the processes that the launcher starts; each goes on where a killed call stopped.
 
     Raises:
