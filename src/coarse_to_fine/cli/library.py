@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption, LibraryOption, find_library
 
-app = typer.Typer(no_args_is_help=True, help="Look after a library: info, list, check, remove, compact.")
+if TYPE_CHECKING:
+    from coarse_to_fine.library import MergeReport
+
+app = typer.Typer(no_args_is_help=True, help="Look after a library: info, list, check, remove, compact, export, merge.")
 
 
 @app.callback()
 def group() -> None:
-    """Look after a library: info, list, check, remove, compact."""
+    """Look after a library: info, list, check, remove, compact, export, merge."""
 
 
 @app.command("info")
@@ -154,3 +158,60 @@ def compact(library: LibraryOption = None, as_json: JsonOption = False) -> None:
             f"{report.blocks_before} blocks with {report.bytes_before / 1e6:.1f} MB became "
             f"{report.blocks_after} with {report.bytes_after / 1e6:.1f} MB"
         )
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The new library; it must not be there yet.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the library, compacted, into a new one; no video file is read or copied.
+
+    Examples:
+
+      ctf library export backup.ctf --library videos.ctf
+
+      ctf library export /media/disk/videos.ctf --library videos.ctf --json
+    """
+    from coarse_to_fine.library import Library
+
+    with Library.open(find_library(library), read_only=True) as opened:
+        report = opened.export(out)
+    print_copied(report, out, len(report.added), as_json)
+
+
+@app.command("merge")
+def merge(
+    others: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Libraries made by the same encoder.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take over the videos of other libraries; what is here already stays as it is, the others are not changed.
+
+    Examples:
+
+      ctf library merge disk1.ctf disk2.ctf --library videos.ctf
+
+      ctf library merge other.ctf --library videos.ctf --json
+    """
+    from coarse_to_fine.library import Library, MergeReport
+
+    target = find_library(library)
+    with Library.open(target) as opened:
+        reports = [opened.merge(other) for other in others]
+        total = len(opened)
+    added = tuple(video_id for report in reports for video_id in report.added)
+    skipped = tuple(note for report in reports for note in report.skipped)
+    print_copied(MergeReport(added, skipped), target, total, as_json)
+
+
+def print_copied(report: MergeReport, target: Path, total: int, as_json: bool) -> None:
+    """Videos that were not taken over one a line, then the counts."""
+    if as_json:
+        skipped = [{"path": path, "reason": reason} for path, reason in report.skipped]
+        output.print_json({"added": list(report.added), "skipped": skipped, "videos_in_library": total})
+        return
+    for path, reason in report.skipped:
+        output.warn(f"{output.one_line(path)}: {reason}")
+    typer.echo(f"{len(report.added)} copied, {len(report.skipped)} left out; {target} holds {total} videos")
