@@ -57,7 +57,6 @@ def list_videos(library: LibraryOption = None, as_json: JsonOption = False) -> N
 
       ctf library list --library videos.ctf --json
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -75,15 +74,14 @@ def list_videos(library: LibraryOption = None, as_json: JsonOption = False) -> N
     table.add_column("path", overflow="fold")
     for video in videos:
         size = f"{video.width}x{video.height}"
-        path = escape(output.one_line(video.path))
         table.add_row(
             escape(output.one_line(video.video_id)),
             output.clock(video.duration_s),
             size,
             str(video.segment_count),
-            path,
+            output.linked_path(video.path),
         )
-    Console(highlight=False).print(table)
+    output.print_table(table)
 
 
 @app.command("check")

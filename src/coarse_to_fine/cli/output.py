@@ -6,25 +6,23 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coarse_to_fine.hits.times import clock as clock
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from rich.table import Table
+    from rich.text import Text
 
     from coarse_to_fine.evaluation.report import Report
     from coarse_to_fine.types import MomentHit
 
+WIDEST = 5000
+"""Columns of a table that nobody's terminal has to show."""
+
 Advance = Callable[[int, int, str], None]
 """progress(done, total, what): called after each finished item."""
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss.s, without hours below one hour; rounded to a tenth of a second."""
-    tenths = round(seconds * 10)
-    hours, rest = divmod(tenths, 36000)
-    minutes, rest = divmod(rest, 600)
-    whole, tenth = divmod(rest, 10)
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole:02d}.{tenth}"
 
 
 def print_json(value: Any) -> None:
@@ -100,6 +98,33 @@ def progress_bar(what: str, quiet: bool = False) -> Iterator[Advance]:
 def one_line(text: str) -> str:
     """A path or message with control characters shown, so that it stays on one line."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def linked_path(path: str) -> Text:
+    """A path as a table shows it: on one line; on a terminal short, and a link to the file if it knows links."""
+    from rich.style import Style
+    from rich.text import Text
+
+    shown = path
+    for folder, short in ((Path.cwd(), ""), (Path.home(), "~/")) if sys.stdout.isatty() else ():
+        if Path(path).is_relative_to(folder) and folder != Path(folder.anchor):
+            shown = f"{short}{Path(path).relative_to(folder)}"
+            break
+    return Text(one_line(shown), style=Style(link=Path(path).as_uri()))
+
+
+def print_table(table: Table) -> None:
+    """A table as wide as the terminal; in a file or pipe each row on one line, however long it is."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    console = Console(highlight=False, width=WIDEST, force_terminal=False, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def print_report(report: Report, as_json: bool, html: Path | None = None) -> None:

@@ -1,70 +1,113 @@
-"""`ctf search`: moments for a sentence."""
+"""`ctf search`: moments for a sentence, a picture, or many sentences."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.question import Question, with_question
 
 if TYPE_CHECKING:
+    from coarse_to_fine.main_pipeline import Pipeline, Query
     from coarse_to_fine.types import MomentHit
 
 BAR_CELLS = 20
 
 
+@with_question
 def search(
-    sentence: Annotated[str, typer.Argument(help="What to look for; ranks the videos, and finds the moment too.")],
-    moment: Annotated[
-        str | None,
-        typer.Option("--moment", "-m", metavar="SENTENCE", help="A finer sentence for the moment inside the video."),
+    question: Question,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw frames and saliency curve of the best hit into this picture."
+        ),
     ] = None,
-    library: LibraryOption = None,
-    count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many moments to show.")] = 5,
-    top_videos: Annotated[int, typer.Option(min=1, help="How many videos the fine stage looks into.")] = 10,
-    coarse: CoarseOption = None,
-    fine: FineOption = None,
-    device: DeviceOption = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
-    as_json: JsonOption = False,
+    play: Annotated[bool, typer.Option("--open", help="Start a player with the best hit at its time.")] = False,
+    player: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Player for --open: mpv, vlc, mplayer or ffplay; default: any.")
+    ] = None,
     paths_only: Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line, best first.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Find moments for a sentence.
+    """Find moments for a sentence, a picture, or many sentences.
+
+    The sentence ranks the videos; with --moment a second, finer one locates the moment inside them.
 
     Examples:
 
       ctf search "a red cat jumps" --library demo/library.ctf
 
       ctf search "a beach with a dog and a boat" --moment "the boat leaves to the right" -k 3 --json
-    """
-    from coarse_to_fine.main_pipeline import Pipeline
 
+      ctf search "a dog" --plus "snow" --minus "night" --path "*/2024/*" --min-score 0.3
+
+      ctf search --image dog.jpg --since 30d --plot best.png --open
+
+      cat sentences.txt | ctf search - --json
+    """
     started = time.perf_counter()
-    pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
+    asked = question.asked()
+    pipeline = question.pipeline()
     loaded = time.perf_counter()
-    hits = pipeline.search(sentence, moment=moment, top_videos=top_videos, top_moments=count, seed=seed)
-    found = time.perf_counter()
-    for line in pipeline.notes(sentence, moment):
-        output.warn(line)
+    found = question.search(pipeline, asked)
+    timing = {"load": (loaded - started) * 1e3, "search": (time.perf_counter() - loaded) * 1e3}
     if as_json:
-        timing = {"load": (loaded - started) * 1e3, "search": (found - loaded) * 1e3}
-        notes = pipeline.notes(sentence, moment)
-        output.print_json(output.result_as_json(sentence, moment, hits, timing, notes=notes))
+        output.print_json(results_as_json(pipeline, asked, found, timing))
     elif paths_only:
-        for path in dict.fromkeys(hit.path for hit in hits):
+        for path in dict.fromkeys(hit.path for hits in found for hit in hits):
             typer.echo(path)
     else:
-        print_hits(hits, {video.video_id: video.duration_s for video in pipeline.library.videos()})
+        print_results(pipeline, asked, found)
+    best = next(((query, hits[0]) for query, hits in zip(asked, found) if hits), None)
+    if plot is not None and best is not None:
+        draw_hit(pipeline, *best, plot)
+        output.warn(f"the best hit is drawn in {plot}")
+    if play and best is not None:
+        play_hit(best[1], player)
+
+
+def results_as_json(
+    pipeline: Pipeline, asked: Sequence[Query], found: Sequence[Sequence[MomentHit]], timing_ms: dict[str, float]
+) -> dict[str, Any]:
+    """The public JSON form: one search, or `searches` where there are several sentences."""
+    clip_seconds = pipeline.library.sampling.clip_seconds
+    results = [
+        output.result_as_json(
+            query.title,
+            query.moment,
+            hits,
+            timing_ms,
+            clip_seconds=clip_seconds,
+            notes=pipeline.notes(query),
+        )
+        for query, hits in zip(asked, found)
+    ]
+    if len(results) == 1:
+        return results[0]
+    for result in results:
+        del result["timing_ms"]
+    return {"searches": results, "timing_ms": {name: round(value, 2) for name, value in timing_ms.items()}}
+
+
+def print_results(pipeline: Pipeline, asked: Sequence[Query], found: Sequence[Sequence[MomentHit]]) -> None:
+    """A table of hits a query, under the query where there are several."""
+    videos = {hit.video_id for hits in found for hit in hits}
+    durations = {video_id: pipeline.library.video(video_id).duration_s for video_id in videos}
+    for query, hits in zip(asked, found):
+        if len(asked) > 1:
+            typer.echo(f"\n{query.title}")
+        print_hits(hits, durations)
 
 
 def print_hits(hits: Sequence[MomentHit], durations: dict[str, float]) -> None:
     """Hits as a table that fits the terminal, with the place of the moment in its video as a bar."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     if not hits:
@@ -83,8 +126,8 @@ def print_hits(hits: Sequence[MomentHit], durations: dict[str, float]) -> None:
     for place, hit in enumerate(hits, start=1):
         bar = position_bar(hit.start_s, hit.end_s, durations[hit.video_id])
         times = (output.clock(hit.start_s), output.clock(hit.end_s))
-        table.add_row(str(place), *times, f"{hit.score:.2f}", bar, escape(output.one_line(hit.path)))
-    Console(highlight=False).print(table)
+        table.add_row(str(place), *times, f"{hit.score:.2f}", bar, output.linked_path(hit.path))
+    output.print_table(table)
 
 
 def position_bar(start_s: float, end_s: float, duration_s: float) -> str:
@@ -92,3 +135,20 @@ def position_bar(start_s: float, end_s: float, duration_s: float) -> str:
     first = min(int(start_s / duration_s * BAR_CELLS), BAR_CELLS - 1)
     last = max(first + 1, round(end_s / duration_s * BAR_CELLS))
     return "·" * first + "━" * (last - first) + "·" * (BAR_CELLS - last)
+
+
+def draw_hit(pipeline: Pipeline, query: Query, hit: MomentHit, out: Path, width: int | None = None) -> None:
+    """The plot of a hit's video."""
+    from coarse_to_fine.hits.plot import WIDTH, plot_moments, save_plot
+
+    moments = pipeline.moments(query, hit.video_id)
+    title = query.moment or query.title
+    save_plot(plot_moments(moments, hit.path, title=title, shown=hit, width=width or WIDTH), out)
+
+
+def play_hit(hit: MomentHit, player: str | None) -> None:
+    """Start the player; say where the moment is if the player cannot start there."""
+    from coarse_to_fine.hits.players import open_hit
+
+    if not open_hit(hit, player):
+        output.warn(f"this player starts at the beginning; the moment is at {output.clock(hit.start_s)}")

@@ -5,12 +5,12 @@ Axes: T texts, V segments, C candidates, N videos, F frames, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
@@ -87,7 +87,12 @@ class CoarseRetriever:
         self._content: Content | None = None
 
     def rank(
-        self, text: Float[Tensor, "T D"], top_videos: int = 10, segments_a_video: int = 1, seed: int = 0
+        self,
+        text: Float[Tensor, "T D"],
+        top_videos: int = 10,
+        segments_a_video: int = 1,
+        seed: int = 0,
+        among: Collection[str] | None = None,
     ) -> list[list[RankedVideo]]:
         """The best videos of every text, best first; ties in the order of the video ids, then of time.
 
@@ -98,6 +103,7 @@ class CoarseRetriever:
             top_videos: length of each list; fewer come back from a small gallery.
             segments_a_video: segments named of each video.
             seed: of the model's noise.
+            among: ids of the videos that may be ranked; None: all.
 
         Raises:
             UserError: a count below 1.
@@ -110,14 +116,17 @@ class CoarseRetriever:
         if not content.video_ids:
             return [[] for _ in text]
         segments = len(content.segment_ids)
-        kept = self._count(segments, top_videos * segments_a_video)
+        hidden = _hidden(content, among)
+        kept = self._count(segments, top_videos * segments_a_video) if hidden is None else segments
         ranked: list[list[RankedVideo]] = []
         for part in blocks(len(text), SCORES_AT_ONCE // segments):
             asked = text[part]
             scores = (
                 self._scores(content, asked, seed) if kept == segments else self._chosen(content, asked, seed, kept)
             )
-            scores = rescore(self.model, asked, scores.cpu(), content.frames_of, seed)
+            scores = scores.cpu() if hidden is None else scores.cpu().masked_fill(hidden, -torch.inf)
+            scores = rescore(self.model, asked, scores, content.frames_of, seed)
+            scores = scores if hidden is None else scores.masked_fill(hidden, -torch.inf)
             ranked += _best_videos(content, scores, top_videos, segments_a_video)
         return ranked
 
@@ -180,6 +189,15 @@ def _best_videos(
             ]
         )
     return ranked
+
+
+def _hidden(content: Content, among: Collection[str] | None) -> Bool[Tensor, " V"] | None:
+    """True for the segments of videos that may not be ranked."""
+    if among is None:
+        return None
+    wanted = frozenset(among)
+    videos = torch.tensor([video_id not in wanted for video_id in content.video_ids])
+    return videos[content.video_of_segment.cpu()]
 
 
 def _bytes(cache: VideoCache | None, frames: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from coarse_to_fine.main_pipeline.pipeline import Pipeline, Query
+from coarse_to_fine.main_pipeline.pipeline import Pipeline
+from coarse_to_fine.main_pipeline.query import Query
 
 __all__ = ["Pipeline", "Query"]

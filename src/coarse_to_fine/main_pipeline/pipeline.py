@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,25 +20,16 @@ from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library, StoredVideo
+from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features
 from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
 KEPT_TEXTS = 10_000
 NMS_IOU = 0.7
+WORDLESS = "similarity"
+"""The fine model that needs no words."""
 SEGMENTS_A_VIDEO = 4
 """Of a long video the fine stage looks into this many segments, the best by the coarse stage."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A sentence that ranks the videos and, where given, a finer one that locates the moment."""
-
-    text: str
-    moment: str | None = None
-
-    @property
-    def fine_text(self) -> str:
-        return self.text if self.moment is None else self.moment
 
 
 class Pipeline:
@@ -58,6 +49,7 @@ class Pipeline:
         self.fusion = fusion or FusionConfig()
         self._coarse = CoarseRetriever(coarse, library)
         self._fine = FineRetriever(fine)
+        self._wordless: FineRetriever | None = None
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
         self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
@@ -99,43 +91,52 @@ class Pipeline:
 
     def search(
         self,
-        query: str,
+        query: str | Query,
         moment: str | None = None,
         *,
         top_videos: int = 10,
         top_moments: int = 5,
         seed: int = 0,
+        among: Collection[str] | None = None,
     ) -> list[MomentHit]:
         """Moments for one sentence, best first.
 
         Args:
-            query: ranks the videos; locates the moment too unless `moment` is given.
+            query: ranks the videos; locates the moment too unless `moment` is given. A `Query` may hold more: sentences
+                to add and to take away, an image.
             moment: a finer sentence for the moment inside the video.
             top_videos: videos that the fine stage looks into.
             top_moments: length of the list; fewer come back from a small library.
             seed: of the coarse model's stochastic text.
+            among: ids of the videos that may be found (see `chosen_videos`); None: all.
 
         Raises:
-            UserError: an empty sentence or a count below 1.
+            UserError: an empty sentence, an unreadable image, or a count below 1.
         """
-        return self.search_many([Query(query, moment)], top_videos=top_videos, top_moments=top_moments, seed=seed)[0]
+        asked = query if isinstance(query, Query) else Query(query)
+        asked = asked if moment is None else replace(asked, moment=moment)
+        return self.search_many([asked], top_videos=top_videos, top_moments=top_moments, seed=seed, among=among)[0]
 
     def search_many(
-        self, queries: Sequence[str | Query], *, top_videos: int = 10, top_moments: int = 5, seed: int = 0
+        self,
+        queries: Sequence[str | Query],
+        *,
+        top_videos: int = 10,
+        top_moments: int = 5,
+        seed: int = 0,
+        among: Collection[str] | None = None,
     ) -> list[list[MomentHit]]:
         """`search` for many sentences in one batch; the same results as one by one.
 
         Raises:
-            UserError: an empty sentence or a count below 1.
+            UserError: an empty sentence, an unreadable image, or a count below 1.
         """
-        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
         _require_positive(top_videos=top_videos, top_moments=top_moments)
-        texts = self._encode([text for query in asked for text in (query.text, query.fine_text)])
-        ranked = self._rank([texts[query.text] for query in asked], top_videos, seed)
-        fine_texts = [texts[query.fine_text] for query in asked]
+        asked = self._asked(queries)
+        ranked = self._rank([one.coarse for one in asked], top_videos, seed, among)
         candidates = [[segment for video in videos for segment in video.segment_ids] for videos in ranked]
         features = self._features([segment for own in candidates for segment in own])
-        outputs = self._fine.locate(fine_texts, candidates, features)
+        outputs = self._locate(asked, candidates, features)
         stored = {video.video_id: self.library.video(video.video_id) for videos in ranked for video in videos}
         return [
             self._joined(videos, found, features, stored)[:top_moments]
@@ -176,7 +177,7 @@ class Pipeline:
             for videos in ranked
         ]
 
-    def moments(self, query: str, video_id: str) -> VideoMoments:
+    def moments(self, query: str | Query, video_id: str) -> VideoMoments:
         """The fine stage alone: moments and the saliency curve of one video.
 
         Raises:
@@ -184,28 +185,60 @@ class Pipeline:
         """
         return self.moments_many([(query, video_id)])[0]
 
-    def moments_many(self, pairs: Sequence[tuple[str, str]]) -> list[VideoMoments]:
+    def moments_many(self, pairs: Sequence[tuple[str | Query, str]]) -> list[VideoMoments]:
         """`moments` for many (sentence, video id) pairs in one batch.
 
         Raises:
             UserError: an empty sentence, or no video of an id.
         """
-        texts = self._encode([query for query, _ in pairs])
+        asked = self._asked([query for query, _ in pairs])
         stored = {video_id: self.library.video(video_id) for _, video_id in pairs}
         own = {video: [part.segment_id for part in self.library.segments(video)] for video in stored}
         features = self._features([segment for segments in own.values() for segment in segments])
-        outputs = self._fine.locate([texts[query] for query, _ in pairs], [own[video] for _, video in pairs], features)
+        outputs = self._locate(asked, [own[video] for _, video in pairs], features)
         return [
             self._video_moments(stored[video], [features[segment] for segment in own[video]], found)
             for (_, video), found in zip(pairs, outputs, strict=True)
         ]
 
-    def notes(self, *sentences: str | None) -> list[str]:
-        """What a person should know about these sentences: words that were cut, towers that know little or misfit."""
-        texts = self._encode([text for text in sentences if text is not None])
+    def notes(self, *queries: str | Query | None) -> list[str]:
+        """What a person should know about these queries: words that were cut, towers that know little or misfit."""
+        asked = [query if isinstance(query, Query) else Query(query) for query in queries if query is not None]
+        texts = self._encode([text for query in asked for text in query.sentences])
         cut = [f"only the first part was understood, {text.text!r}" for text in texts.values() if text.truncated]
         warning = self.library.encoder.warning
-        return [*([warning] if warning is not None else []), *self._foreign, *cut]
+        wordless = any(not query.wanted and query.moment is None for query in asked) and self.fine_name != WORDLESS
+        without = (
+            [f"{self.fine_name} needs words: the moments for an image are those of {WORDLESS}"] if wordless else []
+        )
+        return [*([warning] if warning is not None else []), *self._foreign, *without, *cut]
+
+    def _asked(self, queries: Sequence[str | Query]) -> list[AskedFeatures]:
+        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        texts = self._encode([text for query in asked for text in query.sentences])
+        return [asked_features(query, texts, self.library.encoder) for query in asked]
+
+    def _locate(
+        self,
+        asked: Sequence[AskedFeatures],
+        candidates: Sequence[Sequence[str]],
+        features: Mapping[str, SegmentFeatures],
+    ) -> list[dict[str, MomentOutput]]:
+        """The fine stage; the training-free model stands in where a picture is asked for without words."""
+        found: list[dict[str, MomentOutput]] = [{} for _ in asked]
+        for has_words in {one.has_words for one in asked}:
+            rows = [row for row, one in enumerate(asked) if one.has_words is has_words]
+            texts, own = [asked[row].fine for row in rows], [candidates[row] for row in rows]
+            stage = self._fine if has_words else self._without_words()
+            for row, outputs in zip(rows, stage.locate(texts, own, features), strict=True):
+                found[row] = outputs
+        return found
+
+    def _without_words(self) -> FineRetriever:
+        if self._wordless is None:
+            own = self._fine if self.fine_name == WORDLESS else None
+            self._wordless = own or FineRetriever(load_fine(WORDLESS))
+        return self._wordless
 
     def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
         for sentence in sentences:
@@ -221,11 +254,13 @@ class Pipeline:
         self._texts.update(zip(fresh, self.library.encoder.encode_text(fresh), strict=True))
         return {sentence: self._texts[sentence] for sentence in sentences}
 
-    def _rank(self, texts: Sequence[TextFeatures], top_videos: int, seed: int) -> list[list[RankedVideo]]:
+    def _rank(
+        self, texts: Sequence[TextFeatures], top_videos: int, seed: int, among: Collection[str] | None = None
+    ) -> list[list[RankedVideo]]:
         if not texts:
             return []
         embeddings = torch.stack([text.embedding for text in texts])
-        return self._coarse.rank(embeddings, top_videos, SEGMENTS_A_VIDEO, seed)
+        return self._coarse.rank(embeddings, top_videos, SEGMENTS_A_VIDEO, seed, among)
 
     def _features(self, segment_ids: Sequence[str]) -> dict[str, SegmentFeatures]:
         unique = list(dict.fromkeys(segment_ids))

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from coarse_to_fine.errors import VideoError
+from coarse_to_fine.video.caption import caption
 from coarse_to_fine.video.container import describe, open_container, packets_of
 from coarse_to_fine.video.picture import Picture, PictureSize
 from coarse_to_fine.video.probe import probe
@@ -33,11 +34,12 @@ HOLDING_RATE = 25
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a video, seconds from its first frame."""
+    """A stretch of a video, seconds from its first frame, and a line to write into its pictures."""
 
     path: Path
     start_s: float
     end_s: float
+    caption: str | None = None
 
 
 def cut_clip(path: str | Path, start_s: float, end_s: float, out: str | Path, max_height: int | None = None) -> Path:
@@ -71,7 +73,7 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
     out = Path(out)
     with _complete_file(out) as unfinished:
         try:
-            _write(unfinished, videos, bounds, max_height)
+            _write(unfinished, videos, bounds, [piece.caption for piece in pieces], max_height)
         except av.FFmpegError as error:
             raise VideoError(
                 f"the clip cannot be written ({describe(error)}); expected a writable place; check {out.parent}"
@@ -105,16 +107,21 @@ def _complete_file(out: Path) -> Iterator[Path]:
 
 
 def _write(
-    path: Path, videos: Sequence[VideoFile], bounds: Sequence[tuple[float, float]], max_height: int | None
+    path: Path,
+    videos: Sequence[VideoFile],
+    bounds: Sequence[tuple[float, float]],
+    captions: Sequence[str | None],
+    max_height: int | None,
 ) -> None:
     width, height = _canvas(videos[0], max_height)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as out:
         stream = _picture_stream(out, width, height, videos[0].average_fps)
         sound = out.add_stream("aac", rate=SOUND_RATE) if any(video.has_audio for video in videos) else None
         offset = 0.0
-        for video, (start, end) in zip(videos, bounds):
+        for video, (start, end), text in zip(videos, bounds, captions):
+            written = caption(text, width, height).on if text else None
             for time_s, picture in _pictures(video, start, end, width, height):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame = av.VideoFrame.from_ndarray(written(picture) if written else picture, format="rgb24")
                 frame.pts, frame.time_base = round((offset + time_s) / TICK), TICK
                 out.mux(stream.encode(frame))
             if sound is not None and video.has_audio:

@@ -1,0 +1,146 @@
+"""Hits as files: each moment cut out of its video, or all of them joined into one reel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coarse_to_fine.errors import UserError, VideoError
+from coarse_to_fine.hits.times import clock, clock_range
+from coarse_to_fine.types import MomentHit
+from coarse_to_fine.video import Piece, cut_clip, cut_reel
+
+LONGEST_STEM_BYTES = 160
+"""File systems take 255 bytes a name; place, times and suffix need their share."""
+
+Progress = Callable[[int, int, str], None]
+"""progress(done, total, name): called after each clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutReport:
+    """What `cut_hits` wrote.
+
+    Attributes:
+        written: (place in the list from 1, file) of each clip.
+        failed: (path of the video, reason) of hits that could not be cut.
+    """
+
+    written: tuple[tuple[int, Path], ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+def cut_hits(
+    hits: Sequence[MomentHit],
+    folder: str | Path,
+    *,
+    pad_s: float = 0.0,
+    max_height: int | None = None,
+    progress: Progress | None = None,
+) -> CutReport:
+    """Cut every hit into an MP4 (H.264, AAC) of its own; one that cannot be cut does not stop the others.
+
+    Args:
+        hits: what a search gave.
+        folder: made if absent; a clip of the same name is replaced.
+        pad_s: seconds added before and after each moment, as far as the video goes.
+        max_height: larger pictures are scaled down to this height.
+        progress: told about each clip.
+
+    Raises:
+        UserError: a negative `pad_s`, a `max_height` below 16.
+
+    Example:
+        pipeline = Pipeline.load("videos.ctf")
+        report = cut_hits(pipeline.search("a dog jumps into the water"), "clips", pad_s=1)
+    """
+    _check(pad_s, max_height)
+    written, failed = [], []
+    for place, hit in enumerate(hits, start=1):
+        out = Path(folder) / clip_name(hit, place)
+        try:
+            _require_file(hit)
+            cut_clip(hit.path, max(0.0, hit.start_s - pad_s), hit.end_s + pad_s, out, max_height)
+            written.append((place, out))
+        except VideoError as error:
+            failed.append((hit.path, str(error)))
+        if progress is not None:
+            progress(place, len(hits), out.name)
+    return CutReport(tuple(written), tuple(failed))
+
+
+def make_reel(
+    hits: Sequence[MomentHit],
+    out: str | Path,
+    *,
+    pad_s: float = 0.0,
+    max_height: int | None = None,
+    captions: bool = True,
+) -> Path:
+    """Join the hits into one MP4 in their order; the first one sets the size of the picture.
+
+    Args:
+        hits: what a search gave.
+        out: the file; replaced if it exists.
+        pad_s: seconds added before and after each moment.
+        max_height: larger pictures are scaled down to this height.
+        captions: write place, name of the video and time into the lower edge of the pictures.
+
+    Raises:
+        UserError: no hit, a negative `pad_s`, a `max_height` below 16, or a name that does not end in `.mp4`.
+        VideoError: a video cannot be read.
+
+    Example:
+        pipeline = Pipeline.load("videos.ctf")
+        make_reel(pipeline.search("a goal", top_moments=20), "goals.mp4")
+    """
+    _check(pad_s, max_height)
+    if not hits:
+        raise UserError("no moment to join; expected at least one hit; search for something else or lower the filters")
+    if Path(out).suffix.lower() != ".mp4":
+        raise UserError(f"the reel is called {str(out)!r}; expected a name that ends in .mp4; rename it")
+    pieces = []
+    for place, hit in enumerate(hits, start=1):
+        _require_file(hit)
+        text = hit_caption(hit, place) if captions else None
+        pieces.append(Piece(Path(hit.path), max(0.0, hit.start_s - pad_s), hit.end_s + pad_s, text))
+    return cut_reel(pieces, out, max_height)
+
+
+def hit_caption(hit: MomentHit, place: int) -> str:
+    """Place, name and time of a hit on one line."""
+    return f"{place}  {Path(hit.path).name}  {clock_range(hit.start_s, hit.end_s)}"
+
+
+def clip_name(hit: MomentHit, place: int) -> str:
+    """A file name that sorts by place, says video and time, and is allowed on every file system."""
+    stem = "".join(letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in _stem(hit))
+    return f"{place:02d} {stem} {_name_time(hit.start_s)}-{_name_time(hit.end_s)}.mp4"
+
+
+def _name_time(seconds: float) -> str:
+    """1h01m15.3s: no colon, which Windows does not allow in names."""
+    parts = clock(seconds).split(":")
+    return "".join(part + unit for part, unit in zip(parts, "hms"[-len(parts) :]))
+
+
+def _stem(hit: MomentHit) -> str:
+    name = os.fsencode(Path(hit.path).stem)[:LONGEST_STEM_BYTES]
+    return name.decode("utf-8", errors="ignore").strip()
+
+
+def _require_file(hit: MomentHit) -> None:
+    if not Path(hit.path).is_file():
+        raise VideoError(
+            "the file is not where it was when it was indexed; expected the video; put it back, or index its folder "
+            "again"
+        )
+
+
+def _check(pad_s: float, max_height: int | None) -> None:
+    if pad_s < 0:
+        raise UserError(f"the padding is {pad_s:g} s; expected 0 or more; leave it out for the moment alone")
+    if max_height is not None and max_height < 16:
+        raise UserError(f"the height is {max_height}; expected 16 pixels or more; leave it out to keep the video's")

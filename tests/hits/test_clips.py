@@ -1,0 +1,106 @@
+"""Hits become files of the right length with names that any file system takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coarse_to_fine.errors import UserError, VideoError
+from coarse_to_fine.hits.clips import clip_name, cut_hits, hit_caption, make_reel
+from coarse_to_fine.video import probe, read_frames
+from coarse_to_fine.video.caption import caption, load_font, shortened
+
+HELD = 0.2
+"""Seconds that a clip may be longer: its last picture is held, and the small videos have 5 a second."""
+
+
+def frames(path):
+    video = probe(path)
+    return [read.picture for read in read_frames(video, video.frame_times_s.tolist())]
+
+
+def test_every_hit_becomes_a_clip_of_its_length(hits, tmp_path):
+    seen = []
+    report = cut_hits(hits, tmp_path / "new" / "clips", progress=lambda *step: seen.append(step))
+    assert [place for place, _ in report.written] == [1, 2, 3]
+    assert report.failed == ()
+    for place, file in report.written:
+        assert probe(file).duration_s == pytest.approx(hits[place - 1].end_s - hits[place - 1].start_s, abs=HELD)
+    assert [(done, total) for done, total, _ in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_padding_stops_at_the_ends_of_the_video(hits, tmp_path):
+    report = cut_hits(hits[:1], tmp_path, pad_s=100)
+    assert probe(report.written[0][1]).duration_s == pytest.approx(probe(hits[0].path).duration_s, abs=HELD)
+
+
+def test_a_missing_video_gets_a_reason_and_the_others_are_cut(hits, tmp_path):
+    gone = replace(hits[1], path=str(tmp_path / "gone.mp4"))
+    report = cut_hits([hits[0], gone, hits[2]], tmp_path / "clips")
+    assert [place for place, _ in report.written] == [1, 3]
+    assert [path for path, _ in report.failed] == [gone.path]
+    assert "index its folder again" in report.failed[0][1]
+
+
+@pytest.mark.parametrize("stem", ["视" * 200, "-dash", "new\nline", 'a:b*"c"?', "trailing "])
+def test_names_are_allowed_everywhere(hits, stem):
+    name = clip_name(replace(hits[0], path=f"/videos/{stem}.mp4", start_s=3725.04, end_s=3731.5), 7)
+    assert name.startswith("07 ")
+    assert name.endswith(" 1h02m05.0s-1h02m11.5s.mp4")
+    assert len(name.encode()) <= 255
+    assert name.isprintable()
+    assert not set(name) & set('/\\:*?"<>|')
+
+
+def test_a_reel_holds_all_hits_one_after_the_other(hits, tmp_path):
+    reel = make_reel(hits, tmp_path / "reel.mp4", captions=False)
+    assert probe(reel).duration_s == pytest.approx(sum(hit.end_s - hit.start_s for hit in hits), abs=3 * HELD)
+
+
+def test_captions_change_the_lowest_rows_alone(hits, tmp_path):
+    plain = frames(make_reel(hits[:1], tmp_path / "plain.mp4", captions=False))
+    written = frames(make_reel(hits[:1], tmp_path / "written.mp4"))
+    assert len(plain) == len(written)
+    height = plain[0].shape[0]
+    difference = np.abs(plain[0].astype(int) - written[0].astype(int)).mean(axis=(1, 2))
+    assert difference[: height // 3].max() < 6
+    assert difference[-10:].mean() > 20
+
+
+def test_a_reel_says_what_is_wrong(hits, tmp_path):
+    with pytest.raises(UserError, match="no moment to join"):
+        make_reel([], tmp_path / "reel.mp4")
+    with pytest.raises(UserError, match=r"ends in \.mp4"):
+        make_reel(hits, tmp_path / "reel.gif")
+    with pytest.raises(UserError, match="0 or more"):
+        make_reel(hits, tmp_path / "reel.mp4", pad_s=-1)
+    with pytest.raises(VideoError, match="not where it was"):
+        make_reel([replace(hits[0], path="/gone.mp4")], tmp_path / "reel.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_caption_names_place_video_and_time(hits):
+    text = hit_caption(hits[0], 4)
+    assert text.startswith("4  ")
+    assert Path(hits[0].path).name in text
+    assert "0:01.0-0:03.0" in text
+
+
+def test_a_caption_that_is_too_long_loses_its_middle():
+    font = load_font(12)
+    shown = shortened("a long name " * 20, font, 100)
+    assert font.getlength(shown) <= 100
+    assert "…" in shown
+    assert shown.startswith("a long")
+    assert shortened("short", font, 100) == "short"
+
+
+def test_letters_lie_inside_the_picture():
+    made = caption("x" * 500, 64, 48)
+    assert made.letters.shape[1] == 64
+    assert len(made.letters) <= 48
+    white = made.on(np.zeros((48, 64, 3), np.uint8))
+    assert white.max() > 200
