@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from coarse_to_fine.encoders.config import ClipConfig
 from coarse_to_fine.encoders.towers import ClipTowers
@@ -70,7 +72,7 @@ def build_towers(config: ClipConfig, weights: Mapping[str, Tensor], source: str)
     Raises:
         WeightsError: a key is missing or unknown, or a shape differs; all of them are listed.
     """
-    with torch.device("meta"):  # no memory and no time for weights that are replaced at once
+    with torch.device("meta"), _NoFirstValues():  # no memory and no time for weights that are replaced at once
         towers = ClipTowers(config)
     kept = {name: tensor.float() for name, tensor in weights.items() if name not in DROPPED}
     expected = towers.state_dict()
@@ -88,3 +90,15 @@ def build_towers(config: ClipConfig, weights: Mapping[str, Tensor], source: str)
         )
     towers.load_state_dict(kept, strict=True, assign=True)
     return towers.eval().requires_grad_(False)
+
+
+class _NoFirstValues(TorchFunctionMode):
+    """Leaves out the drawing of first values: on the device `meta` it loads torch's compiler, for a second and more."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(function, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)
