@@ -25,8 +25,10 @@ def package(tmp_path, monkeypatch):
         (source / name).write_text(text)
     monkeypatch.setattr(fingerprints, "SOURCE", source)
     fingerprints._closure.cache_clear()
+    fingerprints._imports.cache_clear()
     yield source
     fingerprints._closure.cache_clear()
+    fingerprints._imports.cache_clear()
 
 
 @pytest.mark.parametrize(("changed", "seen"), [("a.py", True), ("b.py", True), ("inner/c.py", True), ("d.py", False)])

@@ -59,6 +59,7 @@ def _closure(module: str) -> Mapping[str, Path]:
     return found
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     """Modules of this package that a file names in import statements, also those inside functions."""
     names: set[str] = set()

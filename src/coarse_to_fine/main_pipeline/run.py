@@ -58,6 +58,9 @@ def run_experiment(
         LibraryError: another process runs this experiment.
     """
     steps = steps_of(config, root)
+    for step in steps:  # a mistake in the last step's configuration shows before hours of the first
+        step.settings()
+        step.inputs()
     finished = run_steps(steps, root, work, only, any_code, begin)
     if only is None or all(state_of(step, root, any_code)[0] == "up to date" for step in steps):
         write_manifest(config, root, [step.name for step in steps])
