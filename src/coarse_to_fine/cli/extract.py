@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import DeviceOption, JsonOption
+from coarse_to_fine.cli.options import DeviceOption, JsonOption, PrecisionOption
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def extract(
     encoder: Annotated[str, typer.Option(metavar="NAME", help="tiny-world, clip-vit-b-32, a folder.")] = "tiny-world",
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw or threads that decode.")] = 2,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the features that training reads; run again, it goes on where it stopped.
@@ -58,7 +59,7 @@ def extract(
 
     if missing_video not in ("refuse", "drop"):
         raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
-    tower = load_encoder(encoder, resolve_device(device))
+    tower = load_encoder(encoder, resolve_device(device), precision=precision.value if precision else "fp32")
     made = _extract(source, videos, split, missing_video, seed, tower, out, workers, as_json)
     files = _export(out, npz) if npz is not None else None
     if as_json:

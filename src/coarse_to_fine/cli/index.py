@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import DeviceOption, JsonOption
+from coarse_to_fine.cli.options import DeviceOption, JsonOption, PrecisionOption
 
 if TYPE_CHECKING:
     from coarse_to_fine.library import AddReport
@@ -31,6 +31,7 @@ def index(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try files again that failed before.")] = False,
     include_hidden: Annotated[bool, typer.Option("--include-hidden", help="Hidden and partial files too.")] = False,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Decode videos, compute features and store them; run again, it does only what is new or changed.
@@ -46,9 +47,11 @@ def index(
     from coarse_to_fine.encoders.load import encoder_folder
     from coarse_to_fine.library import Library
 
+    require_something(paths, library)
     if download and encoder is not None:
         encoder_folder(encoder, allow_download=True)
-    with Library.open_or_create(library, encoder=encoder, device=device) as opened:
+    wanted = precision.value if precision is not None else None
+    with Library.open_or_create(library, encoder=encoder, device=device, precision=wanted) as opened:
         if opened.encoder.warning and not as_json:
             output.warn(opened.encoder.warning)
         with output.progress_bar("indexing", quiet=as_json) as advance:
@@ -67,6 +70,20 @@ def index(
         print_report(report, total, library)
     if report.failed or report.failed_before:
         raise typer.Exit(1)
+
+
+def require_something(paths: list[Path], library: Path) -> None:
+    """Make no library out of a misspelt path.
+
+    Raises:
+        UserError: there is no library yet, and none of the paths exists.
+    """
+    from coarse_to_fine.errors import UserError
+    from coarse_to_fine.library.catalogue import is_library
+
+    if not is_library(library) and not any(path.exists() for path in paths):
+        names = ", ".join(repr(str(path)) for path in paths)
+        raise UserError(f"no file or folder {names}; expected videos to make {library} of; check the spelling")
 
 
 def report_as_json(report: AddReport, total: int) -> dict[str, Any]:

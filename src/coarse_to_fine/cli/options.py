@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,27 @@ import typer
 
 from coarse_to_fine.errors import UserError
 
+
+class PrecisionName(str, Enum):
+    """Arithmetic of an image tower."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option("--library", "-l", metavar="DIR", help="The library; may be left out inside a folder that holds one."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[
+    PrecisionName | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of the image tower: fp32 (default) or bf16, faster where the processor has it; stored.",
+    ),
+]
 CoarseOption = Annotated[
     str | None,
     typer.Option("--coarse", metavar="NAME", help="mean-pool, t-mass, t-mass-v2, or a folder."),

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from coarse_to_fine.encoders.precision import Precision, computing_in
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.encoders.towers import ClipTowers
@@ -19,7 +20,10 @@ TEXT_BATCH = 256
 
 
 class ClipEncoder:
-    """A CLIP model on one device, float32, in evaluation mode; fulfils `ImageTextEncoder`."""
+    """A CLIP model on one device, in evaluation mode; fulfils `ImageTextEncoder`.
+
+    Weights and sentences are float32; `precision` is that of the image tower.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class ClipEncoder:
         preprocessing: Preprocessing,
         fingerprint: str,
         device: torch.device | str = "cpu",
+        precision: Precision = "fp32",
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
@@ -37,6 +42,7 @@ class ClipEncoder:
         self.image_size = towers.config.vision_config.image_size
         self.warning = towers.config.scope_warning
         self.device = torch.device(device)
+        self.precision: Precision = precision
         self.towers = towers.to(self.device).eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing
@@ -51,7 +57,8 @@ class ClipEncoder:
         embedded = torch.zeros(len(pictures), self.embed_dim)
         for start in range(0, len(pictures), IMAGE_BATCH):
             part = self.preprocessing.normalise(pictures[start : start + IMAGE_BATCH].to(self.device))
-            embedded[start : start + IMAGE_BATCH] = self.towers.embed_images(part).cpu()
+            with computing_in(self.precision, self.device):
+                embedded[start : start + IMAGE_BATCH] = self.towers.embed_images(part).cpu()
         return embedded
 
     @torch.inference_mode()

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.precision import Precision, require_precision
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.sampling import Sampling
@@ -18,7 +19,14 @@ from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
 from coarse_to_fine.library.catalogue import Catalogue, SegmentPlace, create_catalogue, is_library
 from coarse_to_fine.library.indexing import Progress, index_files
 from coarse_to_fine.library.merging import copy_videos
-from coarse_to_fine.library.opening import first_meta, load_tower, require_free, require_same_features
+from coarse_to_fine.library.opening import (
+    STORED_PRECISION,
+    first_meta,
+    load_tower,
+    require_free,
+    require_same_features,
+    require_same_precision,
+)
 from coarse_to_fine.library.planning import settle
 from coarse_to_fine.library.records import (
     AddReport,
@@ -62,6 +70,7 @@ class Library:
         self.encoder_name = meta["encoder"]
         self.encoder_fingerprint = meta["encoder_fingerprint"]
         self.embed_dim = int(meta["embed_dim"])
+        self.precision: Precision = require_precision(meta.get("precision", STORED_PRECISION))
         self.sampling = Sampling.model_validate_json(meta["sampling"])
         self._device = device
         self._encoder: ImageTextEncoder | None = None
@@ -77,6 +86,7 @@ class Library:
         *,
         sampling: Sampling | None = None,
         device: str = "auto",
+        precision: Precision = STORED_PRECISION,
     ) -> Library:
         """Make an empty library.
 
@@ -85,13 +95,14 @@ class Library:
             encoder: name or folder for `load_encoder`, or a loaded encoder. It stays the library's encoder for good.
             sampling: lengths of clips and segments; these stay too.
             device: where the encoder computes: `auto`, `cpu`, `cuda`, ...
+            precision: of an encoder given by name; this stays too.
 
         Raises:
             LibraryError: there is a library or something else already, or the folder cannot be written.
         """
         folder = Path(os.path.abspath(path))  # noqa: PTH100 (links in the path stay as the user wrote them)
         require_free(folder)
-        tower = load_tower(encoder, device) if isinstance(encoder, str) else encoder
+        tower = load_tower(encoder, device, precision) if isinstance(encoder, str) else encoder
         create_catalogue(folder, first_meta(tower, sampling or Sampling()))
         return cls.open(folder, tower)
 
@@ -132,12 +143,28 @@ class Library:
 
     @classmethod
     def open_or_create(
-        cls, path: StrPath, encoder: str | ImageTextEncoder | None = None, *, device: str = "auto"
+        cls,
+        path: StrPath,
+        encoder: str | ImageTextEncoder | None = None,
+        *,
+        device: str = "auto",
+        precision: Precision | None = None,
     ) -> Library:
-        """`open` where there is a library, else `create`."""
-        if is_library(Path(path)):
-            return cls.open(path, encoder, device=device)
-        return cls.create(path, encoder if encoder is not None else DEFAULT_ENCODER, device=device)
+        """`open` where there is a library, else `create`; `precision` None is the stored one, at first fp32.
+
+        Raises:
+            FingerprintError: the features were made by another encoder or in another precision.
+        """
+        if not is_library(Path(path)):
+            wanted = encoder if encoder is not None else DEFAULT_ENCODER
+            return cls.create(path, wanted, device=device, precision=precision or STORED_PRECISION)
+        opened = cls.open(path, encoder, device=device)
+        try:
+            require_same_precision(precision, opened.precision, opened.path)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def close(self) -> None:
         """Let the files go; the library cannot be used afterwards."""
@@ -360,7 +387,7 @@ class Library:
 
     def _load_encoder(self) -> ImageTextEncoder:
         wanted = self._wanted_encoder if self._wanted_encoder is not None else self.encoder_name
-        tower = load_tower(wanted, self._device) if isinstance(wanted, str) else wanted
+        tower = load_tower(wanted, self._device, self.precision) if isinstance(wanted, str) else wanted
         if tower.fingerprint != self.encoder_fingerprint:
             raise FingerprintError(
                 f"{self.path} was made by encoder {self.encoder_name!r} (fingerprint "

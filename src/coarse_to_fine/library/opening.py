@@ -8,10 +8,14 @@ from pathlib import Path
 
 from coarse_to_fine import __version__
 from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import FingerprintError, LibraryError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library.catalogue import CATALOGUE, is_library
 from coarse_to_fine.library.schema import FORMAT_VERSION
+
+STORED_PRECISION: Precision = "fp32"
+"""Of libraries that were made before it was stored, and of encoders that state none."""
 
 
 def require_free(folder: Path) -> None:
@@ -35,6 +39,7 @@ def first_meta(tower: ImageTextEncoder, sampling: Sampling) -> dict[str, str]:
         "format_version": str(FORMAT_VERSION),
         "encoder": stored_name(tower.name),
         "encoder_fingerprint": tower.fingerprint,
+        "precision": str(getattr(tower, "precision", STORED_PRECISION)),
         "embed_dim": str(tower.embed_dim),
         "sampling": sampling.model_dump_json(),
         "sampling_fingerprint": sampling.fingerprint,
@@ -66,7 +71,20 @@ def require_same_features(own: Mapping[str, str], other: Mapping[str, str], othe
             )
 
 
-def load_tower(name: str, device: str) -> ImageTextEncoder:
+def require_same_precision(wanted: Precision | None, stored: Precision, folder: Path) -> None:
+    """Raise unless a library holds features of the wanted precision; None takes any.
+
+    Raises:
+        FingerprintError: it does not.
+    """
+    if wanted not in (None, stored):
+        raise FingerprintError(
+            f"{folder} was made in precision {stored}, not {wanted}; expected the same, since features differ; leave "
+            f"--precision out, or index the videos again: `ctf index VIDEOS --library NEW_FOLDER --precision {wanted}`"
+        )
+
+
+def load_tower(name: str, device: str, precision: Precision = STORED_PRECISION) -> ImageTextEncoder:
     """Load an encoder by name.
 
     Raises:
@@ -75,4 +93,4 @@ def load_tower(name: str, device: str) -> ImageTextEncoder:
     from coarse_to_fine.devices import resolve_device
     from coarse_to_fine.encoders.load import load_encoder
 
-    return load_encoder(name, resolve_device(device))
+    return load_encoder(name, resolve_device(device), precision=precision)
