@@ -125,6 +125,12 @@ def save_model(
     (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
+def save_trained(model: StoredModel, folder: str | Path, origin: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    """`save_model`, and what the run reached beside it in `training.json`."""
+    save_model(model, folder, origin=origin)
+    (Path(folder) / "training.json").write_text(json.dumps(dict(report), indent=2) + "\n", encoding="utf-8")
+
+
 def read_document(folder: str | Path) -> dict[str, Any]:
     """The config file of a stored model.
 

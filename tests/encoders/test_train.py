@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from coarse_to_fine.config import load_config
 from coarse_to_fine.encoders import load_encoder
 from coarse_to_fine.encoders.train import EncoderTrainingConfig, export_checkpoint, train_encoder
+from coarse_to_fine.training import RunConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
 
@@ -27,6 +29,7 @@ def small() -> EncoderTrainingConfig:
             "embed_dim": 16,
             "vocabulary_scenes": 30,
             "scenes": 8,
+            "tiled_scenes": 8,
             "frames": 2,
             "validation_scenes": 6,
             "patches_first": {"epochs": 1, "max_steps": 1, "batch_size": 4, "device": "cpu"},
@@ -69,3 +72,20 @@ def test_training_does_not_depend_on_workers(small: EncoderTrainingConfig, tmp_p
     without = small.model_copy(update={"run": small.run.model_copy(update={"epochs": 1})})
     first, second = train_encoder(with_worker, tmp_path / "a"), train_encoder(without, tmp_path / "b")
     assert first.best_metrics == second.best_metrics
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_step_in_parts_learns_what_a_whole_step_learns(
+    small: EncoderTrainingConfig, tmp_path: Path, first: bool
+) -> None:
+    """The captions of a part are compared with the frames of all parts, and sums are divided by the step's counts."""
+    found = []
+    for parts in (1, 2):
+        settings = {"epochs": 1, "max_steps": 1, "batch_size": 6, "accumulate": parts, "device": "cpu"}
+        settings |= {"learning_rate": 1.0, "epsilon": 1.0}  # a step of Adam is then all but the gradient
+        run = RunConfig.model_validate(settings)
+        changes = {"draw_processes": 1, "patches_first": run if first else None, "run": run}
+        train_encoder(small.model_copy(update=changes), tmp_path / str(parts))
+        found.append(load_file(tmp_path / str(parts) / ("patches" if first else "") / "best.safetensors"))
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(found[1][name], tensor, rtol=0, atol=2e-5, msg=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Recipe
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
-from coarse_to_fine.model_folders import save_model
+from coarse_to_fine.model_folders import save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 
@@ -78,6 +77,8 @@ def train_coarse(
 ) -> TrainedCoarse:
     """Train, or go on where an interrupted run in `out` stopped; the best weights of the validation split are kept.
 
+    Under torchrun every process calls this with the same arguments; the first one writes the files.
+
     Args:
         config: model, objective and optimisation.
         train, validation: examples of the two splits; selection never sees a test split.
@@ -100,15 +101,10 @@ def train_coarse(
     if model.ranker is not model:
         baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.learning.validation_seeds)
     folder = out / MODEL_FOLDER
-    origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
-    save_model(model, folder, origin=origin)
-    report = {
-        "best_metrics": result.best_metrics,
-        "best_step": result.best_step,
-        "steps": result.steps,
-        **baselines,
-    }
-    (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if result.first_process:
+        origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
+        report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
+        save_trained(model, folder, origin, {**report, **baselines})
     return TrainedCoarse(model, folder, result, baselines["mean_pool"])
 
 

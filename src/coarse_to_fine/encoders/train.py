@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coarse_to_fine.data_generation.world.vocabulary import KINDS
@@ -22,7 +23,7 @@ from coarse_to_fine.encoders.pretraining.drawn_ahead import draw_ahead
 from coarse_to_fine.encoders.pretraining.local_start import start_locally
 from coarse_to_fine.encoders.pretraining.objectives import (
     Probes,
-    attention_loss,
+    attention_misses,
     contrastive_loss,
     label_loss,
     pair_truth,
@@ -35,7 +36,10 @@ from coarse_to_fine.encoders.pretraining.validation import ValidationSet, valida
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.encoders.towers import Block, ClipTowers, initialise
-from coarse_to_fine.training import Batch, FitResult, Losses, RunConfig, TrainingData, TrainingTask, fit
+from coarse_to_fine.training import Batch, ContrastiveTask, FitResult, Losses, RunConfig, TrainingData, fit
+
+KNOWN = ("truth", "asked", "present", "poses", "patches", "patch_poses", "picture_labels", "text_labels")
+"""What is known of the pictures and sentences of a batch; see `SceneSamples`."""
 
 MAX_LOGIT_SCALE = 4.6052
 STATISTICS_PICTURES = 300
@@ -146,7 +150,8 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
         _learn_patches(task, config, config.patches_first, out / "patches", progress)
     task.data = _drawn(task.source, config, out / "drawn", config.run.seed, progress)
     result = fit(task, config.run, out, settings, progress)
-    export_encoder(out / "encoder", config, task.model.towers, tokenizer)
+    if result.first_process:
+        export_encoder(out / "encoder", config, task.model.towers, tokenizer)
     return result
 
 
@@ -203,7 +208,7 @@ class EncoderModel(nn.Module):
         self.probes = Probes(config.projection_dim, config.vision_config.hidden_size)
 
 
-class EncoderTask(TrainingTask):
+class EncoderTask(ContrastiveTask):
     """Captions against frames, questions about objects and about patches."""
 
     model: EncoderModel
@@ -253,34 +258,49 @@ class EncoderTask(TrainingTask):
         generator = torch.Generator().manual_seed(self._config.run.seed)
         return self._config.preprocessing.normalise(self.source.some_pictures(STATISTICS_PICTURES, generator))
 
-    def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
+    def encode(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """What both towers make of the scenes, and what is known of them."""
         samples: SceneSamples = batch.data
         towers = self.model.towers
+        shape = samples.pictures.shape[:2]
         pixels = self._config.preprocessing.normalise(samples.pictures.flatten(0, 1))
         with sdpa_kernel(SDPBackend.MATH):  # the fused backward pass on CPUs takes twice as long at these sizes
             states = towers.vision_model.states(pixels, self.trunk)
-            pooled, attention = self._collect(states, samples.patches.flatten(0, 1)[..., 0] != len(KINDS))
-            images = towers.visual_projection(towers.vision_model.post_layernorm(pooled)).float()  # (N F, D)
-            texts, ids = self._texts(samples.ids.flatten(0, 2))
-        with torch.autocast(images.device.type, enabled=False):  # cosines need more digits than bfloat16 has
-            return self._compare(samples, states.float(), images, texts, ids, attention)
+            pooled, missed, looked = self._collect(states, samples.patches.flatten(0, 1)[..., 0] != len(KINDS))
+            images = towers.visual_projection(towers.vision_model.post_layernorm(pooled))  # (N F, D)
+            texts = self._texts(samples.ids.flatten(0, 2))
+        made = {"images": images, "states": states[:, 1:], "missed": missed, "looked": looked}
+        rows = {name: tensor.float().reshape(*shape, *tensor.shape[1:]) for name, tensor in made.items()}
+        rows["texts"] = texts.reshape(*samples.ids.shape[:3], -1)
+        rows["ids"] = functional.pad(
+            samples.ids, (0, self._config.context - samples.ids.shape[-1]), value=towers.config.text_config.eos_token_id
+        )
+        return rows | {name: getattr(samples, name) for name in KNOWN}
 
-    def _compare(
-        self, samples: SceneSamples, states: Tensor, images: Tensor, texts: Tensor, ids: Tensor, attention: Tensor
-    ) -> Losses:
-        """All losses, from the states of the patches and the embeddings of both towers."""
-        probes, weights = self.model.probes, self._config
-        answers = probes.ask(images, samples.asked.flatten(0, 1))
-        present, pose = question_loss(answers, samples.present.flatten(0, 1), samples.poses.flatten(0, 1))
-        seen = label_loss(probes, images, samples.picture_labels.flatten(0, 1))
-        told = label_loss(probes, texts, samples.text_labels.flatten(0, 2))
-        patches = patch_loss(probes, states[:, 1:], samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1))
-        truth = pair_truth(ids, samples.truth)
-        contrast = contrastive_loss(texts, images, truth, self.model.towers.logit_scale.exp())
-        total = contrast + weights.question_weight * (present + pose) + weights.patch_weight * patches
-        total = total + weights.attention_weight * attention + weights.label_weight * (seen + told)
-        terms = {"contrast": contrast, "present": present, "pose": pose, "seen": seen, "told": told}
-        return Losses(total, {**terms, "patches": patches, "attention": attention})
+    def contrast(self, rows: dict[str, Tensor], generator: torch.Generator) -> Losses:
+        """All losses; cosines need more digits than bfloat16 has."""
+        with torch.autocast(rows["images"].device.type, enabled=False):
+            terms = self._terms(rows)
+        weights = self._config
+        total = terms["contrast"] + weights.question_weight * (terms["present"] + terms["pose"])
+        total = total + weights.patch_weight * terms["patches"] + weights.attention_weight * terms["attention"]
+        return Losses(total + weights.label_weight * (terms["seen"] + terms["told"]), terms)
+
+    def _terms(self, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+        probes = self.model.probes
+        flat = {name: tensor.flatten(0, 1) for name, tensor in rows.items()}
+        images, texts = flat["images"], rows["texts"].flatten(0, 2)
+        present, pose = question_loss(probes.ask(images, flat["asked"]), flat["present"], flat["poses"])
+        truth = pair_truth(rows["ids"].flatten(0, 2), rows["truth"])
+        return {
+            "contrast": contrastive_loss(texts, images, truth, self.model.towers.logit_scale.exp()),
+            "present": present,
+            "pose": pose,
+            "seen": label_loss(probes, images, flat["picture_labels"]),
+            "told": label_loss(probes, texts, rows["text_labels"].flatten(0, 2)),
+            "patches": patch_loss(probes, flat["states"], flat["patches"], flat["patch_poses"]),
+            "attention": rows["missed"].sum() / rows["looked"].sum().clamp(min=1),
+        }
 
     def after_step(self) -> None:
         with torch.no_grad():
@@ -309,23 +329,25 @@ class EncoderTask(TrainingTask):
             for part in (vision.embeddings, vision.pre_layrnorm, *vision.encoder.layers[: self._config.frozen_blocks]):
                 part.requires_grad_(False)
 
-    def _collect(self, states: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
-        """The class token after the last block, and how little it looks at objects in the blocks that collect."""
-        missed = []
+    def _collect(self, states: Tensor, covered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The class token after the last block; how little it looks at objects in the blocks that collect, summed over
+        heads; and the number of these heads."""
+        missed = looked = states.new_zeros(len(states))
         for block in self.model.towers.vision_model.encoder.layers[self.trunk :]:
             assert isinstance(block, Block)
-            missed.append(attention_loss(block, states, covered))
+            misses, heads = attention_misses(block, states, covered)
+            missed, looked = missed + misses, looked + heads
             states = block(states, False)
-        return states[:, 0], torch.stack(missed).mean() if missed else states.new_zeros(())
+        return states[:, 0], missed, looked
 
-    def _texts(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def _texts(self, ids: Tensor) -> Tensor:
         """Embed captions in two halves by length: padding costs as much as words."""
         lengths = (ids != self.model.towers.config.text_config.eos_token_id).sum(dim=1) + 1
         order = lengths.argsort()
         halves = [
             self.model.towers.embed_text(ids[rows, : int(lengths[rows].max())])[0].float() for rows in order.chunk(2)
         ]
-        return torch.cat(halves)[order.argsort()], ids
+        return torch.cat(halves)[order.argsort()]
 
 
 def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowers, tokenizer: Tokenizer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
-from coarse_to_fine.model_folders import save_model
+from coarse_to_fine.model_folders import save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.task import TrainingTask
@@ -76,6 +75,8 @@ def train_fine(
 ) -> TrainedFine:
     """Train, or go on where an interrupted run in `out` stopped; the best weights of the validation split are kept.
 
+    Under torchrun every process calls this with the same arguments; the first one writes the files.
+
     Args:
         config: model, objective and optimisation.
         train, validation: examples of the two splits; selection never sees a test split.
@@ -97,9 +98,10 @@ def train_fine(
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     folder = out / MODEL_FOLDER
-    save_model(model, folder, origin={**_encoder(train), "run": config.run.model_dump(mode="json"), **extra})
-    report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
-    (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if result.first_process:
+        origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
+        report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
+        save_trained(model, folder, origin, report)
     return TrainedFine(model, folder, result)
 
 

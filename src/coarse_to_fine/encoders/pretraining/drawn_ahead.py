@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames, patch_counts
 from coarse_to_fine.training import Batch, TrainingData
 from coarse_to_fine.training.seeds import generator_for
 
@@ -40,7 +40,8 @@ class DrawnAhead(TrainingData):
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         places = [divmod(index, SCENES_OF_A_FILE) for index in indices]
         columns = {name: torch.stack([self._chunks[file][name][row] for file, row in places]) for name in NAMES}
-        return Batch(SceneSamples(**columns), [f"scene-{index}" for index in indices])
+        samples = SceneSamples(**columns)
+        return Batch(samples, [f"scene-{index}" for index in indices], patch_counts(samples))
 
 
 def draw_ahead(source: WorldFrames, folder: Path, seed: int, processes: int, progress: bool = False) -> DrawnAhead:

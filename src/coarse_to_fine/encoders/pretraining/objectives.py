@@ -72,16 +72,22 @@ def question_loss(
 
 
 def patch_loss(
-    probes: Probes, states: Float[Tensor, "N P W"], facts: Int[Tensor, "N P 2"], poses: Float[Tensor, "N P 7"]
+    probes: Probes,
+    states: Float[Tensor, "N P W"],
+    facts: Int[Tensor, "N P 2"],
+    poses: Float[Tensor, "N P 7"],
+    counts: tuple[float, float] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of kind and colour at the patches, and the error of the pose of what covers them.
 
-    Background counts as much as all objects together.
+    Background counts as much as all objects together. `counts` are the numbers of covered and of bare patches that the
+    sums are divided by, where the pictures are part of a larger step; by default those of these pictures.
     """
     flat = probes.norm(states).flatten(0, 1)
     kinds, colours = facts.flatten(0, 1).unbind(-1)
     covered = kinds != len(KINDS)
-    weights = torch.where(covered, 1 / covered.sum().clamp(min=1), 1 / (~covered).sum().clamp(min=1))
+    shown, bare = counts or (float(covered.sum()), float((~covered).sum()))
+    weights = torch.where(covered, 1 / max(shown, 1.0), 1 / max(bare, 1.0))
     kind = functional.cross_entropy(probes.patch_kind(flat).float(), kinds, reduction="none")
     colour = functional.cross_entropy(probes.patch_colour(flat).float(), colours, reduction="none")
     error = functional.smooth_l1_loss(
@@ -90,21 +96,25 @@ def patch_loss(
     return ((kind + colour) * weights).sum() / 2 + (error * weights * covered).sum()
 
 
-def attention_loss(block: Block, states: Float[Tensor, "N P1 W"], covered: Bool[Tensor, "N P"]) -> Float[Tensor, ""]:
+def attention_misses(
+    block: Block, states: Float[Tensor, "N P1 W"], covered: Bool[Tensor, "N P"]
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
     """How little the heads of a block's class token look at the objects in their bands: -log of the attention there.
 
     Each head has a band of columns, from the left to the right of the picture. An object covers few patches, and a
     class token that looks everywhere alike sees neither what kind it is nor, with several objects, which is where.
-    Heads without an object in their band do not count.
+
+    Returns:
+        The sum over the heads of a picture that have an object in their band, and how many these are.
     """
     attention, normed = block.self_attn, block.layer_norm1(states)
     query = attention.q_proj(normed[:, :1]).unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # (N, H, 1, W / H)
     key = attention.k_proj(normed).unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # (N, H, P1, W / H)
     shares = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).float().softmax(dim=-1)[:, :, 0, 1:]  # (N, H, P)
     wanted = covered[:, None] & column_bands(attention.heads, math.isqrt(covered.shape[1])).to(covered.device)
-    on_objects = (shares * wanted).sum(dim=-1)  # (N, H)
-    missed: Tensor = -(on_objects + 1e-4).log()[wanted.any(dim=-1)].mean()
-    return missed
+    counted = wanted.any(dim=-1)  # (N, H)
+    misses = -((shares * wanted).sum(dim=-1) + 1e-4).log()
+    return misses.masked_fill(~counted, 0.0).sum(dim=-1), counted.sum(dim=-1).to(misses.dtype)
 
 
 def column_bands(heads: int, grid: int) -> Bool[Tensor, "H P"]:

@@ -39,7 +39,8 @@ class PatchTask(TrainingTask):
         with sdpa_kernel(SDPBackend.MATH):
             states = self.model.vision_model.states(pixels, self._blocks)[:, 1:]  # (N F, P, W)
         facts, poses = samples.patches.flatten(0, 1), samples.patch_poses.flatten(0, 1)
-        return Losses(patch_loss(self.model.probes, states, facts, poses))
+        counts = batch.counts["covered"], batch.counts["bare"]
+        return Losses(patch_loss(self.model.probes, states, facts, poses, counts))
 
     def validate(self) -> dict[str, float]:
         return {}

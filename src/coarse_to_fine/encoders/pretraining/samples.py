@@ -121,7 +121,8 @@ class WorldFrames(TrainingData):
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
         scenes = [sample_scene(self._first_seed + index, self._split) for index in indices]
-        return Batch(self._samples(scenes, rng), [scene.video_id for scene in scenes])
+        samples = self._samples(scenes, rng)
+        return Batch(samples, [scene.video_id for scene in scenes], patch_counts(samples))
 
     def _samples(self, scenes: Sequence[Scene], rng: random.Random) -> SceneSamples:
         texts: list[str] = []
@@ -185,6 +186,12 @@ class WorldFrames(TrainingData):
 
             self._tokenizer = ClipTokenizer(Tokenizer.from_str(self._tokenizer_json), self._context)
         return self._tokenizer
+
+
+def patch_counts(samples: SceneSamples) -> dict[str, float]:
+    """How many patches show an object, and how many none; the loss of the patches is divided by them."""
+    covered = float((samples.patches[..., 0] != len(KINDS)).sum())
+    return {"covered": covered, "bare": samples.patches[..., 0].numel() - covered}
 
 
 def _grouped(rows: Tensor, *sizes: int) -> Tensor:
