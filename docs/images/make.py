@@ -1,27 +1,49 @@
 """Takes the pictures of the documentation: `ctf demo`, then `python docs/images/make.py demo/library.ctf`.
 
-Needs chromium and chromedriver beside the dev extra.
+Needs chromium and chromedriver beside the dev extra. Names after the library (`dark.png`) take only those.
 """
 
 from __future__ import annotations
 
+import os
+import pty
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import av
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from coarse_to_fine.library import Library
 
 HERE = Path(__file__).parent
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 SENTENCE = "A purple tree tumbles down near a purple car."
+COLUMNS = 100
+PATIENCE_S = 120
+PICTURES_SHOWN = """return [...document.images].every((one) => one.complete || one.hidden ||
+  one.getBoundingClientRect().top > innerHeight)"""
+TERMINAL = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; background: #1b1d22; color: #e8e8e8; display: inline-block; padding: 18px 22px; }}
+pre {{ margin: 0; font: 15px/1.45 "DejaVu Sans Mono", monospace; }}
+{stylesheet}
+</style><pre><span style="color:#8fb0ff">$</span> {code}</pre>"""
 
 
-def browser(width: int, height: int, dark: bool) -> webdriver.Chrome:
+def browser(width: int, height: int, dark: bool = False) -> webdriver.Chrome:
+    """A headless Chromium of this size."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={tempfile.mkdtemp()}"):
@@ -33,35 +55,145 @@ def browser(width: int, height: int, dark: bool) -> webdriver.Chrome:
     return driver
 
 
-def picture(
-    url: str, name: str, width: int = 1200, height: int = 1000, dark: bool = False, open_hit: bool = True
+@contextmanager
+def served(library: Path) -> Iterator[str]:
+    """The address of `ctf serve` on a free port."""
+    command = [sys.executable, "-m", "coarse_to_fine", "serve", "--library", str(library), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield str(server.stdout.readline()).strip() if server.stdout else ""
+        finally:
+            server.terminate()
+
+
+def wait(driver: webdriver.Chrome, condition: Callable[[webdriver.Chrome], object]) -> None:
+    WebDriverWait(driver, PATIENCE_S, 0.2).until(condition)
+
+
+def page(
+    library: Path,
+    name: str,
+    width: int = 1200,
+    height: int = 1000,
+    dark: bool = False,
+    search: bool = True,
+    title: str | None = None,
 ) -> None:
-    driver = browser(width, height, dark)
+    """The page of a library: as it opens, with hits, or with the hit of a title (`""`: the first one) in the player."""
+    with served(library) as url:
+        driver = browser(width, height, dark)
+        try:
+            driver.get(url)
+            wait(driver, lambda _: "videos" in driver.find_element(By.ID, "library").text)
+            if search:
+                driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
+                wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, ".card"))
+                wait(
+                    driver, lambda _: driver.execute_script("return [...document.images].every((one) => one.complete)")
+                )
+            if title is not None:
+                open_hit(driver, title)
+            driver.execute_script("document.getElementById('player').pause(); window.scrollTo(0, 0)")
+            time.sleep(0.5)
+            driver.save_screenshot(str(HERE / name))
+        finally:
+            driver.quit()
+
+
+def open_hit(driver: webdriver.Chrome, title: str) -> None:
+    """Opens the first hit with this title and waits for its picture and curve."""
+    card = next(one for one in driver.find_elements(By.CSS_SELECTOR, ".card") if title in one.text)
+    driver.execute_script("arguments[0].click()", card)
+    wait(driver, lambda _: driver.execute_script("return document.getElementById('player').readyState") >= 2)
+    wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, "#curve path"))
+    time.sleep(1)
+
+
+def terminal(name: str, arguments: list[str], shown: list[str]) -> None:
+    """What `ctf` prints in a terminal of COLUMNS columns, under the command as it is `shown`."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(COLUMNS)}
+    command = [sys.executable, "-m", "coarse_to_fine", *arguments]
+    parts = []
+    with subprocess.Popen(command, stdout=follower, stderr=subprocess.DEVNULL, env=environment):
+        os.close(follower)
+        while part := _read(leader):
+            parts.append(part)
+    os.close(leader)
+    printed = b"".join(parts).decode().replace("\r\n", "\n")
+    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    console.print(Text.from_ansi(f"{shlex.join(shown)}\n{printed}"), soft_wrap=True)
+    html = console.export_html(theme=MONOKAI, code_format=TERMINAL)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "terminal.html").write_text(html, encoding="utf-8")
+        driver = browser(1100, 500)
+        try:
+            driver.get((Path(folder) / "terminal.html").as_uri())
+            driver.find_element(By.TAG_NAME, "body").screenshot(str(HERE / name))
+        finally:
+            driver.quit()
+
+
+def _read(leader: int) -> bytes:
     try:
-        driver.get(url)
-        driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
-        time.sleep(3)
-        if open_hit:
-            driver.find_element(By.CSS_SELECTOR, ".card").click()
-            time.sleep(3)
-        driver.execute_script("document.getElementById('player').pause(); window.scrollTo(0, 0)")
-        time.sleep(0.5)
-        driver.save_screenshot(str(HERE / name))
-    finally:
-        driver.quit()
+        return os.read(leader, 65536)
+    except OSError:  # Linux says so where the other end is closed
+        return b""
+
+
+def with_old_codec(library: Path, folder: Path) -> tuple[Path, str]:
+    """A library with the video of the best hit in MPEG-4 part 2, which no browser plays, and the name of that file."""
+    from coarse_to_fine.main_pipeline import Pipeline
+
+    best = Path(Pipeline.load(library).search(SENTENCE)[0].path)
+    out = folder / f"{best.stem}.avi"
+    with av.open(str(best)) as source, av.open(str(out), "w") as target:
+        stream = source.streams.video[0]
+        made = target.add_stream("mpeg4", rate=stream.average_rate)
+        made.width, made.height, made.pix_fmt, made.bit_rate = stream.width, stream.height, "yuv420p", 4_000_000
+        for frame in source.decode(stream):
+            frame.pts = None
+            target.mux(made.encode(frame))
+        target.mux(made.encode(None))
+    with Library.create(folder / "old.ctf") as other:
+        other.add(out)
+    return folder / "old.ctf", out.name
 
 
 def main() -> None:
-    command = [sys.executable, "-m", "coarse_to_fine", "serve", "--library", sys.argv[1], "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        url = str(server.stdout.readline()).strip() if server.stdout else ""
-        try:
-            picture(url, "search.png", open_hit=False, height=900)
-            picture(url, "moment.png")
-            picture(url, "dark.png", dark=True)
-            picture(url, "phone.png", width=390, height=844)
-        finally:
-            server.terminate()
+    library, wanted = Path(sys.argv[1]), sys.argv[2:]
+    search = ["search", SENTENCE, "--library", str(library), "-k", "6"]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+
+        def empty(name: str) -> None:
+            Library.create(folder / "empty.ctf").close()
+            page(folder / "empty.ctf", name, height=560, search=False)
+
+        def preview(name: str) -> None:
+            old, title = with_old_codec(library, folder)
+            page(old, name, title=title)
+
+        def plot(name: str) -> None:
+            subprocess.run(
+                [sys.executable, "-m", "coarse_to_fine", "plot", SENTENCE, "--library", library, "--out", HERE / name],
+                check=True,
+            )
+
+        pictures: dict[str, Callable[[str], None]] = {
+            "search.png": lambda name: page(library, name, height=900),
+            "moment.png": lambda name: page(library, name, title=""),
+            "dark.png": lambda name: page(library, name, title="", dark=True),
+            "phone.png": lambda name: page(library, name, title="", width=390, height=844),
+            "empty.png": empty,
+            "preview.png": preview,
+            "curve.png": plot,
+            "terminal.png": lambda name: terminal(name, search, ["ctf", "search", SENTENCE, "-k", "6"]),
+        }
+        for name, take in pictures.items():
+            if not wanted or name in wanted:
+                print(name)
+                take(name)
 
 
 if __name__ == "__main__":

@@ -77,3 +77,13 @@ def served(pipeline):
     one = Served(pipeline)
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One Chromium for all tests of the page."""
+    from tests.web.browser import start_browser
+
+    driver = start_browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()

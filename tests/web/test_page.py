@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")), reason="needs chromium and chromedriver"
-)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,900",
-    "--autoplay-policy=no-user-gesture-required",
-)
+from tests.web.browser import cards, needs_browser, open_page, open_title, player, search, wait
+
+pytestmark = needs_browser
 FIRST_START = """
 return fetch('api/search?' + new URLSearchParams({q: 'a grey picture', k: 12, videos: 10}))
   .then((answer) => answer.json())
@@ -39,51 +24,9 @@ return [...document.querySelectorAll('button, input, a[href], video, svg')]
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
 def page(browser, served):
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get(served.url)
-    return browser
-
-
-def wait(page, condition, seconds=20):
-    return WebDriverWait(page, seconds, 0.05).until(condition)
-
-
-def cards(page):
-    return page.find_elements(By.CSS_SELECTOR, ".card")
-
-
-def search(page, sentence):
-    box = page.find_element(By.ID, "sentence")
-    box.clear()
-    box.send_keys(sentence, Keys.ENTER)
-    wait(page, cards)
-    wait(page, lambda _: "moments in" in page.find_element(By.ID, "status").text)
-
-
-def open_title(page, title):
-    card = next(card for card in cards(page) if title in card.text)
-    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", card)
-    card.click()
-    wait(page, lambda _: page.find_element(By.ID, "viewer").is_displayed())
-
-
-def player(page, what):
-    return page.execute_script(f"return document.getElementById('player').{what}")
+    return open_page(browser, served.url)
 
 
 def test_a_search_shows_cards_and_a_click_plays_the_moment(page):
