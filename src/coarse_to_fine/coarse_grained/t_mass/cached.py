@@ -74,10 +74,10 @@ def score(
     scores = text.new_empty(len(text), count)
     for rows in blocks(len(text), TEXTS_AT_ONCE):
         asked = text[rows]
-        constants = _constants(pooling, asked, noise)
+        constants = _constants(pooling, radius, asked, noise)
         for part in blocks(count, BLOCK_FLOATS // asked.numel()):
             block = {name: tensor[part].to(text.device, torch.float32) for name, tensor in cache.items()}
-            scores[rows, part] = _score_block(pooling, radius, asked, block, constants).T
+            scores[rows, part] = _score_block(pooling, asked, block, constants).T
     return scores
 
 
@@ -92,7 +92,7 @@ def score_unprepared(
     2 F D D a video of a cache that serves once."""
     scores = text.new_empty(len(text), len(frames))
     for row, one in enumerate(text.unsqueeze(1)):
-        constants = _constants(pooling, one, noise)
+        constants = _constants(pooling, radius, one, noise)
         for part in blocks(len(frames), BLOCK_FLOATS // one.numel()):
             block = frames[part].to(text.device, torch.float32)
             norm = block.norm(dim=-1)
@@ -103,12 +103,13 @@ def score_unprepared(
             weights = torch.softmax(products[..., 1] * inverse_std, dim=1).unsqueeze(1)  # (V, 1, F)
             pooled = pooling.project(pooling.output(pooling.value(weights @ normed)))  # (V, 1, D)
             cosines = (products[..., 0] * inverse_norm).unsqueeze(1)
-            scores[row, part] = _best_trial(one, pooled, radius(cosines), constants).T[0]
+            scores[row, part] = _best_trial(one, pooled, cosines, constants).T[0]
     return scores
 
 
-def _constants(pooling: FramePooling, text: Tensor, noise: Tensor) -> dict[str, Tensor]:
+def _constants(pooling: FramePooling, radius: Radius, text: Tensor, noise: Tensor) -> dict[str, Tensor]:
     """What depends on texts and weights only; matrices as (out, in), the layout in which a narrow product is fast."""
+    binary = 1 / math.log(2)
     width = text.shape[1]
     query = pooling.query(pooling.norm_input(text)) @ pooling.key.weight * pooling.norm_input.weight
     query = (query - query.mean(dim=-1, keepdim=True)) / math.sqrt(width)  # takes the mean of each frame out as well
@@ -116,15 +117,17 @@ def _constants(pooling: FramePooling, text: Tensor, noise: Tensor) -> dict[str, 
     return {
         "directions": torch.cat([unit(text), query]),  # (2 T, D)
         "offset": bias + functional.linear(bias, pooling.linear.weight, pooling.linear.bias),
+        "radius_weight": radius.linear.weight * binary,  # powers of 2 cost a third of powers of e
+        "radius_bias": radius.linear.bias * binary,
         "noise": noise,
         "noise_squared": noise.square(),
         "noise_text": 2 * text.unsqueeze(1) * noise,  # (T, S, D)
-        "text_squared": text.square().sum(dim=-1, keepdim=True),
+        "text_squared": text.square().sum(dim=-1),
     }
 
 
 def _score_block(
-    pooling: FramePooling, radius: Radius, text: Tensor, block: VideoCache, constants: dict[str, Tensor]
+    pooling: FramePooling, text: Tensor, block: VideoCache, constants: dict[str, Tensor]
 ) -> Float[Tensor, "V T"]:
     texts = len(text)
     products = functional.linear(block["frames"], constants["directions"])  # (V, F, 2 T)
@@ -132,7 +135,7 @@ def _score_block(
     logits = products[..., texts:] * block["inverse_std"].unsqueeze(-1)
     weights = torch.softmax(logits, dim=1).transpose(1, 2)  # (V, T, F)
     pooled = _pool(pooling, weights, block, constants["offset"])  # (V, T, D)
-    return _best_trial(text, pooled, radius(cosines), constants)
+    return _best_trial(text, pooled, cosines, constants)
 
 
 def _pool(pooling: FramePooling, weights: Tensor, block: VideoCache, offset: Tensor) -> Float[Tensor, "V T D"]:
@@ -156,17 +159,20 @@ def _mix(weights: Float[Tensor, "V T F"], mixed: Float[Tensor, "V F D"]) -> Floa
 def _best_trial(
     text: Float[Tensor, "T D"],
     pooled: Float[Tensor, "V T D"],
-    radius: Float[Tensor, "V T D"],
+    cosines: Float[Tensor, "V T F"],
     constants: dict[str, Tensor],
 ) -> Float[Tensor, "V T"]:
-    """Largest cosine of t + ε_s ⊙ R with the pooled video, from dot products instead of S random texts."""
-    dot = torch.linalg.vecdot(pooled, text).unsqueeze(-1)
-    dot = dot + functional.linear(radius * pooled, constants["noise"])  # (V, T, S)
-    if len(text) > 1:
-        cross = torch.einsum("vtd,tsd->vts", radius, constants["noise_text"])
-    else:
-        cross = functional.linear(radius, constants["noise_text"][0])
-    squared = constants["text_squared"] + cross + functional.linear(radius.square(), constants["noise_squared"])
-    best: Tensor = (dot * torch.rsqrt(squared.clamp(min=SMALLEST))).amax(dim=-1)
+    """Largest cosine of t + ε_s ⊙ R with the pooled video, from dot products instead of S random texts.
+
+    Products are noise times pairs, not pairs times noise: S is so small that only the pairs fill the registers.
+    """
+    videos, texts, width = pooled.shape
+    radius = torch.exp2(functional.linear(cosines, constants["radius_weight"], constants["radius_bias"]))  # (V, T, D)
+    dot = constants["noise"] @ (radius * pooled).view(-1, width).T  # (S, V T)
+    cross = constants["noise_text"] @ radius.permute(1, 2, 0)  # (T, S, V)
+    squared = constants["noise_squared"] @ radius.square_().view(-1, width).T  # (S, V T)
+    squared = squared.view(-1, videos, texts) + cross.permute(1, 2, 0) + constants["text_squared"]
+    dot = dot.view(-1, videos, texts) + torch.linalg.vecdot(pooled, text)
+    best: Tensor = (dot * torch.rsqrt(squared.clamp(min=SMALLEST))).amax(dim=0)
     length: Tensor = pooled.norm(dim=-1)
     return best / length
