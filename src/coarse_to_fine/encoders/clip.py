@@ -9,14 +9,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from coarse_to_fine.encoders.batching import TEXT_BATCH, embed_in_batches
 from coarse_to_fine.encoders.precision import Precision, computing_in
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.types import TextFeatures
-
-IMAGE_BATCH = 32
-TEXT_BATCH = 256
 
 
 class ClipEncoder:
@@ -54,12 +52,8 @@ class ClipEncoder:
     @torch.inference_mode()
     def encode_images(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
         """Embed prepared pictures; projected, not normalised, float32 on the CPU. N may be 0."""
-        embedded = torch.zeros(len(pictures), self.embed_dim)
-        for start in range(0, len(pictures), IMAGE_BATCH):
-            part = self.preprocessing.normalise(pictures[start : start + IMAGE_BATCH].to(self.device))
-            with computing_in(self.precision, self.device):
-                embedded[start : start + IMAGE_BATCH] = self.towers.embed_images(part).cpu()
-        return embedded
+        with computing_in(self.precision, self.device):
+            return embed_in_batches(pictures, self.embed_dim, self._embed)
 
     @torch.inference_mode()
     def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
@@ -83,3 +77,6 @@ class ClipEncoder:
                         read.text, embeddings[row].clone(), states[row].clone(), read.truncated
                     )
         return [features[index] for index in range(len(sentences))]
+
+    def _embed(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
+        return self.towers.embed_images(self.preprocessing.normalise(pictures.to(self.device)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
 import torch
 
+from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import parse_clip_config, read_json
+from coarse_to_fine.encoders.fingerprint import fingerprint_of
+from coarse_to_fine.encoders.open_clip import CONFIG as OPEN_CLIP_CONFIG
+from coarse_to_fine.encoders.open_clip import load_open_clip
 from coarse_to_fine.encoders.precision import Precision, fingerprint_in
 from coarse_to_fine.encoders.preprocessing import load_preprocessing
+from coarse_to_fine.encoders.siglip import TOKENIZER_FILES as SIGLIP_TOKENIZER_FILES
+from coarse_to_fine.encoders.siglip import load_siglip
 from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
 from coarse_to_fine.encoders.weights import PICKLE_FILE, build_towers, read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
@@ -25,10 +28,31 @@ ALIASES = {
     "clip-vit-b-16": "openai/clip-vit-base-patch16",
     "clip-vit-b-32": "openai/clip-vit-base-patch32",
     "clip-vit-l-14": "openai/clip-vit-large-patch14",
+    "pe-core-b-16": "timm/PE-Core-B-16",
+    "siglip2-b-16": "google/siglip2-base-patch16-224",
 }
 """Short names of published models."""
 
-SMALL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
+SMALL_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    *TOKENIZER_FILES,
+    *SIGLIP_TOKENIZER_FILES,
+    "special_tokens_map.json",
+    OPEN_CLIP_CONFIG,
+)
+
+WEIGHT_FILES = (
+    ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+    ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"),
+    (PICKLE_FILE,),
+    ("open_clip_pytorch_model.bin",),
+)
+"""What is fetched of a hub model: the first of these of which there is any."""
+
+HF_KINDS = {"clip": "clip", "siglip": "siglip", "siglip2": "siglip"}
+"""Towers by the `model_type` of config.json."""
 
 
 def load_encoder(
@@ -36,20 +60,34 @@ def load_encoder(
     device: torch.device | str = "cpu",
     allow_download: bool = False,
     precision: Precision = "fp32",
-) -> ClipEncoder:
+) -> ImageTextEncoder:
     """The encoder of a name.
 
     Args:
-        name_or_path: `tiny-world`, a short name such as `clip-vit-b-32`, a Hugging Face CLIP folder, or a hub name
-            such as `openai/clip-vit-base-patch32`.
+        name_or_path: `tiny-world`, a short name such as `clip-vit-b-32`, a folder with a CLIP or a SigLIP in the
+            Hugging Face layout or a model in that of OpenCLIP, or a hub name such as `openai/clip-vit-base-patch32`.
         device: where it computes; features are always returned on the CPU.
         allow_download: fetch a hub model that is not on this machine; otherwise only its local copy is used.
         precision: of the image tower; `bf16` is faster, close to `fp32` and has another fingerprint.
 
     Raises:
-        WeightsError: the model is unknown, not on this machine, incomplete, or no CLIP model.
+        WeightsError: the model is unknown, not on this machine, incomplete, or of another kind.
     """
     folder = encoder_folder(name_or_path, allow_download)
+    kind = _kind_of(folder)
+    if kind == "siglip":
+        return load_siglip(str(name_or_path), folder, device, precision)
+    if kind == "open_clip":
+        return load_open_clip(str(name_or_path), folder, device, precision)
+    return load_clip(str(name_or_path), folder, device, precision)
+
+
+def load_clip(name: str, folder: Path, device: torch.device | str, precision: Precision) -> ClipEncoder:
+    """The CLIP of a folder in the Hugging Face layout, computed by the towers of this package.
+
+    Raises:
+        WeightsError: the folder is incomplete, or holds no CLIP.
+    """
     config_path = folder / "config.json"
     config = parse_clip_config(read_json(config_path, "the architecture"), str(config_path))
     tokenizer = load_tokenizer(folder, config.text_config.max_position_embeddings)
@@ -68,13 +106,10 @@ def load_encoder(
         )
     files = weight_files(folder)
     towers = build_towers(config, read_weights(files), str(files[0]))
-    rules = json.dumps(
-        {"architecture": config.model_dump(exclude={"scope_warning"}), "pictures": preprocessing.model_dump()},
-        sort_keys=True,
-    )
-    fingerprint = _fingerprint(rules, [*_present(folder, TOKENIZER_FILES), *files])
+    rules = {"architecture": config.model_dump(exclude={"scope_warning"}), "pictures": preprocessing.model_dump()}
+    fingerprint = fingerprint_of(rules, [*_present(folder, TOKENIZER_FILES), *files])
     return ClipEncoder(
-        str(name_or_path),
+        name,
         towers,
         tokenizer,
         preprocessing,
@@ -108,9 +143,10 @@ def _hub_folder(hub_name: str, asked: str, allow_download: bool) -> Path:
         return Path(snapshot_download(hub_name, allow_patterns=list(patterns), local_files_only=not allow_download))
 
     try:
-        folder = fetch(*SMALL_FILES, "model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-        if not list(folder.glob("*.safetensors")):
-            folder = fetch(*SMALL_FILES, PICKLE_FILE)
+        for patterns in WEIGHT_FILES:
+            folder = fetch(*SMALL_FILES, *patterns)
+            if any(any(folder.glob(pattern)) for pattern in patterns):
+                break
         return folder
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         tried = f" (tried to fetch it: {' '.join(str(error).split())[:200]})" if allow_download else ""
@@ -122,23 +158,12 @@ def _hub_folder(hub_name: str, asked: str, allow_download: bool) -> Path:
         ) from None
 
 
-def _fingerprint(rules: str, files: list[Path]) -> str:
-    """sha256 over the rules and the content of the files; paths do not enter."""
-    total = hashlib.sha256(rules.encode())
-    for path in files:
-        status = path.stat()
-        total.update(path.name.encode() + bytes.fromhex(_file_hash(path, status.st_size, status.st_mtime_ns)))
-    return total.hexdigest()
-
-
-@cache
-def _file_hash(path: Path, size: int, modified_ns: int) -> str:
-    """sha256 of a file; size and time of change are part of the key of the cache."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _kind_of(folder: Path) -> str:
+    """`clip`, `siglip` or `open_clip`; a folder with a CLIP in several layouts is taken in that of Hugging Face."""
+    config = folder / "config.json"
+    if config.is_file() and (kind := read_json(config, "the architecture").get("model_type", "clip")) in HF_KINDS:
+        return HF_KINDS[kind]
+    return "open_clip" if (folder / OPEN_CLIP_CONFIG).is_file() else "clip"
 
 
 def _present(folder: Path, names: tuple[str, ...]) -> list[Path]:

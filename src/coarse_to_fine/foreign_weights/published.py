@@ -104,16 +104,20 @@ def bundled() -> list[PublishedWeights]:
     return entries
 
 
+HUGGING_FACE_FILES = "config.json, preprocessor_config.json, tokenizer.json, model.safetensors (or pytorch_model.bin)"
+OPEN_CLIP_FILES = "open_clip_config.json, open_clip_model.safetensors"
+
+
 def _encoders() -> list[PublishedWeights]:
     return [
         PublishedWeights(
             name=name,
             kind="encoder",
-            file="config.json, preprocessor_config.json, tokenizer.json, model.safetensors (or pytorch_model.bin)",
+            file=OPEN_CLIP_FILES if hub_name.startswith("timm/") else HUGGING_FACE_FILES,
             where=f"Hugging Face hub, {hub_name}; `ctf weights pull {name}`",
-            licence=OPENAI_LICENCE,
+            licence=OPENAI_LICENCE if hub_name.startswith("openai/") else "see its card on the hub",
             offline="copy the files into a folder and give it as --encoder DIR",
-            mirror="OpenAI's own file, below",
+            mirror="OpenAI's own file, below" if hub_name.startswith("openai/") else None,
             hub_name=hub_name,
         )
         for name, hub_name in ALIASES.items()
