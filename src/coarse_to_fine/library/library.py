@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision, require_precision
@@ -17,7 +17,6 @@ from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, schema
 from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
 from coarse_to_fine.library.catalogue import Catalogue, SegmentPlace, create_catalogue, is_library
-from coarse_to_fine.library.indexing import Progress, index_files
 from coarse_to_fine.library.merging import copy_videos
 from coarse_to_fine.library.opening import (
     STORED_PRECISION,
@@ -41,6 +40,9 @@ from coarse_to_fine.library.records import (
 from coarse_to_fine.library.scan import StrPath, find_videos
 from coarse_to_fine.library.storing import Storer
 from coarse_to_fine.types import SegmentFeatures
+
+if TYPE_CHECKING:
+    from coarse_to_fine.library.indexing import Progress
 
 DEFAULT_ENCODER = "tiny-world"
 LOCK = "writer.lock"
@@ -263,6 +265,8 @@ class Library:
             LibraryError: another process writes, the disk is full, or the folder is read-only.
             FingerprintError: the encoder is not the library's.
         """
+        from coarse_to_fine.library.indexing import index_files  # loads a video library, which a search does not need
+
         found = find_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
         with self._writing():
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)

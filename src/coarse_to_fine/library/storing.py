@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.files import FilePictures
-from coarse_to_fine.features.pictures import VideoFeatures
 from coarse_to_fine.features.store import to_stored
 from coarse_to_fine.library import changes
 from coarse_to_fine.library.blocks import BlockStore, WrittenBlock, write_block
 from coarse_to_fine.library.catalogue import Catalogue
 from coarse_to_fine.library.changes import FileState, SegmentWindow
 from coarse_to_fine.library.records import StoredVideo
+
+if TYPE_CHECKING:  # a search stores nothing and should not load a video library
+    from coarse_to_fine.features.files import FilePictures
+    from coarse_to_fine.features.pictures import VideoFeatures
 
 VIDEOS_A_BLOCK = 16
 SECONDS_A_BLOCK = 20.0
