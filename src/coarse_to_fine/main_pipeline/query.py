@@ -158,4 +158,5 @@ def image_embedding(path: str | Path, encoder: ImageTextEncoder) -> Float[Tensor
 
 
 def _unit(vector: Float[Tensor, " D"]) -> Float[Tensor, " D"]:
-    return vector / vector.norm().clamp(min=1e-12)
+    unit: Tensor = vector / vector.norm().clamp(min=1e-12)
+    return unit

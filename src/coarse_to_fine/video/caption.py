@@ -46,7 +46,7 @@ def caption(text: str, width: int, height: int) -> Caption:
     shown = shortened(" ".join(text.split()), font, width - 2 * margin)
     strip = Image.new("L", (width, min(height, 2 * size)), 0)
     ImageDraw.Draw(strip).text((margin, strip.height // 2), shown, fill=255, font=font, anchor="lm")
-    return Caption(np.asarray(strip, np.float32)[:, :, None] / 255)
+    return Caption(np.asarray(strip, np.float32)[:, :, None] / np.float32(255))
 
 
 def load_font(size: int) -> FreeTypeFont | ImageFont:
