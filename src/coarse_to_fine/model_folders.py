@@ -24,6 +24,9 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 
+Model = TypeVar("Model", bound="StoredModel")
+
+
 class StoredModel(nn.Module):
     """What a model needs to be stored: a name, and an architecture from which alone it is built, `Model(config)`.
 
@@ -37,8 +40,24 @@ class StoredModel(nn.Module):
     config: BaseModel
     origin: Mapping[str, Any] = MappingProxyType({})
 
+    @classmethod
+    def from_pretrained(
+        cls: type[Model],
+        name_or_folder: str | Path,
+        *,
+        allow_download: bool = False,
+        cache_dir: str | Path | None = None,
+    ) -> Model:
+        """This model from a folder or from a model hub's local copy; see `hub.from_pretrained`."""
+        from coarse_to_fine import hub
 
-Model = TypeVar("Model", bound=StoredModel)
+        return hub.from_pretrained(cls, name_or_folder, allow_download=allow_download, cache_dir=cache_dir)
+
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> Path:
+        """Write this model with a card, ready for a model hub; see `hub.save_pretrained`."""
+        from coarse_to_fine import hub
+
+        return hub.save_pretrained(self, folder, half=half)
 
 
 def load_by_name(
