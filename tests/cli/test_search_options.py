@@ -201,7 +201,11 @@ def test_a_search_loads_neither_a_video_library_nor_a_compiler(small_library):
     """Either would cost every start a tenth of a second or a whole one."""
     arguments = ["ctf", "search", "a dog", "--library", str(small_library), "--json"]
     heavy = ("av", "scipy", "torch._dynamo", "transformers", "matplotlib")
-    code = f"import sys; sys.argv = {arguments!r}; from coarse_to_fine.cli.main import app; app(standalone_mode=False); "
-    code += f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = (
+        f"import sys; sys.argv = {arguments!r}",
+        "from coarse_to_fine.cli.main import app",
+        "app(standalone_mode=False)",
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"

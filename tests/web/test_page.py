@@ -90,6 +90,21 @@ def test_a_mistake_is_said_in_words(page):
     wait(page, lambda _: "such as" in page.find_element(By.ID, "status").text)
 
 
+def test_the_moment_can_be_saved(page, served):
+    search(page, "grey")
+    open_title(page, "red beach")
+    link = page.find_element(By.ID, "save")
+    assert link.get_attribute("download").startswith("red beach 0m")
+    head = "return fetch(arguments[0]).then((answer) => [answer.status, answer.headers.get('content-type')])"
+    assert page.execute_script(head, link.get_attribute("href")) == [200, "video/mp4"]
+
+
+def test_the_models_in_use_can_be_read(page):
+    wait(page, lambda _: page.find_elements(By.CSS_SELECTOR, "#coarse option"))
+    names = "return ['coarse', 'fine'].map((stage) => document.getElementById(stage).value)"
+    assert page.execute_script(names) == ["mean-pool", "similarity"]
+
+
 def test_the_history_offers_earlier_sentences(page):
     search(page, "a very grey picture")
     known = [option.get_attribute("value") for option in page.find_elements(By.CSS_SELECTOR, "#history option")]

@@ -53,6 +53,7 @@ class Pipeline:
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
         self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
+        self._device = "cpu"
 
     @classmethod
     def load(
@@ -87,7 +88,27 @@ class Pipeline:
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
         if fusion is None and trained:
             fusion = bundled_fusion(coarse_model.name, fine_model.name)
-        return cls(opened, coarse_model, fine_model, fusion)
+        loaded = cls(opened, coarse_model, fine_model, fusion)
+        loaded._device = place
+        return loaded
+
+    def with_models(self, coarse: str | Path | None = None, fine: str | Path | None = None) -> Pipeline:
+        """The same library with another model in one or both stages; None keeps the one that is there.
+
+        Raises:
+            UserError: an unknown name.
+            WeightsError: no weights for a model with this library's encoder.
+        """
+        encoder = self.library.encoder_name
+        coarse_model, fine_model = self._coarse.model, self._fine.model
+        if coarse is not None:
+            coarse_model = load_coarse(coarse, encoder=encoder, device=self._device)
+        if fine is not None:
+            fine_model = load_fine(fine, encoder=encoder, device=self._device)
+        fusion = bundled_fusion(coarse_model.name, fine_model.name) if encoder == BUNDLED_ENCODER else None
+        made = type(self)(self.library, coarse_model, fine_model, fusion)
+        made._device = self._device
+        return made
 
     def search(
         self,

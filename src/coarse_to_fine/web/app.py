@@ -30,6 +30,7 @@ from coarse_to_fine.web.models import (
     Window,
 )
 from coarse_to_fine.web.security import Guard
+from coarse_to_fine.web.stages import Stages
 
 PAGE = Path(__file__).parent / "page"
 LONGEST_SENTENCE = 2000
@@ -37,6 +38,7 @@ MOST_HITS = 100
 MOST_VIDEOS = 100
 WAITING_SEARCHES = 64
 
+ModelName = Annotated[str | None, Query(max_length=100, description="a name of /api/library; none: as served")]
 Sentence = Annotated[str, Query(max_length=LONGEST_SENTENCE, description="what to look for")]
 
 
@@ -49,6 +51,7 @@ def create_app(pipeline: Pipeline, *, hosts: frozenset[str] | None = frozenset()
         token: needed by every request if given.
     """
     media, indexer, searches = Media(), Indexer(pipeline.library), _Turns(WAITING_SEARCHES)
+    stages = Stages(pipeline)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,8 +61,8 @@ def create_app(pipeline: Pipeline, *, hosts: frozenset[str] | None = frozenset()
     app = FastAPI(title="coarse-to-fine", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.add_exception_handler(CtfError, _as_json)
-    _add_search(app, pipeline, searches)
-    _add_library(app, pipeline, indexer)
+    _add_search(app, stages, searches)
+    _add_library(app, stages, indexer)
     _add_media(app, pipeline, media)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     return app
@@ -82,18 +85,21 @@ class _Turns:
             self._places.release()
 
 
-def _add_search(app: FastAPI, pipeline: Pipeline, searches: _Turns) -> None:
+def _add_search(app: FastAPI, stages: Stages, searches: _Turns) -> None:
     @app.get("/api/search")
     def search(
         q: Sentence,
         m: Annotated[str | None, Query(max_length=LONGEST_SENTENCE, description="a finer sentence")] = None,
         k: Annotated[int, Query(ge=1, le=MOST_HITS, description="number of moments")] = 12,
         videos: Annotated[int, Query(ge=1, le=MOST_VIDEOS, description="videos that the fine stage sees")] = 10,
+        coarse: ModelName = None,
+        fine: ModelName = None,
     ) -> SearchResponse:
         """Moments for a sentence, best first."""
         started = time.perf_counter()
         moment = m if m and m.strip() else None
         with searches.turn():
+            pipeline = stages.pipeline(coarse, fine)
             hits = pipeline.search(q, moment, top_videos=videos, top_moments=k)
             notes = pipeline.notes(q, moment)
         stored = {hit.video_id: pipeline.library.video(hit.video_id) for hit in hits}
@@ -102,10 +108,11 @@ def _add_search(app: FastAPI, pipeline: Pipeline, searches: _Turns) -> None:
         return SearchResponse(query=q, moment=moment, hits=found, timing_ms=timing, notes=notes)
 
     @app.get("/api/videos/{video_id}/moments")
-    def moments(video_id: str, q: Sentence) -> MomentsResponse:
+    def moments(video_id: str, q: Sentence, fine: ModelName = None) -> MomentsResponse:
         """All moments of one video and its saliency curve."""
-        video = _video(pipeline, video_id)
+        video = _video(stages.pipeline(), video_id)
         with searches.turn():
+            pipeline = stages.pipeline(fine=fine)
             found = pipeline.moments(q, video_id)
         return MomentsResponse(
             video_id=video_id,
@@ -117,10 +124,11 @@ def _add_search(app: FastAPI, pipeline: Pipeline, searches: _Turns) -> None:
         )
 
 
-def _add_library(app: FastAPI, pipeline: Pipeline, indexer: Indexer) -> None:
+def _add_library(app: FastAPI, stages: Stages, indexer: Indexer) -> None:
     @app.get("/api/library")
     def library() -> LibraryResponse:
         """The library in numbers, and how far an indexing run is."""
+        pipeline = stages.pipeline()
         info = pipeline.library.info()
         return LibraryResponse(
             videos=info.videos,
@@ -129,6 +137,8 @@ def _add_library(app: FastAPI, pipeline: Pipeline, indexer: Indexer) -> None:
             warning=pipeline.library.encoder.warning,
             coarse=pipeline.coarse_name,
             fine=pipeline.fine_name,
+            coarse_models=stages.coarse,
+            fine_models=stages.fine,
             writable=True,
             indexing=indexer.state,
         )

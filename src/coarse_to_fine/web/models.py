@@ -71,6 +71,8 @@ class LibraryResponse(BaseModel):
     warning: str | None
     coarse: str
     fine: str
+    coarse_models: list[str] = Field(description="names that a search may ask for, the one in use first")
+    fine_models: list[str]
     writable: bool
     indexing: IndexingState
 

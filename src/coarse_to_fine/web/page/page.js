@@ -5,7 +5,7 @@ const form = byId("search"), sentence = byId("sentence"), finer = byId("finer"),
 const status = byId("status"), viewer = byId("viewer"), player = byId("player"), still = byId("still");
 const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
 
-const state = { hits: [], current: -1, query: "", moment: "", offset: 0, window: null, request: 0 };
+const state = { hits: [], current: -1, query: "", moment: "", models: {}, offset: 0, window: null, request: 0 };
 
 const clock = (seconds) => {
   const tenths = Math.round(seconds * 10), h = Math.floor(tenths / 36000), m = Math.floor((tenths % 36000) / 600);
@@ -32,6 +32,16 @@ async function getJson(url, options) {
   return body;
 }
 
+// Stage models that were chosen and are not those of the server, as parameters of a request or link.
+function models() {
+  const chosen = {};
+  for (const stage of ["coarse", "fine"]) {
+    const list = byId(stage);
+    if (list.selectedIndex > 0) chosen[stage] = list.value;
+  }
+  return chosen;
+}
+
 // ---- search -----------------------------------------------------------------------------------------------------
 
 async function search(open = -1) {
@@ -43,6 +53,8 @@ async function search(open = -1) {
   say("Searching…");
   const parameters = new URLSearchParams({ q: state.query, k: byId("count").value, videos: byId("videos").value });
   if (state.moment) parameters.set("m", state.moment);
+  state.models = models();
+  Object.entries(state.models).forEach(([stage, name]) => parameters.set(stage, name));
   try {
     const answer = await getJson(`api/search?${parameters}`);
     if (request !== state.request) return;
@@ -100,7 +112,7 @@ async function openHit(index, play = true) {
   viewer.scrollIntoView({ block: "nearest" });
   try {
     const found = await getJson(`api/videos/${encodeURIComponent(hit.video_id)}/moments?` +
-      new URLSearchParams({ q: state.moment || state.query }));
+      new URLSearchParams({ q: state.moment || state.query, ...(state.models.fine ? { fine: state.models.fine } : {}) }));
     if (state.current === index) { showTimeline(hit, found); showCurve(found); }
   } catch (error) { say(error.message, true); }
 }
@@ -111,9 +123,12 @@ function load(hit, window, play) {
   player.hidden = false;
   byId("notice").hidden = true;
   const asPreview = !hit.playable;
+  const preview = (start, end) => `previews/${encodeURIComponent(hit.video_id)}?start=${start}&end=${end}`;
+  byId("save").href = preview(window.start_s, window.end_s);
+  byId("save").download = `${hit.title.replace(/\.[^.]*$/, "")} ${clock(window.start_s).replaceAll(":", "m")}s.mp4`;
   state.offset = asPreview ? Math.max(0, window.start_s - 2) : 0;
   const url = asPreview
-    ? `previews/${encodeURIComponent(hit.video_id)}?start=${state.offset}&end=${Math.min(hit.duration_s, window.end_s + 2)}`
+    ? preview(state.offset, Math.min(hit.duration_s, window.end_s + 2))
     : mediaUrl(hit);
   player.dataset.preview = String(asPreview);
   player.poster = pictureUrl(hit, window.start_s);
@@ -191,6 +206,7 @@ byId("again").addEventListener("click", () => load(state.hits[state.current], st
 function setLink() {
   const parameters = new URLSearchParams({ q: state.query });
   if (state.moment) parameters.set("m", state.moment);
+  Object.entries(state.models).forEach(([stage, name]) => parameters.set(stage, name));
   if (state.current >= 0) parameters.set("hit", String(state.current + 1));
   const hash = `#${parameters}`;
   byId("link").href = hash;
@@ -203,8 +219,13 @@ function readLink() {
   sentence.value = parameters.get("q");
   finer.value = parameters.get("m") || "";
   showFiner(Boolean(finer.value));
+  for (const stage of ["coarse", "fine"]) {
+    const name = parameters.get(stage), list = byId(stage);
+    list.selectedIndex = Math.max(0, [...list.options].findIndex((option) => option.value === name));
+  }
   const hit = Number(parameters.get("hit") || 0) - 1;
-  if (sentence.value === state.query && finer.value === state.moment && state.hits.length) {
+  const same = sentence.value === state.query && finer.value === state.moment && JSON.stringify(state.models) === JSON.stringify(models());
+  if (same && state.hits.length) {
     if (hit >= 0 && hit < state.hits.length) openHit(hit, false); else closeViewer();
   } else search(hit);
 }
@@ -249,11 +270,19 @@ async function showLibrary() {
     const about = await getJson("api/library");
     const hours = about.duration_s >= 3600 ? `${(about.duration_s / 3600).toFixed(1)} h` : `${Math.round(about.duration_s / 60)} min`;
     byId("library").textContent = `${about.videos} videos, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
+    showModels(about);
     if (!about.videos && !about.indexing.running) say("The library is empty. Add a folder of videos below the search box.");
     showIndexing(about.indexing);
     if (about.indexing.running) setTimeout(showLibrary, 500);
     return about;
   } catch (error) { byId("library").textContent = ""; say(error.message, true); return null; }
+}
+
+function showModels(about) {
+  for (const [stage, names] of [["coarse", about.coarse_models], ["fine", about.fine_models]]) {
+    if (byId(stage).options.length) continue;
+    byId(stage).replaceChildren(...names.map((name) => element("option", { value: name, textContent: name })));
+  }
 }
 
 function showIndexing(run) {
