@@ -30,6 +30,13 @@ def index(
     only: Annotated[str | None, typer.Option(metavar="PATTERN", help="Only files whose name or path matches.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try files again that failed before.")] = False,
     include_hidden: Annotated[bool, typer.Option("--include-hidden", help="Hidden and partial files too.")] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Decode and encode on a Ray cluster: HOST:PORT, auto, or local for one of --workers.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -51,7 +58,8 @@ def index(
     if download and encoder is not None:
         encoder_folder(encoder, allow_download=True)
     wanted = precision.value if precision is not None else None
-    with Library.open_or_create(library, encoder=encoder, device=device, precision=wanted) as opened:
+    place = "cpu" if ray is not None else device  # the encoder travels to the workers
+    with Library.open_or_create(library, encoder=encoder, device=place, precision=wanted) as opened:
         if opened.encoder.warning and not as_json:
             output.warn(opened.encoder.warning)
         with output.progress_bar("indexing", quiet=as_json) as advance:
@@ -62,6 +70,7 @@ def index(
                 retry_failed=retry_failed,
                 only=only,
                 include_hidden=include_hidden,
+                ray=ray,
             )
         total = len(opened)
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Outcome:
 
 def embed_videos(
     tasks: Sequence[Callable[[], PictureSource]], encoder: ImageTextEncoder, workers: int
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Open each task's source in a worker thread, encode its pictures here; outcomes in the order of the tasks.
 
     An exception of one video is its outcome and does not end the others. Closing the iterator stops the workers.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from coarse_to_fine.library.changes import FileState
 from coarse_to_fine.library.planning import Plan, Work
 from coarse_to_fine.library.records import AddReport, FileNote
 from coarse_to_fine.library.scan import file_state
-from coarse_to_fine.library.storing import Storer, finished_video
+from coarse_to_fine.library.storing import FinishedVideo, Storer, finished_video
 
 Progress = Callable[[int, int, str], None]
 """progress(done, total, path): called after each decoded file."""
@@ -51,13 +53,44 @@ class IndexedFile(FilePictures):
             raise OSError("the file was changed while it was read; run again when it is complete")
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What became of one file.
+
+    Attributes:
+        index: of its work.
+        finished: what is to be stored; None where the file cannot be indexed.
+        reason: why it cannot, for people.
+        lasting: the file itself is at fault, so it is not tried again before it changes.
+    """
+
+    index: int
+    finished: FinishedVideo | None = None
+    reason: str = ""
+    lasting: bool = False
+
+
+Indexer = Callable[[Sequence[Work], ImageTextEncoder, Sampling], Generator[Indexed, None, None]]
+"""Decodes and encodes files somewhere; gives each back once, in the order of the work."""
+
+
+def index_here(
+    work: Sequence[Work], encoder: ImageTextEncoder, sampling: Sampling, *, workers: int = 1
+) -> Generator[Indexed, None, None]:
+    """The indexer of this process: files are decoded in threads."""
+    tasks = [partial(IndexedFile, one, encoder, sampling) for one in work]
+    with closing(embed_videos(tasks, encoder, workers)) as outcomes:
+        for outcome in outcomes:
+            yield _indexed(work[outcome.index], outcome)
+
+
 def index_files(
     plan: Plan,
     encoder: Callable[[], ImageTextEncoder],
     sampling: Sampling,
     catalogue: Catalogue,
     storer: Storer,
-    workers: int,
+    indexer: Indexer,
     progress: Progress | None,
 ) -> AddReport:
     """Do the work of a plan; the encoder is asked for only if there is any.
@@ -66,26 +99,36 @@ def index_files(
     """
     run = _Run(plan, storer)
     if plan.work:
-        tower = encoder()
-        tasks = [partial(IndexedFile, work, tower, sampling) for work in plan.work]
-        try:
-            for outcome in embed_videos(tasks, tower, workers):
-                run.take(outcome)
-                if progress is not None:
-                    progress(outcome.index + 1, len(tasks), plan.work[outcome.index].file.path)
-        except LibraryError:
-            raise
-        except BaseException:
-            storer.flush()
-            raise
+        with closing(indexer(plan.work, encoder(), sampling)) as results:
+            try:
+                for result in results:
+                    run.take(result)
+                    if progress is not None:
+                        progress(result.index + 1, len(plan.work), plan.work[result.index].file.path)
+            except LibraryError:
+                raise
+            except BaseException:
+                storer.flush()
+                raise
         storer.flush()
     run.take_twins(plan.twins, catalogue)
     storer.flush()
     return run.report()
 
 
+def _indexed(work: Work, outcome: Outcome) -> Indexed:
+    error: Exception | None = outcome.error
+    if isinstance(outcome.source, IndexedFile) and outcome.features is not None:
+        try:
+            finished = finished_video(work.file, outcome.source.sha256, outcome.source, outcome.features)
+            return Indexed(outcome.index, finished)
+        except CtfError as problem:
+            error = problem
+    return Indexed(outcome.index, None, _reason(error), lasting=not isinstance(error, OSError))
+
+
 class _Run:
-    """Gathers the report while outcomes come in."""
+    """Gathers the report while results come in."""
 
     def __init__(self, plan: Plan, storer: Storer) -> None:
         self._plan = plan
@@ -94,21 +137,15 @@ class _Run:
         self._failed: dict[str, FileNote] = {}
         self._warnings: list[FileNote] = []
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, result: Indexed) -> None:
         """Store one video, or note its failure."""
-        work = self._plan.work[outcome.index]
-        error: Exception | None = outcome.error
-        if isinstance(outcome.source, IndexedFile) and outcome.features is not None:
-            try:
-                finished = finished_video(work.file, outcome.source.sha256, outcome.source, outcome.features)
-            except CtfError as problem:
-                error = problem
-            else:
-                self._added.append(work.file.path)
-                self._warnings += [FileNote(work.file.path, warning) for warning in finished.video.warnings]
-                self._storer.put_video(finished)
-                return
-        self._fail(work.file, _reason(error), lasting=not isinstance(error, OSError))
+        file = self._plan.work[result.index].file
+        if result.finished is None:
+            self._fail(file, result.reason, result.lasting)
+            return
+        self._added.append(file.path)
+        self._warnings += [FileNote(file.path, warning) for warning in result.finished.video.warnings]
+        self._storer.put_video(result.finished)
 
     def take_twins(self, twins: Sequence[tuple[FileState, str]], catalogue: Catalogue) -> None:
         """Files with the content of one that was just indexed share its fate."""
@@ -132,7 +169,6 @@ class _Run:
         )
 
     def _fail(self, file: FileState, reason: str, lasting: bool) -> None:
-        """`lasting`: the file itself is at fault, so it is not tried again before it changes."""
         self._failed[file.path] = FileNote(file.path, reason)
         if lasting:
             self._storer.put_failure(file, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -14,9 +15,9 @@ from coarse_to_fine.encoders.precision import Precision, require_precision
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.sampling import Sampling
-from coarse_to_fine.library import changes, maintenance, schema
-from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
-from coarse_to_fine.library.catalogue import Catalogue, SegmentPlace, create_catalogue, is_library
+from coarse_to_fine.library import changes, maintenance, reading, schema
+from coarse_to_fine.library.blocks import BlockStore
+from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
 from coarse_to_fine.library.merging import copy_videos
 from coarse_to_fine.library.opening import (
     STORED_PRECISION,
@@ -73,7 +74,7 @@ class Library:
         self.encoder_fingerprint = meta["encoder_fingerprint"]
         self.embed_dim = int(meta["embed_dim"])
         self.precision: Precision = require_precision(meta.get("precision", STORED_PRECISION))
-        self.sampling = Sampling.model_validate_json(meta["sampling"])
+        self.sampling = Sampling.from_stored(meta["sampling"])
         self._device = device
         self._encoder: ImageTextEncoder | None = None
         self._wanted_encoder = encoder
@@ -105,7 +106,7 @@ class Library:
         folder = Path(os.path.abspath(path))  # noqa: PTH100 (links in the path stay as the user wrote them)
         require_free(folder)
         tower = load_tower(encoder, device, precision) if isinstance(encoder, str) else encoder
-        create_catalogue(folder, first_meta(tower, sampling or Sampling()))
+        create_catalogue(folder, first_meta(tower, (sampling or Sampling()).settled_for(tower)))
         return cls.open(folder, tower)
 
     @classmethod
@@ -229,7 +230,10 @@ class Library:
             UserError: an unknown id.
             LibraryError: a block is damaged.
         """
-        return self._reading(lambda: self._segment_features(segment_ids))
+        clip_seconds = self.sampling.clip_seconds
+        return self._reading(
+            lambda: reading.features_of_segments(self._catalogue, self._blocks, segment_ids, clip_seconds)
+        )
 
     def frames_matrix(self) -> Iterator[FrameBlock]:
         """Coarse frames of all segments, block by block, float16 and memory-mapped; equal rows for equal content.
@@ -239,7 +243,7 @@ class Library:
         Raises:
             LibraryError: a block is damaged.
         """
-        yield from self._reading(self._frame_blocks)
+        yield from self._reading(lambda: reading.frame_blocks(self._catalogue, self._blocks))
 
     def add(
         self,
@@ -250,6 +254,7 @@ class Library:
         retry_failed: bool = False,
         only: str | None = None,
         include_hidden: bool = False,
+        ray: str | None = None,
     ) -> AddReport:
         """Index files and folders; again, it does only what is new or changed.
 
@@ -260,20 +265,25 @@ class Library:
             retry_failed: try unchanged files again that failed before.
             only: shell pattern that the name or the absolute path of a file must match.
             include_hidden: also hidden files and unfinished downloads.
+            ray: address of a Ray cluster whose workers decode and encode; `local` starts `workers` of them here.
 
         Raises:
+            UserError: there is no such cluster.
             LibraryError: another process writes, the disk is full, or the folder is read-only.
             FingerprintError: the encoder is not the library's.
         """
-        from coarse_to_fine.library.indexing import index_files  # loads a video library, which a search does not need
+        # these load a video library, which a search does not need
+        from coarse_to_fine.library.indexing import index_files, index_here
+        from coarse_to_fine.library.on_ray import index_on_ray
 
+        indexer = partial(index_on_ray, address=ray, workers=workers) if ray else partial(index_here, workers=workers)
         found = find_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
         with self._writing():
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
             self._blocks.delete(emptied)
             plan.failed += found.problems
             storer = Storer(self.path, self._catalogue, self._blocks)
-            report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, workers, progress)
+            report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, indexer, progress)
             maintenance.merge_small_blocks(self.path, self._catalogue, self._blocks)
             return report
 
@@ -331,34 +341,6 @@ class Library:
     def info(self) -> LibraryInfo:
         """The library in numbers."""
         return maintenance.info(self._catalogue, self.path)
-
-    def _segment_features(self, segment_ids: Sequence[str]) -> list[SegmentFeatures]:
-        places = self._catalogue.segment_places(segment_ids)
-        unknown = [segment_id for segment_id in segment_ids if segment_id not in places]
-        if unknown:
-            raise UserError(
-                f"no segment {unknown[0]!r} in {self.path}; expected `<video id>#<number>`; see `segments()`"
-            )
-        return [self._features_at(places[segment_id]) for segment_id in segment_ids]
-
-    def _features_at(self, place: SegmentPlace) -> SegmentFeatures:
-        block = self._blocks.block(place.file)
-        return SegmentFeatures(
-            segment_id=place.segment.segment_id,
-            video_id=place.segment.video_id,
-            start_s=place.segment.start_s,
-            end_s=place.segment.end_s,
-            clip_seconds=self.sampling.clip_seconds,
-            frames=block.frames[place.frame_row].float(),
-            clips=block.clips[place.first_clip_row : place.first_clip_row + place.clips].float(),
-        )
-
-    def _frame_blocks(self) -> list[FrameBlock]:
-        files = {row.block_id: row.file for row in self._catalogue.blocks()}
-        return [
-            FrameBlock(SegmentIds(placements), live_frames(self._blocks.block(files[block_id]), placements))
-            for block_id, placements in maintenance.by_block(self._catalogue.placements()).items()
-        ]
 
     def _reading(self, read: Callable[[], T]) -> T:
         """Read again when a writer has replaced blocks between the catalogue's answer and their opening."""

@@ -73,7 +73,7 @@ def info(catalogue: Catalogue, folder: Path) -> LibraryInfo:
         format_version=int(meta["format_version"]),
         encoder=meta["encoder"],
         encoder_fingerprint=meta["encoder_fingerprint"],
-        sampling=Sampling.model_validate_json(meta["sampling"]),
+        sampling=Sampling.from_stored(meta["sampling"]),
         sampling_fingerprint=meta["sampling_fingerprint"],
         embed_dim=int(meta["embed_dim"]),
         videos=catalogue.count("videos"),

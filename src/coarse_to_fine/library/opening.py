@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,7 +42,7 @@ def first_meta(tower: ImageTextEncoder, sampling: Sampling) -> dict[str, str]:
         "encoder_fingerprint": tower.fingerprint,
         "precision": str(getattr(tower, "precision", STORED_PRECISION)),
         "embed_dim": str(tower.embed_dim),
-        "sampling": sampling.model_dump_json(),
+        "sampling": json.dumps(sampling.described()),
         "sampling_fingerprint": sampling.fingerprint,
         "generation": "0",
         "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
