@@ -20,6 +20,7 @@ from torch import Tensor
 from coarse_to_fine.encoders.config import read_json
 from coarse_to_fine.errors import WeightsError
 
+BICUBIC = 3
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -33,7 +34,7 @@ class Preprocessing(BaseModel):
         default=224, description="height and width in pixels, or the shorter side, or nothing"
     )
     crop: tuple[int, int] | None = Field(default=(224, 224), description="height and width of the centre crop")
-    resample: int = Field(default=3, ge=0, le=5, description="Pillow's number of the filter; 3 is bicubic")
+    resample: int = Field(default=BICUBIC, ge=0, le=5, description="Pillow's number of the filter; 3 is bicubic")
     rescale: float = Field(default=1 / 255, gt=0, description="factor on 8-bit values")
     mean: tuple[float, float, float] = Field(default=CLIP_MEAN, description="subtracted after rescaling")
     std: tuple[float, float, float] = Field(default=CLIP_STD, description="divided by after that")
@@ -46,6 +47,16 @@ class Preprocessing(BaseModel):
             image = image.resize((size[1], size[0]), resample=Image.Resampling(self.resample))
         pixels = torch.from_numpy(np.array(image))
         return pixels if self.crop is None else centre_crop(pixels, *self.crop)
+
+    @property
+    def plain_square(self) -> int | None:
+        """S where `prepare` squashes the whole picture to (S, S) by a bicubic filter and does nothing else.
+
+        FFmpeg's scaler does nearly the same while it converts colours (`video.PictureSize`).
+        """
+        if not isinstance(self.resize, tuple) or self.resample != BICUBIC or self.crop not in (None, self.resize):
+            return None
+        return self.resize[0] if self.resize[0] == self.resize[1] else None
 
     def normalise(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N 3 S S"]:
         """Rescale and normalise prepared pictures, channels first."""

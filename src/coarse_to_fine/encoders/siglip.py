@@ -133,8 +133,9 @@ def _read(folder: Path) -> tuple[Any, Any]:
             "with `pip install 'coarse-to-fine[towers]'`"
         ) from None
     weight_files(folder)
+    kind: Any = SiglipModel  # its annotations do not know the report
     try:
-        model, report = SiglipModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -42,8 +42,10 @@ class ExtractReport:
 
 
 def video_manifest(encoder: ImageTextEncoder, sampling: Sampling, pictures: str) -> Manifest:
-    """What makes video features; `pictures` is `files` or `drawn`."""
-    rules = {**sampling.model_dump(), "rules": SAMPLING_RULES, "pictures": pictures}
+    """What makes video features; `pictures` is `files` or `drawn` (which no decoder scales)."""
+    settled = sampling.settled_for(encoder) if pictures == "files" else sampling
+    values = settled.described() if pictures == "files" else settled.model_dump(exclude={"scaling"})
+    rules = {**values, "rules": SAMPLING_RULES, "pictures": pictures}
     return Manifest(VIDEO_KIND, _about(encoder), rules)
 
 

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.features.sampling import Sampling
-from coarse_to_fine.video.picture import Picture
+from coarse_to_fine.features.sampling import Sampling, plain_square
+from coarse_to_fine.video.picture import Picture, PictureSize
 from coarse_to_fine.video.probe import probe
 from coarse_to_fine.video.read import read_frames
 from coarse_to_fine.video.sampling import plan_reading
@@ -37,11 +37,15 @@ class FilePictures:
         )
         self.lost: tuple[LostSpan, ...] = self.video.lost
         self._encoder = encoder
+        side = plain_square(encoder) if sampling.scaling == "decoder" else None
+        self._size = PictureSize(side) if side is not None else None
         self._stand_in_seconds = sampling.clip_seconds / 2
 
     def pictures(self) -> Iterator[tuple[int, UInt8[Tensor, "S S 3"]]]:
         """(position, prepared picture) in the order of time."""
-        reader = read_frames(self.video, self.plan.times_s, self._prepare, stand_in_seconds=self._stand_in_seconds)
+        reader = read_frames(
+            self.video, self.plan.times_s, self._prepare, self._size, stand_in_seconds=self._stand_in_seconds
+        )
         for read in reader:
             yield read.position, read.picture
         self.lost = (*self.video.lost, *(span for span in reader.lost if span not in self.video.lost))

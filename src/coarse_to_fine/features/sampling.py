@@ -1,14 +1,20 @@
-"""What is looked at in a video: the lengths of clips and segments, the number of coarse frames."""
+"""What is looked at in a video and how: lengths of clips and segments, number of coarse frames, scaling of pictures."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.preprocessing import Preprocessing
+
 SAMPLING_RULES = "clip-middle, t-mass-uniform, 1"
 """Names of the rules for clips and coarse frames with their version; a change of either makes other features."""
+
+Scaling = Literal["decoder", "processor"]
 
 
 class Sampling(BaseModel):
@@ -24,9 +30,34 @@ class Sampling(BaseModel):
         default=30.0, ge=0, description="overlap of neighbouring segments, seconds; a multiple of clip_seconds"
     )
     frames_per_segment: int = Field(default=12, ge=1, description="coarse frames of a segment")
+    scaling: Scaling = Field(
+        default="decoder",
+        description="who shrinks the pictures of files: the decoder's scaler, where the encoder's own rule is a plain "
+        "resize to a square, or the encoder's processor from full size",
+    )
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) over the values and the version of the rules."""
-        values = {**self.model_dump(), "rules": SAMPLING_RULES}
+        """sha256 (hex) over the values and the version of the rules; pictures scaled by the processor add nothing."""
+        values = {**self.described(), "rules": SAMPLING_RULES}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode("utf-8")).hexdigest()
+
+    def described(self) -> dict[str, Any]:
+        """The values that make features; `scaling` only where it is the decoder's."""
+        return self.model_dump(exclude={"scaling"} if self.scaling == "processor" else set())
+
+    def settled_for(self, encoder: ImageTextEncoder) -> Sampling:
+        """What holds for this encoder: scaling by the decoder only where its rule for pictures allows it."""
+        scaling: Scaling = self.scaling if plain_square(encoder) is not None else "processor"
+        return self.model_copy(update={"scaling": scaling})
+
+    @classmethod
+    def from_stored(cls, text: str) -> Sampling:
+        """From stored JSON; what was stored before `scaling` was a choice is the processor's."""
+        return cls.model_validate({"scaling": "processor", **json.loads(text)})
+
+
+def plain_square(encoder: ImageTextEncoder) -> int | None:
+    """The side to which an encoder squashes whole pictures, if that is all that it does to them."""
+    rule = getattr(encoder, "preprocessing", None)
+    return rule.plain_square if isinstance(rule, Preprocessing) else None
