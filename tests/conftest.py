@@ -18,6 +18,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="folder with one folder a suite; default: the full set beside the checkout, else the committed cases",
     )
+    parser.addoption("--fuzz", type=int, default=300, help="mutated files in each slow fuzz test; 10000 for a long run")
+    parser.addoption("--fuzz-seed", type=int, default=2, help="seed of their mutations")
+
+
+@pytest.fixture
+def fuzz_files(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--fuzz"))
+
+
+@pytest.fixture
+def fuzz_seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--fuzz-seed"))
 
 
 @pytest.fixture(scope="session", autouse=True)

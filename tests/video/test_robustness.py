@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -67,11 +66,11 @@ def test_mutated_containers_give_pictures_or_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_mutated_containers_give_pictures_or_one_line(tmp_path: Path) -> None:
-    """`CTF_FUZZ_FILES=10000` for the long run."""
-    count = int(os.environ.get("CTF_FUZZ_FILES", "300"))
-    outcomes = fuzz(tmp_path, count, seed=int(os.environ.get("CTF_FUZZ_SEED", "2")))
-    assert len(outcomes) == count
+@pytest.mark.timeout(0)
+def test_many_mutated_containers_give_pictures_or_one_line(tmp_path: Path, fuzz_files: int, fuzz_seed: int) -> None:
+    """`--fuzz 10000` for the long run."""
+    outcomes = fuzz(tmp_path, fuzz_files, fuzz_seed)
+    assert len(outcomes) == fuzz_files
     assert max(float(str(outcome["seconds"])) for outcome in outcomes) < 20
 
 
