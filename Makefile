@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit test-all parity clean
+.PHONY: demo test lint types unit test-all parity docs package-test run-test clean
 
 demo: $(STAMP)  ## build the demo library from rendered videos and search it
 	$(BIN)/ctf demo
@@ -27,6 +27,15 @@ test-all: $(STAMP)  ## the slow tests too
 
 parity: $(STAMP)
 	$(BIN)/pytest tests/parity
+
+docs: $(STAMP)  ## the documentation as a site in docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+package-test: $(STAMP)  ## build wheel and sdist, install and use them elsewhere; build the site, run its first page
+	$(BIN)/pytest -m slow tests/test_distribution.py tests/docs
+
+run-test: $(STAMP)  ## a whole experiment on the drawn world, from nothing to the report
+	$(BIN)/ctf run --config world --out runs/world
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
