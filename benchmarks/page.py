@@ -37,7 +37,7 @@ ADDED = "2025-01-01T00:00:00+00:00"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--disable-background-networking")
 SENTENCES = ("a red cat jumps", "a dog on a beach", "a boat leaves to the right", "two birds fly", "a car turns left")
 PAINT = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-DESCRIBED = "return document.getElementById('library').textContent.includes('videos') ? performance.now() : 0"
+DESCRIBED = "return document.getElementById('library').textContent.includes('encoder') ? performance.now() : 0"
 SEARCH = """
 const done = arguments[arguments.length - 1], results = document.getElementById('results');
 results.replaceChildren();

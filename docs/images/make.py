@@ -38,6 +38,7 @@ PICTURES_SHOWN = """return [...document.images].every((one) => one.complete || o
 TERMINAL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #1b1d22; color: #e8e8e8; display: inline-block; padding: 18px 22px; }}
 pre {{ margin: 0; font: 15px/1.45 "DejaVu Sans Mono", monospace; }}
+a {{ color: inherit; }}
 {stylesheet}
 </style><pre><span style="color:#8fb0ff">$</span> {code}</pre>"""
 
@@ -84,7 +85,7 @@ def page(
         driver = browser(width, height, dark)
         try:
             driver.get(url)
-            wait(driver, lambda _: "videos" in driver.find_element(By.ID, "library").text)
+            wait(driver, lambda _: "encoder" in driver.find_element(By.ID, "library").text)
             if search:
                 driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
                 wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, ".card"))
@@ -109,20 +110,20 @@ def open_hit(driver: webdriver.Chrome, title: str) -> None:
     time.sleep(1)
 
 
-def terminal(name: str, arguments: list[str], shown: list[str]) -> None:
-    """What `ctf` prints in a terminal of COLUMNS columns, under the command as it is `shown`."""
+def terminal(name: str, arguments: list[str], folder: Path) -> None:
+    """What `ctf` prints in a terminal of COLUMNS columns in the folder that holds the library."""
     leader, follower = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(COLUMNS)}
     command = [sys.executable, "-m", "coarse_to_fine", *arguments]
     parts = []
-    with subprocess.Popen(command, stdout=follower, stderr=subprocess.DEVNULL, env=environment):
+    with subprocess.Popen(command, stdout=follower, stderr=subprocess.DEVNULL, env=environment, cwd=folder):
         os.close(follower)
         while part := _read(leader):
             parts.append(part)
     os.close(leader)
     printed = b"".join(parts).decode().replace("\r\n", "\n")
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
-    console.print(Text.from_ansi(f"{shlex.join(shown)}\n{printed}"), soft_wrap=True)
+    console.print(Text.from_ansi(f"ctf {shlex.join(arguments)}\n{printed}"), soft_wrap=True)
     html = console.export_html(theme=MONOKAI, code_format=TERMINAL)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "terminal.html").write_text(html, encoding="utf-8")
@@ -152,8 +153,8 @@ def with_old_codec(library: Path, folder: Path) -> tuple[Path, str]:
         made = target.add_stream("mpeg4", rate=stream.average_rate)
         made.width, made.height, made.pix_fmt, made.bit_rate = stream.width, stream.height, "yuv420p", 4_000_000
         for frame in source.decode(stream):
-            frame.pts = None
-            target.mux(made.encode(frame))
+            again = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
+            target.mux(made.encode(again))
         target.mux(made.encode(None))
     with Library.create(folder / "old.ctf") as other:
         other.add(out)
@@ -162,7 +163,6 @@ def with_old_codec(library: Path, folder: Path) -> tuple[Path, str]:
 
 def main() -> None:
     library, wanted = Path(sys.argv[1]), sys.argv[2:]
-    search = ["search", SENTENCE, "--library", str(library), "-k", "6"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
 
@@ -188,7 +188,7 @@ def main() -> None:
             "empty.png": empty,
             "preview.png": preview,
             "curve.png": plot,
-            "terminal.png": lambda name: terminal(name, search, ["ctf", "search", SENTENCE, "-k", "6"]),
+            "terminal.png": lambda name: terminal(name, ["search", SENTENCE, "-k", "6"], library.parent),
         }
         for name, take in pictures.items():
             if not wanted or name in wanted:

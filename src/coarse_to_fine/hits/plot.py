@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 WIDTH, NARROWEST = 1600, 400
 MARGIN, TITLE, CURVE, AXIS = 24, 56, 260, 44
 FRAME_HEIGHT = 120
-LETTERS, SMALL_LETTERS = 24, 18
+LETTERS, SMALL_LETTERS, SMALLEST_LETTERS = 24, 18, 14
+FINER = 3
+"""How much larger the curve is drawn before it is made smaller."""
 SHOWN_MOMENTS = 12
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
 MOST_TICKS = 10
 GROUND, INK, QUIET, LINE, ACCENT = "#ffffff", "#16181d", "#565d6b", "#cfd4dd", "#1f4fd8"
-BEST_MOMENT, OTHER_MOMENT = (255, 166, 77), (255, 240, 224)
+BEST_MOMENT, OTHER_MOMENT, EDGE = (255, 166, 77), (255, 240, 224), (232, 150, 70)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ def plot_moments(
     draw = ImageDraw.Draw(image)
     _title(draw, title, Path(path), width)
     _frames(image, video, scale)
-    moments = [shown, *found.hits] if shown is not None else list(found.hits)
-    _moments(draw, moments[: SHOWN_MOMENTS + 1], scale, top)
-    _curve(draw, found.saliency.tolist(), found.clip_seconds, scale, top)
+    moments = ([shown, *found.hits] if shown is not None else list(found.hits))[: SHOWN_MOMENTS + 1]
+    image.paste(_panel(found, moments, scale), (0, top))
+    _labels(draw, found, moments, scale, top)
     _axis(draw, scale, top + CURVE)
     return image
 
@@ -141,33 +143,52 @@ def _filled(frame: Image, cell: tuple[int, int]) -> Image:
     return ImageOps.fit(frame, cell)
 
 
-def _moments(draw: ImageDraw, moments: Sequence[MomentHit], scale: Scale, top: int) -> None:
-    """Bars behind the curve, the best one last and strongest, with its time."""
+def _panel(found: VideoMoments, moments: Sequence[MomentHit], scale: Scale) -> Image:
+    """The curve over bars for the moments, drawn larger and made smaller so that its edges are smooth."""
+    from PIL import Image, ImageDraw
+
+    large = Scale(scale.left * FINER, scale.width * FINER, scale.duration_s)
+    width, height = (scale.width + 2 * MARGIN) * FINER, CURVE * FINER
+    panel = Image.new("RGB", (width, height), GROUND)
+    draw = ImageDraw.Draw(panel)
     for moment in reversed(moments):
-        color = BEST_MOMENT if moment is moments[0] else OTHER_MOMENT
-        draw.rectangle((scale(moment.start_s), top, scale(moment.end_s), top + CURVE - 1), fill=color)
-    if moments:
-        text, font = clock_range(moments[0].start_s, moments[0].end_s), load_font(SMALL_LETTERS)
-        middle = (scale(moments[0].start_s) + scale(moments[0].end_s)) / 2
-        half = font.getlength(text) / 2
-        middle = min(max(middle, scale.left + half), scale.left + scale.width - half)
-        draw.text((middle, top + 6), text, fill=INK, font=font, anchor="ma")
+        best = moment is moments[0]
+        box = (large(moment.start_s), 0, large(moment.end_s), height)
+        draw.rectangle(box, fill=BEST_MOMENT if best else OTHER_MOMENT, outline=EDGE, width=FINER)
+    _curve(draw, found.saliency.tolist(), found.clip_seconds, large, height)
+    return panel.resize((width // FINER, CURVE), Image.Resampling.LANCZOS)
 
 
-def _curve(draw: ImageDraw, values: Sequence[float], clip_seconds: float, scale: Scale, top: int) -> None:
-    """The curve through the middles of the clips, and the line of zero."""
-    low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
-    span = high - low or 1.0
+def _curve(draw: ImageDraw, values: Sequence[float], clip_seconds: float, scale: Scale, height: int) -> None:
+    """The curve through the middles of the clips, scaled to its own range, and zero where it lies in it."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    top, bottom = height * 0.2, height * 0.95
 
     def y(value: float) -> float:
-        return top + CURVE - 12 - (CURVE - 56) * (value - low) / span
+        return bottom - (bottom - top) * ((value - low) / (high - low) if high > low else 0.5)
 
-    draw.line((scale.left, y(0), scale.left + scale.width, y(0)), fill=LINE, width=2)
+    if low < 0 < high:
+        draw.line((scale.left, y(0), scale.left + scale.width, y(0)), fill=LINE, width=2 * FINER)
     ends = [min((clip + 1) * clip_seconds, scale.duration_s) for clip in range(len(values))]
     points = [(scale((clip * clip_seconds + end) / 2), y(values[clip])) for clip, end in enumerate(ends)]
     if len(points) == 1:
         points = [(scale.left, points[0][1]), (scale.left + scale.width, points[0][1])]
-    draw.line(points, fill=ACCENT, width=4, joint="curve")
+    if points:
+        draw.line(points, fill=ACCENT, width=3 * FINER, joint="curve")
+
+
+def _labels(draw: ImageDraw, found: VideoMoments, moments: Sequence[MomentHit], scale: Scale, top: int) -> None:
+    """The time of the marked moment above it, the highest and lowest saliency at the left."""
+    font, small = load_font(SMALL_LETTERS), load_font(SMALLEST_LETTERS)
+    values = found.saliency.tolist()
+    for value, place in ((max(values), 0.2), (min(values), 0.95)) if values else ():
+        draw.text((scale.left + 4, top + CURVE * place), f"{value:.2f}", fill=QUIET, font=small, anchor="lb")
+    if moments:
+        text = clock_range(moments[0].start_s, moments[0].end_s)
+        middle = (scale(moments[0].start_s) + scale(moments[0].end_s)) / 2
+        half = font.getlength(text) / 2
+        middle = min(max(middle, scale.left + half), scale.left + scale.width - half)
+        draw.text((middle, top + 6), text, fill=INK, font=font, anchor="ma")
 
 
 def _axis(draw: ImageDraw, scale: Scale, top: int) -> None:
@@ -178,7 +199,9 @@ def _axis(draw: ImageDraw, scale: Scale, top: int) -> None:
         draw.line((x, top, x, top + 8), fill=INK, width=2)
         draw.text((x, top + 12), text, fill=QUIET, font=font, anchor="la" if time_s == 0 else "ma")
     name = "saliency: a rank score, comparable within this video only"
-    draw.text((scale.left + scale.width, top + AXIS - 4), name, fill=QUIET, font=load_font(14), anchor="ra")
+    draw.text(
+        (scale.left + scale.width, top + AXIS - 4), name, fill=QUIET, font=load_font(SMALLEST_LETTERS), anchor="ra"
+    )
 
 
 def _ticks(duration_s: float) -> Iterable[float]:

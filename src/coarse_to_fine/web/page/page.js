@@ -177,7 +177,8 @@ function showTimeline(hit, found) {
 
 function showCurve(found) {
   state.found = found;
-  const values = byId("scaled").checked ? found.saliency_normalised : found.saliency, low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
+  const values = byId("scaled").checked ? found.saliency_normalised : found.saliency;
+  const low = Math.min(...values), high = Math.max(...values), span = high - low || 1;
   const x = (clip) => Math.min((clip + 0.5) * found.clip_seconds, found.duration_s) / found.duration_s * 1000;
   const y = (value) => 95 - (90 * (value - low)) / span;
   const svg = byId("curve"), make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -185,8 +186,9 @@ function showCurve(found) {
   const zero = make("line"), path = make("path"), title = make("title");
   Object.entries({ x1: 0, x2: 1000, y1: y(0), y2: y(0) }).forEach(([name, value]) => zero.setAttribute(name, value));
   path.setAttribute("d", values.map((value, clip) => `${clip ? "L" : "M"}${x(clip).toFixed(1)} ${y(value).toFixed(1)}`).join(""));
-  title.textContent = `Saliency from ${low.toFixed(2)} to ${high.toFixed(2)}; the line is zero`;
-  svg.replaceChildren(title, zero, path);
+  const crosses = low <= 0 && high >= 0;
+  title.textContent = `Saliency from ${low.toFixed(2)} to ${high.toFixed(2)}${crosses ? "; the line is zero" : ""}`;
+  svg.replaceChildren(title, ...(crosses ? [zero] : []), path);
 }
 
 function closeViewer() {
@@ -269,9 +271,12 @@ async function showLibrary() {
   try {
     const about = await getJson("api/library");
     const hours = about.duration_s >= 3600 ? `${(about.duration_s / 3600).toFixed(1)} h` : `${Math.round(about.duration_s / 60)} min`;
-    byId("library").textContent = `${about.videos} videos, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
+    byId("library").textContent = `${about.videos} video${about.videos === 1 ? "" : "s"}, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
     showModels(about);
-    if (!about.videos && !about.indexing.running) say("The library is empty. Add a folder of videos below the search box.");
+    if (!about.videos && !about.indexing.running) {
+      say("The library is empty. Add a folder of videos to it.");
+      byId("add").open = true;
+    }
     showIndexing(about.indexing);
     if (about.indexing.running) setTimeout(showLibrary, 500);
     return about;
