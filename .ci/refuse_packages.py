@@ -1,6 +1,7 @@
 """Reads `pip list --format=freeze` and fails where a package stands that the core must not bring.
 
-decord has no wheels for new Pythons and Arm; faiss and opencv bring a second OpenMP or FFmpeg; torchcodec needs the system's FFmpeg.
+decord has no wheels for new Pythons and Arm; faiss and opencv bring a second OpenMP or FFmpeg; torchcodec needs the
+FFmpeg of the system.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version as installed
+from typing import Any
 
 project = "coarse-to-fine"
 author = "The coarse-to-fine authors"
@@ -26,3 +27,16 @@ autodoc_typehints = "signature"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+
+
+def _as_restructured_text(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are written for people: a bar is a bar, and an example is code."""
+    written: list[str] = []
+    for line in lines:
+        written += ["Example::", ""] if line.strip() == "Example:" else [line.replace("|", "\\|")]
+    lines[:] = written
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)

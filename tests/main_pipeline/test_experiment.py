@@ -142,3 +142,17 @@ def test_the_command_killed_at_any_moment_ends_with_the_same_report(files, finis
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["report"].endswith("report.md")
     assert report_files(tmp_path) == report_files(finished)
+
+
+@pytest.mark.slow
+def test_both_stages_train_in_two_processes(files, tmp_path):
+    config = tmp_path / "small.yaml"
+    config.write_text(experiment(files).model_dump_json())
+    launcher = "torchrun --standalone --nproc-per-node 2"
+    command = ["ctf", "run", "--config", str(config), "--out", str(tmp_path), "--launcher", launcher, "--json"]
+    done = subprocess.run([sys.executable, "-m", "coarse_to_fine", *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for stage in ("coarse", "fine"):
+        assert json.loads((tmp_path / stage / "run.json").read_text())["processes"] == 2
+        assert json.loads((tmp_path / "manifest.json").read_text())["steps"][stage]["outputs"]["model"]
+    assert [one["step"] for one in json.loads(done.stdout)["steps"]] == STEPS

@@ -12,6 +12,7 @@ from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.fine_grained.train import FineTraining
 from coarse_to_fine.main_pipeline.run_config import RunFile, WorldData
 from coarse_to_fine.main_pipeline.steps import steps_of
+from coarse_to_fine.main_pipeline.steps.base import Work
 from coarse_to_fine.main_pipeline.steps.training import launched, stage_settings
 from coarse_to_fine.shipped_configs import find_config, shipped_configs
 from tests.cli.conftest import ctf
@@ -109,6 +110,7 @@ def test_mistakes_are_one_line_and_code_2(ctf, tmp_path):
     for arguments, words in (
         (["--config", "worlds"], "worlds"),
         (["--config", "world", "--launcher", "mpirun"], "expected torchrun"),
+        (["--config", "world", "--launcher", "ray a b"], "the address of a cluster"),
         (["--config", "world", "--set", "data.trian=3"], "did you mean 'train'"),
         (["--config", "world", "--step", "index"], "expected one of data, features"),
         (["--config", "tacos", "--set", f"data.root={tmp_path}"], "set data.root"),
@@ -117,6 +119,17 @@ def test_mistakes_are_one_line_and_code_2(ctf, tmp_path):
         result = ctf("run", *arguments, "--out", tmp_path / "run")
         assert (result.code, result.err.count("\n")) == (2, 1), result.err
         assert words in result.err
+
+
+def test_a_launcher_is_for_its_steps_only():
+    def work(*launcher):
+        return Work(lambda done, total, what: None, lambda line: None, launcher)
+
+    assert (work().torchrun, work().ray) == ((), None)
+    assert (work("ray").torchrun, work("ray").ray) == ((), "auto")
+    assert work("ray", "host:6379").ray == "host:6379"
+    assert work("torchrun", "--nnodes", "2").torchrun == ("torchrun", "--nnodes", "2")
+    assert work("torchrun").ray is None
 
 
 def test_torchrun_is_that_of_this_python():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from coarse_to_fine.main_pipeline.plan import PlannedStep
     from coarse_to_fine.main_pipeline.run_config import RunFile
 
+LAUNCHERS = ("torchrun", "ray")
+
 
 def run(
     config: Annotated[
@@ -39,7 +41,10 @@ def run(
     ] = False,
     launcher: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="Train in several processes: torchrun, or torchrun with its options."),
+        typer.Option(
+            metavar="COMMAND",
+            help="torchrun [OPTIONS]: train in several processes. ray [ADDRESS]: build the library on a cluster.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -135,9 +140,9 @@ def _existing(folder: Path) -> Path:
 
 def _launcher(given: str | None) -> tuple[str, ...]:
     words = tuple(shlex.split(given or ""))
-    if words and words[0] != "torchrun":
+    if (words and words[0] not in LAUNCHERS) or (words[:1] == ("ray",) and len(words) > 2):
         raise UserError(
             f"--launcher {given}; expected torchrun, alone or with its options, such as "
-            '"torchrun --standalone --nproc-per-node 2"'
+            '"torchrun --standalone --nproc-per-node 2", or ray, alone or with the address of a cluster'
         )
     return words

@@ -32,13 +32,23 @@ class Work:
     Attributes:
         progress: called after each item.
         note: takes lines for a person.
-        launcher: command that starts a training in several processes, such as `torchrun --nproc-per-node 2`; empty:
-            it runs in this process.
+        launcher: `torchrun` with its options starts trainings in several processes, `ray` with an address builds
+            libraries on a cluster; empty: all runs here.
     """
 
     progress: Progress
     note: Note
     launcher: tuple[str, ...] = ()
+
+    @property
+    def torchrun(self) -> tuple[str, ...]:
+        """The command of several processes; empty where there is none."""
+        return self.launcher if self.launcher[:1] == ("torchrun",) else ()
+
+    @property
+    def ray(self) -> str | None:
+        """Address of the cluster; `auto` is the one that runs on this machine."""
+        return (self.launcher[1:] or ("auto",))[0] if self.launcher[:1] == ("ray",) else None
 
 
 class Step(ABC):

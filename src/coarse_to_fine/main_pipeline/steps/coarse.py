@@ -37,7 +37,7 @@ class TrainCoarse(Step):
 
     def run(self, work: Work) -> None:
         train, validation = features_folder(self.root, "train"), features_folder(self.root, "val")
-        if work.launcher:
+        if work.torchrun:
             train_by_command("coarse", self._settings(), train, validation, self.folder, work)
             return
         learned = training_examples(train, coarse=True, alternates=True)

@@ -39,7 +39,7 @@ class TrainFine(Step):
 
     def run(self, work: Work) -> None:
         train, validation = features_folder(self.root, "train"), features_folder(self.root, "val")
-        if work.launcher:
+        if work.torchrun:
             train_by_command("fine", self._settings(), train, validation, self.folder, work)
             return
         learned = training_examples(train, alternates=True)

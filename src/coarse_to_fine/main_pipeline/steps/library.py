@@ -40,8 +40,9 @@ class BuildLibrary(Step):
             present = [path for path in files.values() if path is not None]
             path = library_folder(self.root, split)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with Library.open_or_create(path, self.config.encoder, device=self.config.device) as library:
-                report = library.add(present, workers=self.config.workers, progress=work.progress)
+            device = "cpu" if work.ray else self.config.device  # the encoder travels to the workers
+            with Library.open_or_create(path, self.config.encoder, device=device) as library:
+                report = library.add(present, workers=self.config.workers, progress=work.progress, ray=work.ray)
                 stale = sorted({video.video_id for video in library.videos()} - files.keys())
                 if stale:
                     library.remove(stale)

@@ -77,7 +77,7 @@ def train_by_command(stage: str, settings: BaseModel, train: Path, validation: P
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / SETTINGS_FILE
     write_text_atomically(path, json.dumps(settings.model_dump(mode="json"), indent=1) + "\n")
-    command = [*launched(work.launcher), "-m", "coarse_to_fine", "train", stage, "--config", str(path)]
+    command = [*launched(work.torchrun), "-m", "coarse_to_fine", "train", stage, "--config", str(path)]
     command += ["--train", str(train), "--validation", str(validation), "--out", str(folder)]
     work.note(" ".join(command))
     done = subprocess.run(command, check=False, stdout=sys.stderr)
