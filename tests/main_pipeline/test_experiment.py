@@ -149,8 +149,8 @@ def test_both_stages_train_in_two_processes(files, tmp_path):
     config = tmp_path / "small.yaml"
     config.write_text(experiment(files).model_dump_json())
     launcher = "torchrun --standalone --nproc-per-node 2"
-    command = ["ctf", "run", "--config", str(config), "--out", str(tmp_path), "--launcher", launcher, "--json"]
-    done = subprocess.run([sys.executable, "-m", "coarse_to_fine", *command[1:]], capture_output=True, text=True)
+    command = [sys.executable, "-m", "coarse_to_fine", "run", "--config", str(config), "--out", str(tmp_path), "--json"]
+    done = subprocess.run([*command, "--launcher", launcher], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for stage in ("coarse", "fine"):
         assert json.loads((tmp_path / stage / "run.json").read_text())["processes"] == 2
