@@ -199,18 +199,25 @@ def _with_brief(tables: Mapping[str, Any], columns: Sequence[Column]) -> dict[st
     return {"brief": {column.name: moment_task.percent(column.values) for column in columns}, **tables}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command of this module; exit code 2 for unusable input."""
+def argument_parser() -> argparse.ArgumentParser:
+    """The options of this module, those of `ctf evaluate predictions`."""
     parser = argparse.ArgumentParser(prog="python -m coarse_to_fine.evaluation.evaluate", description=__doc__)
-    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument("--task", default="moments", choices=TASKS)
     parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
     parser.add_argument("--truth", required=True, type=Path, metavar="FILE")
     parser.add_argument("--convention", default="default", help="default, or an official tool by name")
     parser.add_argument("--missing", default="refuse", choices=get_args(Missing), help="queries without an answer")
     parser.add_argument("--resamples", default=RESAMPLES, type=int, help="of the bootstrap over videos; 0 for none")
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="JSON lines with the videos that were searched")
+    parser.add_argument("--train", type=Path, metavar="FILE", help="annotations the model learned from; none shared")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page too")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command of this module; exit code 2 for unusable input."""
+    given = argument_parser().parse_args(arguments)
     try:
         report = evaluate_predictions(
             given.task,
@@ -220,10 +227,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             missing=given.missing,
             resamples=given.resamples,
             gallery=given.gallery,
+            train=given.train,
         )
     except CtfError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
+    if given.html is not None:
+        from coarse_to_fine.evaluation.html_report import write_html
+
+        write_html(given.html, report)
     if given.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:
