@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
 from coarse_to_fine.datasets.layout import splits
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.evaluate import evaluate
@@ -137,11 +138,11 @@ def _ranked(
             f"{videos.folder} holds no coarse frames, it was imported; expected features of `ctf extract`; extract them"
         )
     owner = torch.tensor([place for place, _ in items])
-    cache = model.video_cache(frames)
+    cache = model.ranker.video_cache(frames)
     for start in range(0, len(truth.queries), TEXTS_A_BATCH):
         part = truth.queries[start : start + TEXTS_A_BATCH]
         text = torch.stack([text_features(texts, query.text).embedding for query in part])
-        scores = _best_segment(model.score_cached(text, cache, seed), owner, len(names))
+        scores = _best_segment(scores_as_searched(model, text, frames, cache, seed), owner, len(names))
         for query, row in zip(part, scores):
             order = torch.argsort(row, descending=True, stable=True).tolist()
             ranked = RankedVideos(tuple(names[place] for place in order), row[order].double().numpy())

@@ -10,7 +10,7 @@ import torch
 
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.pairs import coarse_pairs
-from coarse_to_fine.coarse_grained.rescoring import rescore
+from coarse_to_fine.coarse_grained.rescoring import rescore, scores_as_searched
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -91,6 +91,18 @@ def test_a_new_alignment_changes_no_search():
     for ours, theirs in zip(found, expected):
         assert [video.video_id for video in ours] == [video.video_id for video in theirs]
         assert [video.score for video in ours] == pytest.approx([video.score for video in theirs], abs=1e-6)
+
+
+def test_an_evaluation_ranks_as_a_search_does():
+    model = small_model("t-mass-v2", rescored=6)
+    text, frames = features(4, 30)
+    scores = scores_as_searched(model, text, frames, model.ranker.video_cache(frames))
+    ids = [f"v{row:02d}#0" for row in range(30)]
+    searched = CoarseRetriever(model, ListedGallery([Block(ids, frames)])).rank(text, top_videos=30)
+    for row, found in zip(scores, searched):
+        assert [f"v{column:02d}" for column in row.argsort(descending=True)] == [video.video_id for video in found]
+    every = model.score(text, frames).argsort(descending=True)
+    assert (scores.argsort(descending=True) != every).any()
 
 
 def test_the_alignment_learns_over_a_head_that_stays_as_it_is(tmp_path: Path):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache
 from coarse_to_fine.coarse_grained.ranking import stable_top
 
 MARGIN = 1e-5
@@ -45,6 +45,26 @@ def rescore(
         for row, own, one in zip(scores, best, text)
     ]
     return torch.stack(rows)
+
+
+def scores_as_searched(
+    model: CoarseModel,
+    text: Float[Tensor, "T D"],
+    frames: Float[Tensor, "V F D"],
+    ranker_cache: VideoCache,
+    seed: int = 0,
+) -> Float[Tensor, "T V"]:
+    """Scores in the order that a search gives: the `ranker` on all segments, the model on the best of them.
+
+    Args:
+        model: any coarse model.
+        text: sentence embeddings.
+        frames: of all segments.
+        ranker_cache: `model.ranker.video_cache(frames)`.
+        seed: of the model's noise.
+    """
+    first = model.ranker.score_cached(text, ranker_cache, seed).cpu()
+    return rescore(model, text, first, lambda columns: frames[columns], seed)
 
 
 def _rescore_row(

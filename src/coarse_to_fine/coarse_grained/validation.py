@@ -11,7 +11,7 @@ from torch import Tensor
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.coarse_grained.ranking import best_per_video
-from coarse_to_fine.coarse_grained.rescoring import rescore
+from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
 from coarse_to_fine.evaluation.video_retrieval import text_to_video
 
 RECALLS = (1, 5, 10)
@@ -41,8 +41,5 @@ def _video_scores(
     cache = model.ranker.video_cache(pairs.frames)
     sentences, row = torch.unique(pairs.text_of_pair[queries], return_inverse=True)
     text = pairs.text[sentences]
-    first = [model.ranker.score_cached(text, cache, seed).cpu() for seed in seeds]
-    scores = [
-        rescore(model, text, each, lambda columns: pairs.frames[columns], seed) for each, seed in zip(first, seeds)
-    ]
+    scores = [scores_as_searched(model, text, pairs.frames, cache, seed) for seed in seeds]
     return [best_per_video(each, pairs.video_of_segment, len(pairs.video_ids))[row] for each in scores]
