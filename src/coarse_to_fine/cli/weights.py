@@ -117,7 +117,9 @@ def show(
 
 @app.command("pull")
 def pull(
-    name: Annotated[str, typer.Argument(help="A short name such as clip-vit-b-32, or OWNER/MODEL of the hub.")],
+    name: Annotated[
+        str, typer.Argument(help="A short name such as clip-vit-b-32, or OWNER/MODEL of the hub; @REVISION pins it.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Fetch an encoder from the Hugging Face hub into its local cache; the only command that needs a network.
@@ -126,7 +128,7 @@ def pull(
 
       ctf weights pull clip-vit-b-32
 
-      ctf weights pull openai/clip-vit-large-patch14 --json
+      ctf weights pull openai/clip-vit-large-patch14@main --json
     """
     from coarse_to_fine.foreign_weights.pulling import pull_encoder
 

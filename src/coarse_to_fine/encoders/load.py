@@ -126,21 +126,36 @@ def encoder_folder(name_or_path: str | Path, allow_download: bool = False) -> Pa
         return Path(str(resources.files("coarse_to_fine") / "bundled" / name))
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    hub_name = ALIASES.get(name, name)
-    if isinstance(name_or_path, Path) or hub_name.count("/") != 1 or hub_name.startswith((".", "/", "~")):
+    address = hub_address(name)
+    if isinstance(name_or_path, Path) or address is None:
         raise WeightsError(
             f"no encoder {name!r}; expected {', '.join([*BUNDLED, *ALIASES])}, a folder in the Hugging Face CLIP "
-            "layout, or a hub name `owner/model`; check the spelling or the path"
+            "layout, or a hub name `owner/model` or `owner/model@revision`; check the spelling or the path"
         )
-    return _hub_folder(hub_name, name, allow_download)
+    return _hub_folder(*address, name, allow_download)
 
 
-def _hub_folder(hub_name: str, asked: str, allow_download: bool) -> Path:
+def hub_address(name: str) -> tuple[str, str | None] | None:
+    """`owner/model` and the pinned revision of a hub name or a short one, `NAME` or `NAME@REVISION`; None: neither.
+
+    A revision is a commit, which never changes, or a branch or tag, which may.
+    """
+    base, pinned, revision = name.partition("@")
+    hub_name = ALIASES.get(base, base)
+    if hub_name.count("/") != 1 or hub_name.startswith((".", "/", "~")) or bool(pinned) != bool(revision):
+        return None
+    return hub_name, revision or None
+
+
+def _hub_folder(hub_name: str, revision: str | None, asked: str, allow_download: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     def fetch(*patterns: str) -> Path:
-        return Path(snapshot_download(hub_name, allow_patterns=list(patterns), local_files_only=not allow_download))
+        local = not allow_download
+        return Path(
+            snapshot_download(hub_name, revision=revision, allow_patterns=list(patterns), local_files_only=local)
+        )
 
     try:
         for patterns in WEIGHT_FILES:
@@ -149,10 +164,11 @@ def _hub_folder(hub_name: str, asked: str, allow_download: bool) -> Path:
                 break
         return folder
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        at = f" at {revision}" if revision else ""
         tried = f" (tried to fetch it: {' '.join(str(error).split())[:200]})" if allow_download else ""
         raise WeightsError(
-            f"the weights of {asked} are not on this machine{tried}; expected the model {hub_name} of the Hugging Face "
-            f"hub; fetch it where there is a network with `ctf weights pull {asked}`, or copy config.json, "
+            f"the weights of {asked} are not on this machine{tried}; expected the model {hub_name}{at} of the Hugging "
+            f"Face hub; fetch it where there is a network with `ctf weights pull {asked}`, or copy config.json, "
             "preprocessor_config.json, tokenizer.json and model.safetensors of it into a folder and give that folder "
             "as the encoder (licences and hashes: `ctf weights list`)"
         ) from None
