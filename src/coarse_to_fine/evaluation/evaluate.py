@@ -86,7 +86,7 @@ def evaluate_predictions(
     check_names(task, convention, missing)
     truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
     if train is not None:
-        refuse_shared_videos({str(train): read_truth(train).gallery, str(truth_path): truth.gallery})
+        refuse_shared_videos({f"{train} (learned from)": read_truth(train).gallery, str(truth_path): truth.gallery})
     predictions = read_predictions(predictions_path)
     return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed)
 
