@@ -32,6 +32,18 @@ def test_every_hit_becomes_a_clip_of_its_length(hits, tmp_path):
     assert [(done, total) for done, total, _ in seen] == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_a_copy_starts_at_a_key_frame_and_keeps_the_codec(hits, tmp_path):
+    report = cut_hits(hits, tmp_path, copy=True)
+    assert report.failed == ()
+    for place, file in report.written:
+        hit, made = hits[place - 1], probe(file)
+        assert made.codec == probe(hit.path).codec == "mpeg4"
+        assert hit.end_s - hit.start_s <= made.duration_s + 0.21
+        assert made.duration_s <= hit.end_s + 0.01
+    with pytest.raises(UserError, match="leave one out"):
+        cut_hits(hits, tmp_path, copy=True, max_height=100)
+
+
 def test_padding_stops_at_the_ends_of_the_video(hits, tmp_path):
     report = cut_hits(hits[:1], tmp_path, pad_s=100)
     assert probe(report.written[0][1]).duration_s == pytest.approx(probe(hits[0].path).duration_s, abs=HELD)

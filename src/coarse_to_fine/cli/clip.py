@@ -10,6 +10,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.cli.question import Question, with_question
+from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
     from coarse_to_fine.hits.clips import CutReport
@@ -32,6 +33,9 @@ def clip(
     max_height: Annotated[
         int | None, typer.Option(min=16, metavar="PIXELS", help="Scale larger pictures down to this height.")
     ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Do not code anew: fast, no loss, starts at the key frame before the moment.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search, and cut the moments into MP4 files (H.264, AAC), or join them into one reel.
@@ -42,6 +46,8 @@ def clip(
 
       ctf clip "a red cat jumps" --library demo/library.ctf --out clips --pad 1
 
+      ctf clip "a dog" --copy --json --library videos.ctf
+
       ctf clip "a goal" -k 20 --min-score 0.3 --reel goals.mp4 --max-height 480 --library videos.ctf
     """
     asked = question.asked()
@@ -51,17 +57,21 @@ def clip(
         output.warn("no moment found; nothing is cut")
         raise typer.Exit(1)
     if reel is not None:
+        if copy:
+            raise UserError("there is --reel and --copy; expected one of them: a reel is coded anew; leave one out")
         write_reel(hits, reel, captions, pad, max_height, as_json)
     else:
-        write_clips(hits, out, pad, max_height, as_json)
+        write_clips(hits, out, pad, max_height, copy, as_json)
 
 
-def write_clips(hits: list[MomentHit], out: Path, pad: float, max_height: int | None, as_json: bool) -> None:
+def write_clips(
+    hits: list[MomentHit], out: Path, pad: float, max_height: int | None, copy: bool, as_json: bool
+) -> None:
     """One file a hit; exit code 1 if one could not be cut."""
     from coarse_to_fine.hits.clips import cut_hits
 
     with output.progress_bar("cutting", quiet=as_json) as advance:
-        report = cut_hits(hits, out, pad_s=pad, max_height=max_height, progress=advance)
+        report = cut_hits(hits, out, pad_s=pad, max_height=max_height, copy=copy, progress=advance)
     if as_json:
         output.print_json(report_as_json(report, hits))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.hits.times import clock, clock_range
 from coarse_to_fine.types import MomentHit
-from coarse_to_fine.video import Piece, cut_clip, cut_reel
+from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel
 
 LONGEST_STEM_BYTES = 160
 """File systems take 255 bytes a name; place, times and suffix need their share."""
@@ -38,6 +38,7 @@ def cut_hits(
     *,
     pad_s: float = 0.0,
     max_height: int | None = None,
+    copy: bool = False,
     progress: Progress | None = None,
 ) -> CutReport:
     """Cut every hit into an MP4 (H.264, AAC) of its own; one that cannot be cut does not stop the others.
@@ -47,28 +48,41 @@ def cut_hits(
         folder: made if absent; a clip of the same name is replaced.
         pad_s: seconds added before and after each moment, as far as the video goes.
         max_height: larger pictures are scaled down to this height.
+        copy: copy the streams as they are, fast and without loss, from the key frame before each moment on; a video
+            whose streams no container takes is coded anew all the same.
         progress: told about each clip.
 
     Raises:
-        UserError: a negative `pad_s`, a `max_height` below 16.
+        UserError: a negative `pad_s`, a `max_height` below 16 or together with `copy`.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
         report = cut_hits(pipeline.search("a dog jumps into the water"), "clips", pad_s=1)
     """
     _check(pad_s, max_height)
+    if copy and max_height is not None:
+        raise UserError(f"the height is {max_height}, and copy is asked for; expected one of them; leave one out")
     written, failed = [], []
     for place, hit in enumerate(hits, start=1):
         out = Path(folder) / clip_name(hit, place)
         try:
-            _require_file(hit)
-            cut_clip(hit.path, max(0.0, hit.start_s - pad_s), hit.end_s + pad_s, out, max_height)
-            written.append((place, out))
+            written.append((place, _cut(hit, out, pad_s, max_height, copy)))
         except VideoError as error:
             failed.append((hit.path, str(error)))
         if progress is not None:
             progress(place, len(hits), out.name)
     return CutReport(tuple(written), tuple(failed))
+
+
+def _cut(hit: MomentHit, out: Path, pad_s: float, max_height: int | None, copy: bool) -> Path:
+    _require_file(hit)
+    start_s, end_s = max(0.0, hit.start_s - pad_s), hit.end_s + pad_s
+    if copy:
+        try:
+            return copy_clip(hit.path, start_s, end_s, out).path
+        except VideoError:
+            pass  # what cannot be copied is coded anew
+    return cut_clip(hit.path, start_s, end_s, out, max_height)
 
 
 def make_reel(

@@ -1,5 +1,6 @@
 """Probing, decoding and frame sampling of video files; the only place that knows containers and codecs."""
 
+from coarse_to_fine.video.copy import CopiedClip, copy_clip
 from coarse_to_fine.video.cut import Piece, cut_clip, cut_reel
 from coarse_to_fine.video.fingerprint import FileState, content_hash, file_state
 from coarse_to_fine.video.folder import FoundVideos, find_videos
@@ -11,6 +12,7 @@ from coarse_to_fine.video.thumbnail import encode_jpeg, thumbnail
 from coarse_to_fine.video.video_file import LostSpan, VideoFile
 
 __all__ = [
+    "CopiedClip",
     "FileState",
     "FoundVideos",
     "FrameRead",
@@ -23,6 +25,7 @@ __all__ = [
     "VideoFile",
     "clip_count",
     "content_hash",
+    "copy_clip",
     "cut_clip",
     "cut_reel",
     "encode_jpeg",

@@ -69,9 +69,9 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
     if not pieces:
         raise VideoError("no stretch to cut; expected at least one; search first")
     videos = [probe(piece.path) for piece in pieces]
-    bounds = [_bounds(piece, video) for piece, video in zip(pieces, videos)]
+    bounds = [piece_bounds(piece, video) for piece, video in zip(pieces, videos)]
     out = Path(out)
-    with _complete_file(out) as unfinished:
+    with complete_file(out) as unfinished:
         try:
             _write(unfinished, videos, bounds, [piece.caption for piece in pieces], max_height)
         except av.FFmpegError as error:
@@ -81,7 +81,12 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
     return out
 
 
-def _bounds(piece: Piece, video: VideoFile) -> tuple[float, float]:
+def piece_bounds(piece: Piece, video: VideoFile) -> tuple[float, float]:
+    """Start and end of a piece in its video, seconds.
+
+    Raises:
+        VideoError: nothing of the stretch lies in the video.
+    """
     start, end = max(0.0, piece.start_s), min(piece.end_s, video.duration_s)
     if not start < end:
         raise VideoError(
@@ -92,7 +97,7 @@ def _bounds(piece: Piece, video: VideoFile) -> tuple[float, float]:
 
 
 @contextmanager
-def _complete_file(out: Path) -> Iterator[Path]:
+def complete_file(out: Path) -> Iterator[Path]:
     """A temporary name beside `out` that becomes `out` if all went well and is removed if not."""
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=".mp4", prefix=".unfinished-", dir=out.parent)
