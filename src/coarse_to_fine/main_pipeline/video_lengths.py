@@ -5,8 +5,8 @@ from __future__ import annotations
 from coarse_to_fine.main_pipeline.annotated_splits import read_split
 from coarse_to_fine.main_pipeline.run_config import RunFile, WorldData
 
-WORLD_SECONDS = 105.0
-WORLD_QUERIES = 7.1
+WORLD_SECONDS = 75.0
+WORLD_QUERIES = 7.4
 WORLD_WORDINGS = 3
 """Queries of a world video, and sentences of each in training: the query and its paraphrases."""
 

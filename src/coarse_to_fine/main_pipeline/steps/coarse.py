@@ -19,7 +19,7 @@ from coarse_to_fine.main_pipeline.steps.training import (
 )
 from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split
 
-SAMPLE_SECONDS = 1.2e-4
+SAMPLE_SECONDS = 5e-4
 """One sentence with its video, once forwards and backwards."""
 
 

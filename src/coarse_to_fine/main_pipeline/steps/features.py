@@ -15,17 +15,18 @@ from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, Vide
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder
-from coarse_to_fine.main_pipeline.video_lengths import SPARE_SECONDS, seconds_by_split
+from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split, seconds_by_split
 
-DRAWING_SECONDS = 0.012
+DRAWING_SECONDS = 0.003
 """To draw and encode, a second of a video of the world."""
 
-DECODING_SECONDS = 0.06
-"""To decode and encode, a second of a video file, with the tiny encoder; a CLIP ViT-B/32 takes about as much again."""
+DECODING_SECONDS = {"tiny-world": 0.003}
+OTHER_DECODING_SECONDS = 0.05
+"""To decode and encode, a second of a video file: with the tiny encoder small pictures, with a CLIP large ones."""
 
 IMPORTING_SECONDS = 2e-4
 BYTES_A_SECOND = 400
-BYTES_A_TEXT = 12_000
+BYTES_A_TEXT = 7_000
 
 
 class ExtractFeatures(Step):
@@ -74,8 +75,11 @@ class ExtractFeatures(Step):
         if isinstance(data, PublishedData):
             width = sum(stream.width or 512 for stream in data.features.streams)
             return Cost(seconds * IMPORTING_SECONDS, seconds / (data.features.step_s or 1.0) * width * 2)
-        rate = DRAWING_SECONDS if isinstance(data, WorldData) else DECODING_SECONDS
-        return Cost(seconds * rate, seconds * BYTES_A_SECOND + seconds / SPARE_SECONDS * BYTES_A_TEXT)
+        drawn = isinstance(data, WorldData)
+        rate = DRAWING_SECONDS if drawn else decoding_seconds(self.config)
+        queries = queries_by_split(self.config)
+        sentences = sum(queries[split] for split in read_by_training(self.config)) * (WORLD_WORDINGS if drawn else 1)
+        return Cost(seconds * rate, seconds * BYTES_A_SECOND + sentences * BYTES_A_TEXT)
 
     def _extract(self, work: Work) -> None:
         from coarse_to_fine.devices import resolve_device
@@ -123,6 +127,11 @@ class ExtractFeatures(Step):
             for part, what in ((done.videos, "videos"), (done.texts, "queries")):
                 if part is not None and part.absent:
                     work.note(f"{split}: {len(part.absent)} {what} without features are left out")
+
+
+def decoding_seconds(config: RunFile) -> float:
+    """Time to decode and encode a second of a video file."""
+    return DECODING_SECONDS.get(config.encoder, OTHER_DECODING_SECONDS)
 
 
 def read_by_training(config: RunFile) -> tuple[str, ...]:

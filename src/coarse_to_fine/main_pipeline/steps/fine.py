@@ -19,7 +19,7 @@ from coarse_to_fine.main_pipeline.steps.training import (
 )
 from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split
 
-SAMPLE_SECONDS = 2e-8
+SAMPLE_SECONDS = 6e-8
 """One sentence with its video, once forwards and backwards, a unit of width squared and layer."""
 
 LAYERS = 6

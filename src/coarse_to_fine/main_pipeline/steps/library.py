@@ -12,7 +12,7 @@ from coarse_to_fine.main_pipeline.fingerprints import digest
 from coarse_to_fine.main_pipeline.run_config import RunFile
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
-from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, DECODING_SECONDS
+from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder, library_folder
 from coarse_to_fine.main_pipeline.video_lengths import seconds_by_split
 
@@ -65,7 +65,7 @@ class BuildLibrary(Step):
     def cost(self) -> Cost:
         lengths = seconds_by_split(self.config)
         seconds = sum(lengths[split] for split in searched(self.config))
-        return Cost(seconds * DECODING_SECONDS, seconds * BYTES_A_SECOND)
+        return Cost(seconds * decoding_seconds(self.config), seconds * BYTES_A_SECOND)
 
 
 def searched(config: RunFile) -> tuple[str, ...]:
