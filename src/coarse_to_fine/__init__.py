@@ -10,13 +10,35 @@ __version__ = "0.1.0"
 _HOME = {
     "Library": "coarse_to_fine.library",
     "Pipeline": "coarse_to_fine.main_pipeline",
+    "Query": "coarse_to_fine.main_pipeline",
     "MomentHit": "coarse_to_fine.types",
     "VideoHit": "coarse_to_fine.types",
     "VideoMoments": "coarse_to_fine.types",
     "CtfError": "coarse_to_fine.errors",
+    "chosen_videos": "coarse_to_fine.main_pipeline.choosing",
+    "cut_hits": "coarse_to_fine.hits.clips",
+    "display_hits": "coarse_to_fine.hits.notebook",
+    "make_reel": "coarse_to_fine.hits.clips",
+    "open_hit": "coarse_to_fine.hits.players",
+    "plot_moments": "coarse_to_fine.hits.plot",
 }
 
-__all__ = ["CtfError", "Library", "MomentHit", "Pipeline", "VideoHit", "VideoMoments", "__version__"]
+__all__ = [
+    "CtfError",
+    "Library",
+    "MomentHit",
+    "Pipeline",
+    "Query",
+    "VideoHit",
+    "VideoMoments",
+    "__version__",
+    "chosen_videos",
+    "cut_hits",
+    "display_hits",
+    "make_reel",
+    "open_hit",
+    "plot_moments",
+]
 
 
 def __getattr__(name: str) -> Any:
