@@ -8,7 +8,7 @@ from torch import Tensor
 
 from coarse_to_fine.coarse_grained import COARSE_MODELS
 from coarse_to_fine.coarse_grained.base import CoarseModel, unit
-from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig, Candidates
+from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig, Candidates, main_directions
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever
 from tests.coarse_grained.models import features, small_model
 from tests.coarse_grained.test_retrieve import Block, ListedGallery
@@ -108,6 +108,43 @@ def test_the_engine_finds_the_frames_nearest_to_a_text(monkeypatch: pytest.Monke
         for found, best in zip(engine.search(text, 30).tolist(), expected.tolist()):
             assert len(set(found) & set(best)) >= least
         assert engine.search(text, 9999).shape == (7, 500)
+
+
+def in_few_directions(segments: int, directions: int, noise: float) -> tuple[Tensor, Tensor]:
+    """Texts and frames of width 64 that lie, but for noise, in a few directions."""
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.randn(directions, 64, generator=generator)
+    frames = torch.randn(segments, 6, directions, generator=generator) @ basis
+    text = torch.randn(5, directions, generator=generator) @ basis
+    return text, frames + noise * torch.randn(frames.shape, generator=generator)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+def test_frames_in_few_directions_are_shortened_without_loss(kind):
+    text, frames = in_few_directions(300, 16, 0.05)
+    frames[5] = 0
+    short, whole = BestFrames(directions=20), BestFrames(directions=0)
+    for engine in (short, whole):
+        engine.extend(frames[:200].to(kind))
+        engine.extend(frames[200:].to(kind))
+    assert short.shortened
+    assert not whole.shortened
+    assert len(short) == len(whole) == 300
+    for ours, best in zip(short.search(text, 40).tolist(), whole.search(text, 40).tolist()):
+        assert len(set(ours) & set(best)) >= 38
+    short.clear()
+    short.extend(torch.randn(50, 6, 64, generator=torch.Generator().manual_seed(2)))
+    assert not short.shortened
+    assert short.search(text, 9).shape == (5, 9)
+
+
+def test_frames_in_all_directions_are_kept_as_they_are():
+    _, frames = in_few_directions(100, 64, 0.0)
+    assert main_directions(frames, 20, held=0.9) is None
+    assert main_directions(frames, 40, held=0.0) is None
+    basis = main_directions(in_few_directions(100, 10, 0.0)[1], 20, held=0.9)
+    assert basis is not None
+    torch.testing.assert_close(basis.T @ basis, torch.eye(20), rtol=0, atol=1e-5)
 
 
 def test_scores_of_unprepared_segments_are_the_same(model):
