@@ -108,7 +108,7 @@ def test_the_plan_of_the_world_stays_within_45_minutes(ctf, tmp_path):
 
 def test_mistakes_are_one_line_and_code_2(ctf, tmp_path):
     for arguments, words in (
-        (["--config", "worlds"], "worlds"),
+        (["--config", "worlds"], "no configuration worlds; expected a YAML file, or one of charades_sta, qvhighlights"),
         (["--config", "world", "--launcher", "mpirun"], "expected torchrun"),
         (["--config", "world", "--launcher", "ray a b"], "the address of a cluster"),
         (["--config", "world", "--set", "data.trian=3"], "did you mean 'train'"),

@@ -60,9 +60,13 @@ def run(
     """
     from coarse_to_fine.config import load_config
     from coarse_to_fine.main_pipeline.run_config import RunFile
-    from coarse_to_fine.shipped_configs import find_config
+    from coarse_to_fine.shipped_configs import find_config, shipped_configs
 
-    settings = load_config(RunFile, find_config(config, "run"), overrides or [])
+    file = find_config(config, "run")
+    if not file.is_file():
+        known = ", ".join(shipped_configs("run"))
+        raise UserError(f"no configuration {config}; expected a YAML file, or one of {known}; check the name")
+    settings = load_config(RunFile, file, overrides or [])
     folder = out if out is not None else Path("runs") / config.stem
     command = _launcher(launcher)
     if dry_run:
