@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.features.published.order import check_stream_order
+from coarse_to_fine.fine_grained.aligned_start import shared_space, start_aligned
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -36,12 +37,18 @@ class QdDetrRecipe(BaseModel):
     architecture: QdDetrConfig = Field(default=QdDetrConfig(), description="what the trained model computes")
     targets: QdDetrTargetsConfig = Field(default=QdDetrTargetsConfig(), description="how targets are made")
     loss: QdDetrLossConfig = Field(default=QdDetrLossConfig(), description="weights of the objective")
+    aligned_to: str | None = Field(
+        default=None, description="encoder of the features, in whose shared space clips and words start; none: apart"
+    )
 
     def task(
         self, train: Sequence[TrainingExample], validation: Sequence[TrainingExample]
     ) -> tuple[FineModel, TrainingTask]:
         """A new model with its training task."""
         model = QdDetr(self.architecture)
+        if self.aligned_to is not None:
+            readers = model.transformer.t2v_encoder.typed_layers()
+            start_aligned(model.input_vid_proj, model.input_txt_proj, readers, shared_space(self.aligned_to))
         data = QdDetrData(train, self.architecture, self.targets)
         return model, QdDetrTask(model, data, validation, self.loss)
 

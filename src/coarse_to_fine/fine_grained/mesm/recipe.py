@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.fine_grained.aligned_start import shared_space, start_aligned
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.mesm.batches import MesmData, MesmTargetsConfig, sentences_of
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
@@ -28,6 +29,9 @@ class MesmRecipe(BaseModel):
     targets: MesmTargetsConfig = Field(default=MesmTargetsConfig(), description="how batches and targets are made")
     words: MesmWordsConfig = Field(default=MesmWordsConfig(), description="how sentences are split to guess words")
     loss: MesmLossConfig = Field(default=MesmLossConfig(words=0.0), description="weights of the objective")
+    aligned_to: str | None = Field(
+        default=None, description="encoder of the features, in whose shared space clips and words start; none: apart"
+    )
 
     @model_validator(mode="after")
     def _words_have_a_head(self) -> MesmRecipe:
@@ -42,6 +46,10 @@ class MesmRecipe(BaseModel):
     ) -> tuple[FineModel, TrainingTask]:
         """A new model with its training task."""
         model = Mesm(self.architecture)
+        if self.aligned_to is not None:
+            stacks = (stack for stack in (model.enhance_encoder, model.t2v_encoder) if stack is not None)
+            readers = [layer for stack in stacks for layer in stack.t2v_encoder.typed_layers()]
+            start_aligned(model.input_vid_proj, model.input_txt_proj, readers, shared_space(self.aligned_to))
         vocabulary = None
         if self.loss.words:
             vocabulary = Vocabulary(make_units(self.words), sentences_of(train), self.architecture.word_classes)

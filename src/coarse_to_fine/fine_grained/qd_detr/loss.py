@@ -16,8 +16,6 @@ from coarse_to_fine.fine_grained.matching import CostWeights
 from coarse_to_fine.fine_grained.qd_detr.model import QdDetrOutput
 from coarse_to_fine.fine_grained.window_losses import layer_losses, weighted_sum
 
-RANK_DIVISOR = 12
-
 
 class QdDetrLossConfig(BaseModel):
     """Weights of the terms; the same three weights stand in the matching cost."""
@@ -35,6 +33,12 @@ class QdDetrLossConfig(BaseModel):
         "makes scores comparable across videos",
     )
     background: float = Field(default=0.1, ge=0, description="weight of background queries in the foreground term")
+    rank_divisor: float = Field(
+        default=12.0, gt=0, description="what the ranking term is divided by; 1 where clips are relevant or not"
+    )
+    foreign_clips: float = Field(
+        default=1.0, ge=0, description="weight, within the saliency terms, of low scores beside a foreign sentence"
+    )
     margin: float = Field(default=0.2, ge=0, description="margin between clips inside and outside")
     temperature: float = Field(default=0.5, gt=0, description="temperature of the ranking term")
     auxiliary: bool = Field(default=True, description="whether earlier decoder layers are trained too")
@@ -83,7 +87,8 @@ def saliency_loss(
         scores, negative_scores, targets.labels, mask, config.temperature, negative_mask=negative_mask
     )
     margin = saliency_margin_loss(scores, targets.positive, targets.negative, config.margin)
-    return margin + rank / RANK_DIVISOR + negative_pair_loss(negative_scores, negative_mask)
+    foreign = negative_pair_loss(negative_scores, negative_mask)
+    return margin + rank / config.rank_divisor + config.foreign_clips * foreign
 
 
 def foreign_loss(logits: Tensor, has_foreign: Tensor) -> Tensor:
