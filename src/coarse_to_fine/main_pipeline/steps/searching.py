@@ -15,8 +15,8 @@ FUSION_FILE = "fusion.json"
 
 def pipeline_of(config: RunFile, root: Path, split: str, fusion: FusionConfig) -> Pipeline:
     """Both stages of the experiment over the videos of a split."""
-    models = {stage: model_of(config, root, stage) for stage in ("coarse", "fine")}
-    return Pipeline.load(library_folder(root, split), device=config.device, fusion=fusion, **models)
+    coarse, fine = (model_of(config, root, stage) for stage in ("coarse", "fine"))
+    return Pipeline.load(library_folder(root, split), coarse, fine, config.device, fusion)
 
 
 def given_models(config: RunFile) -> dict[str, str]:
