@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import DeviceOption, JsonOption, PrecisionOption
+from coarse_to_fine.cli.options import BackendName, BackendOption, DeviceOption, JsonOption, PrecisionOption
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def extract(
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw or threads that decode.")] = 2,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
+    backend: BackendOption = BackendName.torch,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the features that training reads; run again, it goes on where it stopped.
@@ -56,10 +57,13 @@ def extract(
     """
     from coarse_to_fine.devices import resolve_device
     from coarse_to_fine.encoders.load import load_encoder
+    from coarse_to_fine.encoders.onnx_tower import compute_with_onnx
 
     if missing_video not in ("refuse", "drop"):
         raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
     tower = load_encoder(encoder, resolve_device(device), precision=precision.value if precision else "fp32")
+    if backend is BackendName.onnx:
+        compute_with_onnx(tower)
     made = _extract(source, videos, split, missing_video, seed, tower, out, workers, as_json)
     files = _export(out, npz) if npz is not None else None
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import DeviceOption, JsonOption, PrecisionOption
+from coarse_to_fine.cli.options import BackendName, BackendOption, DeviceOption, JsonOption, PrecisionOption
 
 if TYPE_CHECKING:
     from coarse_to_fine.library import AddReport
@@ -39,6 +39,7 @@ def index(
     ] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
+    backend: BackendOption = BackendName.torch,
     as_json: JsonOption = False,
 ) -> None:
     """Decode videos, compute features and store them; run again, it does only what is new or changed.
@@ -52,6 +53,7 @@ def index(
       ctf index talk.mp4 clips/ --library videos.ctf --encoder clip-vit-b-32
     """
     from coarse_to_fine.encoders.load import encoder_folder
+    from coarse_to_fine.encoders.onnx_tower import compute_with_onnx
     from coarse_to_fine.library import Library
 
     require_something(paths, library)
@@ -60,6 +62,8 @@ def index(
     wanted = precision.value if precision is not None else None
     place = "cpu" if ray is not None else device  # the encoder travels to the workers
     with Library.open_or_create(library, encoder=encoder, device=place, precision=wanted) as opened:
+        if backend is BackendName.onnx:
+            compute_with_onnx(opened.encoder)
         if opened.encoder.warning and not as_json:
             output.warn(opened.encoder.warning)
         with output.progress_bar("indexing", quiet=as_json) as advance:

@@ -18,6 +18,13 @@ class PrecisionName(str, Enum):
     bf16 = "bf16"
 
 
+class BackendName(str, Enum):
+    """Who computes an image tower."""
+
+    torch = "torch"
+    onnx = "onnx"
+
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option("--library", "-l", metavar="DIR", help="The library; may be left out inside a folder that holds one."),
@@ -30,6 +37,10 @@ PrecisionOption = Annotated[
         "--precision",
         help="Arithmetic of the image tower: fp32 (default) or bf16, faster where the processor has it; stored.",
     ),
+]
+BackendOption = Annotated[
+    BackendName,
+    typer.Option("--backend", help="Who computes the image tower: torch, or onnx (ONNX Runtime on the CPU)."),
 ]
 CoarseOption = Annotated[
     str | None,

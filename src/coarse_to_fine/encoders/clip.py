@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,7 +20,8 @@ from coarse_to_fine.types import TextFeatures
 class ClipEncoder:
     """A CLIP model on one device, in evaluation mode; fulfils `ImageTextEncoder`.
 
-    Weights and sentences are float32; `precision` is that of the image tower.
+    Weights and sentences are float32; `precision` is that of the image tower,
+    and `embed_pixels` computes it (normalised pictures to embeddings); another backend may take its place.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ClipEncoder:
         self.device = torch.device(device)
         self.precision: Precision = precision
         self.towers = towers.to(self.device).eval().requires_grad_(False)
+        self.embed_pixels: Callable[[Tensor], Tensor] = self.towers.embed_images
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing
 
@@ -79,4 +81,4 @@ class ClipEncoder:
         return [features[index] for index in range(len(sentences))]
 
     def _embed(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
-        return self.towers.embed_images(self.preprocessing.normalise(pictures.to(self.device)))
+        return self.embed_pixels(self.preprocessing.normalise(pictures.to(self.device)))
