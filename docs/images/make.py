@@ -29,7 +29,14 @@ from selenium.webdriver.support.ui import WebDriverWait
 from coarse_to_fine.library import Library
 
 HERE = Path(__file__).parent
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+    "--autoplay-policy=no-user-gesture-required",
+)
 SENTENCE = "A purple tree tumbles down near a purple car."
 COLUMNS = 100
 PATIENCE_S = 120
@@ -89,9 +96,7 @@ def page(
             if search:
                 driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
                 wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, ".card"))
-                wait(
-                    driver, lambda _: driver.execute_script("return [...document.images].every((one) => one.complete)")
-                )
+                wait(driver, lambda _: driver.execute_script(PICTURES_SHOWN))
             if title is not None:
                 open_hit(driver, title)
             driver.execute_script("document.getElementById('player').pause(); window.scrollTo(0, 0)")
