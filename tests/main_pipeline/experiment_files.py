@@ -40,7 +40,8 @@ def experiment(folder: Path, **more) -> RunFile:
     coarse = {"recipe": {"architecture": {"embed_dim": WIDTH}}, "run": {"epochs": 2, "batch_size": 4}}
     architecture = {"video_feature_dims": [WIDTH], "feature_names": ["clip"], "text_feature_dim": WORDS}
     small = {"hidden_dim": 16, "heads": 2, "feed_forward_dim": 16, "queries": 3}
-    fine = {"recipe": {"architecture": architecture | small}, "run": {"epochs": 3, "batch_size": 4}}
+    recipe = {"architecture": architecture | small, "aligned_to": None}
+    fine = {"recipe": recipe, "run": {"epochs": 3, "batch_size": 4}}
     values = {
         "name": "Small",
         "data": {"kind": "videos", "root": str(folder), "videos": "videos", **splits},

@@ -30,6 +30,7 @@ def command(out: Path) -> list[str]:
         f"{architecture}.text_feature_dim": tower.token_dim,
         f"{architecture}.hidden_dim": 32,
         f"{architecture}.feed_forward_dim": 32,
+        "fine.set.recipe.aligned_to": "null",
         "fine.set.run.epochs": 1,
         "fine.set.run.max_steps": 3,
         "evaluation.resamples": 20,
