@@ -33,8 +33,8 @@ class CandidateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     from_segments: int = Field(default=50_000, ge=0, description="galleries below this size are scored whole")
-    kept: int = Field(default=2000, ge=1, description="segments a text that get an exact score, at least")
-    fraction: float = Field(default=0.02, ge=0, le=1, description="share of the gallery that gets one, at least")
+    kept: int = Field(default=1000, ge=1, description="segments a text that get an exact score, at least")
+    fraction: float = Field(default=0.005, ge=0, le=1, description="share of the gallery that gets one, at least")
 
     def count(self, segments: int, wanted: int = 0) -> int:
         """C for a gallery of this size of which the `wanted` best will be asked for; V: no choice is made."""
@@ -129,7 +129,8 @@ def main_directions(frames: Float[Tensor, "V F D"], count: int, held: float) -> 
     energy, directions = torch.linalg.eigh(rows.T @ rows)  # ascending
     if float(energy[-count:].sum()) < held * float(energy.sum()):
         return None
-    return directions[:, -count:].contiguous()
+    kept: Tensor = directions[:, -count:].contiguous()
+    return kept
 
 
 def _chunks(frames: Tensor) -> Iterator[slice]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.candidates import CandidateEngine
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever, RankedVideo
 from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import UserError
@@ -42,12 +43,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, library: Library, coarse: CoarseModel, fine: FineModel, fusion: FusionConfig | None = None
+        self,
+        library: Library,
+        coarse: CoarseModel,
+        fine: FineModel,
+        fusion: FusionConfig | None = None,
+        engine: CandidateEngine | None = None,
     ) -> None:
         """Join loaded parts; `load` does it by name."""
         self.library = library
         self.fusion = fusion or FusionConfig()
-        self._coarse = CoarseRetriever(coarse, library)
+        self._engine = engine
+        self._coarse = CoarseRetriever(coarse, library, engine=engine)
         self._fine = FineRetriever(fine)
         self._wordless: FineRetriever | None = None
         self._texts: dict[str, TextFeatures] = {}
@@ -63,6 +70,7 @@ class Pipeline:
         fine: str | Path | None = None,
         device: str = "auto",
         fusion: FusionConfig | None = None,
+        engine: CandidateEngine | None = None,
     ) -> Pipeline:
         """Open a library and load the models of both stages.
 
@@ -73,6 +81,7 @@ class Pipeline:
             fine: `similarity`, `qd-detr` or a folder; None as for `coarse`.
             device: `auto`, `cpu`, `cuda` or `mps`.
             fusion: how the stages' scores are joined; None takes what was chosen on validation for bundled models.
+            engine: chooses candidates in a large library (`coarse_grained.milvus.MilvusFrames`); None: this process.
 
         Raises:
             LibraryError: the folder holds no library.
@@ -88,7 +97,7 @@ class Pipeline:
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
         if fusion is None and trained:
             fusion = bundled_fusion(coarse_model.name, fine_model.name)
-        loaded = cls(opened, coarse_model, fine_model, fusion)
+        loaded = cls(opened, coarse_model, fine_model, fusion, engine)
         loaded._device = place
         return loaded
 
@@ -106,7 +115,7 @@ class Pipeline:
         if fine is not None:
             fine_model = load_fine(fine, encoder=encoder, device=self._device)
         fusion = bundled_fusion(coarse_model.name, fine_model.name) if encoder == BUNDLED_ENCODER else None
-        made = type(self)(self.library, coarse_model, fine_model, fusion)
+        made = type(self)(self.library, coarse_model, fine_model, fusion, self._engine)
         made._device = self._device
         return made
 
