@@ -32,7 +32,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--split", default="test")
     parser.add_argument("--queries", choices=("fine", "coarse"), default="fine")
     parser.add_argument("--t-mass", nargs="*", default=["t-mass"], help="folders of trained heads, one a seed")
-    parser.add_argument("--fine", nargs="*", default=["similarity", "qd-detr"], help="names or folders")
+    parser.add_argument(
+        "--fine", nargs="*", default=["similarity", "qd-detr"], help="names or folders; with commas, one a seed"
+    )
     parser.add_argument(
         "--fusion", type=Path, help="folder with fusion-<coarse>-<fine>.json; default: the bundled ones"
     )
@@ -52,9 +54,9 @@ def main() -> None:
     seconds: dict[str, float] = {}
     for coarse_name, folders in (("mean-pool", ["mean-pool"]), ("t-mass", options.t_mass)):
         for fine in options.fine:
-            for seed, folder in enumerate(folders):
+            for seed, (folder, locator) in enumerate(pairs(folders, fine.split(","))):
                 started = time.perf_counter()
-                pipeline = Pipeline.load(options.library, coarse=folder, fine=fine, fusion=None)
+                pipeline = Pipeline.load(options.library, coarse=folder, fine=locator, fusion=None)
                 chosen = options.fusion / f"fusion-{coarse_name}-{pipeline.fine_name}.json" if options.fusion else None
                 if chosen is not None and chosen.is_file():
                     pipeline.fusion = read_fusion(chosen)
@@ -62,7 +64,7 @@ def main() -> None:
                 name = f"{coarse_name} x {pipeline.fine_name}"
                 systems.setdefault(name, []).append(report)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
-                print(f"{name}, {folder}: {time.perf_counter() - started:.0f} s", flush=True)
+                print(f"{name}, {folder}, {locator}: {time.perf_counter() - started:.0f} s", flush=True)
     metrics = [*COARSE_METRICS, *((*FINE_METRICS, *JOINED_METRICS) if options.queries == "fine" else ())]
     table = markdown_table(systems, metrics)
     print(table)
@@ -70,6 +72,12 @@ def main() -> None:
         options.out.write_text(table, encoding="utf-8")
     numbers = {name: {m: s.to_json() for m, s in spread_over_runs(runs).items()} for name, runs in systems.items()}
     print(json.dumps({"split": options.split, "queries": options.queries, "systems": numbers, "seconds": seconds}))
+
+
+def pairs(coarse: list[str], fine: list[str]) -> list[tuple[str, str]]:
+    """Run by run; the shorter list begins again."""
+    count = max(len(coarse), len(fine))
+    return [(coarse[run % len(coarse)], fine[run % len(fine)]) for run in range(count)]
 
 
 if __name__ == "__main__":

@@ -54,12 +54,13 @@ def index(
     """
     from coarse_to_fine.encoders.load import encoder_folder
     from coarse_to_fine.encoders.onnx_tower import compute_with_onnx
+    from coarse_to_fine.encoders.precision import require_precision
     from coarse_to_fine.library import Library
 
     require_something(paths, library)
     if download and encoder is not None:
         encoder_folder(encoder, allow_download=True)
-    wanted = precision.value if precision is not None else None
+    wanted = require_precision(precision.value) if precision is not None else None
     place = "cpu" if ray is not None else device  # the encoder travels to the workers
     with Library.open_or_create(library, encoder=encoder, device=place, precision=wanted) as opened:
         if backend is BackendName.onnx:

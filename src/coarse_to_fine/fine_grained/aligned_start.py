@@ -87,7 +87,7 @@ def shared_space(encoder: str) -> Float[Tensor, "S W"]:
 
 
 def _orthonormal_rows(count: int, width: int) -> Float[Tensor, "count width"]:
-    drawn = torch.linalg.qr(torch.randn(max(count, width), min(count, width))).Q
+    drawn: Tensor = torch.linalg.qr(torch.randn(max(count, width), min(count, width))).Q
     return drawn if count >= width else drawn.T
 
 
