@@ -7,6 +7,7 @@ process; one that dies with its worker or machine is given to another.
 from __future__ import annotations
 
 import logging
+import socket
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from coarse_to_fine.library.planning import Work
 
 THIS_MACHINE = "local"
 """The address that starts Ray here, for as long as the indexing takes."""
+CONNECT_SECONDS = 10.0
 RETRIES = 3
 """How often a file is tried again whose worker died."""
 
@@ -90,6 +92,7 @@ def _cluster(address: str, workers: int) -> Iterator[Any]:
         return
     own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == THIS_MACHINE else {}
     try:
+        _require_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # Ray raises the bare class where a node does not start in time
         reason = " ".join(str(error).split())[:200]
@@ -100,3 +103,14 @@ def _cluster(address: str, workers: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Try a host and port for a moment; Ray itself would try for minutes.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
