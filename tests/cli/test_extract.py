@@ -57,7 +57,7 @@ def test_the_rest_is_extracted_by_request_and_counted(ctf, charades):
     )
     clips = np.load(charades / "npz" / "clip_features" / "VID01.npz")["features"]
     np.testing.assert_array_equal(clips, examples[1].segment.clips)
-    assert clips.shape == (2, 128) and clips.dtype == np.float32
+    assert clips.shape == (2, encoder["width"]) and clips.dtype == np.float32
     text = np.load(charades / "npz" / "clip_text_features" / "qidtest:2.npz")
     np.testing.assert_array_equal(text["last_hidden_state"], examples[1].text.tokens)
     np.testing.assert_array_equal(text["pooler_output"], examples[1].text.embedding)

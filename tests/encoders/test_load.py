@@ -194,7 +194,7 @@ def test_the_bundled_encoder_fits_the_package_and_says_what_it_knows(tiny: Image
     assert {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"} <= {
         file.name for file in files
     }
-    assert (tiny.image_size, tiny.embed_dim) == (112, 128)
+    assert (tiny.image_size, tiny.embed_dim) == (112, 160)
     assert "knows only the drawn world" in str(tiny.warning)
     assert load_encoder("tiny-world").fingerprint == tiny.fingerprint
 

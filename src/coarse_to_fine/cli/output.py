@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from coarse_to_fine.evaluation.report import Report
     from coarse_to_fine.types import MomentHit
 
+SCORE_DIGITS = 6
+"""Decimals of a score as it is shown; a least score is compared with what was shown."""
+
 WIDEST = 5000
 """Columns of a table that nobody's terminal has to show."""
 
@@ -38,9 +41,9 @@ def hit_as_json(hit: MomentHit) -> dict[str, Any]:
         "path": hit.path,
         "start_s": round(hit.start_s, 3),
         "end_s": round(hit.end_s, 3),
-        "score": round(hit.score, 6),
-        "moment_score": round(hit.moment_score, 6),
-        "coarse_score": round(hit.coarse_score, 6),
+        "score": round(hit.score, SCORE_DIGITS),
+        "moment_score": round(hit.moment_score, SCORE_DIGITS),
+        "coarse_score": round(hit.coarse_score, SCORE_DIGITS),
         "coarse_rank": hit.coarse_rank,
         "segment": [round(hit.segment_s[0], 3), round(hit.segment_s[1], 3)],
     }

@@ -13,6 +13,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, LibraryOption, find_library
+from coarse_to_fine.cli.output import SCORE_DIGITS
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Question:
         )
         for line in pipeline.notes(*asked):
             output.warn(line)
-        return [[hit for hit in own if hit.score >= self.min_score] for own in hits]
+        return [[hit for hit in own if round(hit.score, SCORE_DIGITS) >= self.min_score] for own in hits]
 
     def _among(self, pipeline: Pipeline) -> list[str] | None:
         from coarse_to_fine.main_pipeline.choosing import chosen_videos, read_since
