@@ -29,6 +29,8 @@ def hub(hugging_face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     served = Hub(NAME, {OLD: old, NEW: new}, {"main": NEW})
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)  # the hub is on this machine
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with serving(served) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr(
