@@ -19,8 +19,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)
-	$(BIN)/pytest
+unit: $(STAMP)  ## the default tests, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-all: $(STAMP)  ## the slow tests too
 	$(BIN)/pytest -m "not network and not gpu"
