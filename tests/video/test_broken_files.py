@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +20,8 @@ from tests.video.files import (
     write_sound,
     write_video,
 )
-from tests.video.reading import SMALL
+from tests.video.reading import SMALL, Film
 
-Film = Callable[[str], Path]
 RECIPE = Recipe(gop=30, sound="aac", options={"preset": "veryfast"}, container={"movflags": "+faststart"})
 
 

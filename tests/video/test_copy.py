@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -11,21 +10,11 @@ import pytest
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video import copy_clip, probe, read_frames
-from tests.video.files import read_code, rewrap
+from tests.video.files import rewrap
+from tests.video.reading import Film, numbers_of
 
 REORDERED = 4
 """Pictures behind the end that earlier ones may need."""
-
-Film = Callable[[str], Path]
-
-
-def numbers(path: Path) -> list[int]:
-    video = probe(path)
-    codes = [
-        read_code(read.picture, video.height, video.width) for read in read_frames(video, video.frame_times_s.tolist())
-    ]
-    assert None not in codes
-    return [code[0] for code in codes if code]
 
 
 @pytest.mark.parametrize(
@@ -47,8 +36,8 @@ def test_a_copy_holds_every_frame_from_the_key_frame_on(
     stop = int(np.searchsorted(original.frame_times_s, 2.9 - 1e-3))
     assert made.path.suffix == suffix
     assert first is None or start == first
-    copied = numbers(made.path)
-    assert copied[: stop - start] == numbers(film(name))[start:stop]
+    copied = numbers_of(made.path)
+    assert copied[: stop - start] == numbers_of(film(name))[start:stop]
     assert 0 <= len(copied) - (stop - start) <= REORDERED
 
 
@@ -74,7 +63,7 @@ def test_times_count_from_the_first_frame_of_a_late_stream(film: Film, tmp_path:
     late = rewrap(film("sound.ts"), tmp_path / "late.ts", shift_s=582.336)
     made = copy_clip(late, 1.2, 2.0, tmp_path / "clip.mp4")
     assert made.start_s == pytest.approx(1.0, abs=0.01)
-    copied = numbers(made.path)
+    copied = numbers_of(made.path)
     assert copied[:30] == list(range(30, 60))
     assert 30 <= len(copied) <= 30 + REORDERED
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video import Piece, cut_clip, cut_reel, probe, read_frames
-from tests.video.files import read_code, rewrap, turned
-
-Film = Callable[[str], Path]
-
-
-def numbers(path: Path) -> list[int]:
-    video = probe(path)
-    codes = [
-        read_code(read.picture, video.height, video.width) for read in read_frames(video, video.frame_times_s.tolist())
-    ]
-    assert None not in codes
-    return [code[0] for code in codes if code]
+from tests.video.files import Recipe, read_code, rewrap, steady_times, turned, write_video
+from tests.video.reading import Film, numbers_of
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "sound.ts", "hevc_10bit.mp4", "vp8_one_key.webm", "interlaced.ts"])
 def test_a_clip_holds_the_frames_of_its_stretch(film: Film, tmp_path: Path, name: str) -> None:
     out = cut_clip(film(name), 0.5, 1.5, tmp_path / "clip.mp4")
-    assert numbers(out) == list(range(15, 45))
+    assert numbers_of(out) == list(range(15, 45))
     assert probe(out).duration_s == pytest.approx(1.0, abs=1e-3)
 
 
@@ -40,12 +31,12 @@ def test_a_clip_is_h264_in_mp4_with_its_index_first(film: Film, tmp_path: Path) 
 
 
 def test_a_clip_that_starts_between_frames_starts_with_the_frame_on_show(film: Film, tmp_path: Path) -> None:
-    assert numbers(cut_clip(film("plain.mp4"), 1.02, 1.31, tmp_path / "clip.mp4")) == list(range(30, 40))
+    assert numbers_of(cut_clip(film("plain.mp4"), 1.02, 1.31, tmp_path / "clip.mp4")) == list(range(30, 40))
 
 
 def test_times_count_from_the_first_frame_of_a_late_stream(film: Film, tmp_path: Path) -> None:
     late = rewrap(film("sound.ts"), tmp_path / "late.ts", shift_s=582.336)
-    assert numbers(cut_clip(late, 1.0, 2.0, tmp_path / "clip.mp4")) == list(range(30, 60))
+    assert numbers_of(cut_clip(late, 1.0, 2.0, tmp_path / "clip.mp4")) == list(range(30, 60))
 
 
 def test_sound_is_kept_beside_the_pictures(film: Film, tmp_path: Path) -> None:
@@ -64,6 +55,18 @@ def test_a_turned_video_gives_an_upright_clip_of_the_asked_height(film: Film, tm
     assert (video.width, video.height, video.rotation) == (60, 80, 0)
 
 
+@pytest.mark.parametrize("rate", [5, 30])
+@pytest.mark.parametrize(("start", "end"), [(1.0, 3.0), (1.0, 3.1), (1.1, 3.0), (0.9, 2.95), (0.0, 0.3), (3.5, 4.0)])
+def test_a_clip_lasts_as_long_as_its_stretch(tmp_path: Path, rate: int, start: float, end: float) -> None:
+    recipe = Recipe(rate=Fraction(rate), height=48, width=64)
+    source = write_video(tmp_path / "film.mp4", steady_times(4, rate), recipe)
+    video = probe(cut_clip(source, start, end, tmp_path / "clip.mp4"))
+    times = np.array(steady_times(4, rate)) - start
+    expected = times[(times > -1 / rate + 1e-6) & (times < end - start - 1e-6)].clip(0)
+    assert video.frame_times_s.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+    assert video.duration_s == pytest.approx(end - start, abs=1e-4)
+
+
 def test_uneven_frames_keep_their_times_and_the_last_is_held(film: Film, tmp_path: Path) -> None:
     source = probe(film("uneven.mp4"))
     video = probe(cut_clip(film("uneven.mp4"), 3.0, 8.0, tmp_path / "clip.mp4"))
@@ -73,7 +76,7 @@ def test_uneven_frames_keep_their_times_and_the_last_is_held(film: Film, tmp_pat
 
 
 def test_a_stretch_past_the_end_is_cut_to_the_video(film: Film, tmp_path: Path) -> None:
-    assert numbers(cut_clip(film("no_bframes.mp4"), 2.5, 99.0, tmp_path / "clip.mp4")) == list(range(75, 90))
+    assert numbers_of(cut_clip(film("no_bframes.mp4"), 2.5, 99.0, tmp_path / "clip.mp4")) == list(range(75, 90))
 
 
 @pytest.mark.parametrize(("start", "end"), [(2.0, 2.0), (3.0, 2.0), (50.0, 60.0), (-5.0, 0.0)])

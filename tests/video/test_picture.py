@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,9 +22,7 @@ from tests.video.files import (
     turned,
     write_video,
 )
-from tests.video.reading import SMALL
-
-Film = Callable[[str], Path]
+from tests.video.reading import SMALL, Film
 
 
 def picture_at(path: Path, time_s: float = 0.5, size: PictureSize | None = None) -> np.ndarray:

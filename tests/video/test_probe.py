@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,9 +22,8 @@ from tests.video.files import (
     write_video,
 )
 from tests.video.packed_avi import write_packed_avi
-from tests.video.reading import numbers_at, shown_at
+from tests.video.reading import Film, numbers_at, shown_at
 
-Film = Callable[[str], Path]
 ODD_NAMES = [
     "ein Vidéo 日本 #1 %20 'q' & x.mp4",
     'ünï 视频 😀 "q" %03d.mp4',

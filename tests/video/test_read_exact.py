@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,7 @@ from coarse_to_fine.video import packet_source as packet_source_module
 from coarse_to_fine.video.packet_source import PacketSource
 from tests.video.conftest import INTACT
 from tests.video.files import Recipe, read_code, steady_times, write_video
-from tests.video.reading import SMALL, numbers_at, shown_at
-
-Film = Callable[[str], Path]
+from tests.video.reading import SMALL, Film, numbers_at, shown_at
 
 
 @pytest.mark.parametrize("name", INTACT)

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ import pytest
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video import PictureSize, plan_reading, probe, read_frames
 from tests.video.files import Recipe, cut_bytes, steady_times, write_video
+from tests.video.reading import Film
 
-Film = Callable[[str], Path]
 STATUS = Path("/proc/self/status")
 needs_proc = pytest.mark.skipif(not STATUS.exists(), reason="needs /proc")
 ROOT = Path(__file__).parents[2]

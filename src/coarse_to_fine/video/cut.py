@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,20 +18,21 @@ import numpy as np
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.caption import caption
-from coarse_to_fine.video.container import describe, open_container, packets_of
+from coarse_to_fine.video.container import describe
+from coarse_to_fine.video.cut_plan import frames_of
 from coarse_to_fine.video.picture import Picture, PictureSize
 from coarse_to_fine.video.probe import probe
 from coarse_to_fine.video.read import read_frames
-from coarse_to_fine.video.sampling import frames_shown_at
+from coarse_to_fine.video.sound import SOUND_RATE, coded_sound
 from coarse_to_fine.video.video_file import VideoFile
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
 TICK = Fraction(1, 90_000)
-SOUND_RATE = 48_000
-HOLDING_RATE = 25
-"""A last picture that is on show for longer than two of these intervals is written again at the end to hold it."""
+
+Bounds = tuple[float, float]
+"""Start and end of a stretch, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
     out = Path(out)
     with complete_file(out) as unfinished:
         try:
-            _write(unfinished, videos, bounds, [piece.caption for piece in pieces], max_height)
+            _write(unfinished, pieces, videos, bounds, max_height)
         except av.FFmpegError as error:
             raise VideoError(
                 f"the clip cannot be written ({describe(error)}); expected a writable place; check {out.parent}"
@@ -81,7 +84,7 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
     return out
 
 
-def piece_bounds(piece: Piece, video: VideoFile) -> tuple[float, float]:
+def piece_bounds(piece: Piece, video: VideoFile) -> Bounds:
     """Start and end of a piece in its video, seconds.
 
     Raises:
@@ -111,31 +114,64 @@ def complete_file(out: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+def mux_in_time(out: OutputContainer, *streams: Iterable[Any]) -> None:
+    """Writes the packets of several streams in the order of their decoding times."""
+    for packet in heapq.merge(*streams, key=_decoding_time):
+        out.mux(packet)
+
+
+def _decoding_time(packet: Any) -> float:
+    return float((packet.pts if packet.dts is None else packet.dts) * packet.time_base)
+
+
 def _write(
-    path: Path,
-    videos: Sequence[VideoFile],
-    bounds: Sequence[tuple[float, float]],
-    captions: Sequence[str | None],
-    max_height: int | None,
+    path: Path, pieces: Sequence[Piece], videos: Sequence[VideoFile], bounds: Sequence[Bounds], max_height: int | None
 ) -> None:
-    width, height = _canvas(videos[0], max_height)
+    size = _canvas(videos[0], max_height)
+    offsets = [0.0, *itertools.accumulate(end - start for start, end in bounds)]
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as out:
-        stream = _picture_stream(out, width, height, videos[0].average_fps)
+        stream = _picture_stream(out, *size, videos[0].average_fps)
         sound = out.add_stream("aac", rate=SOUND_RATE) if any(video.has_audio for video in videos) else None
-        offset = 0.0
-        for video, (start, end), text in zip(videos, bounds, captions):
-            written = caption(text, width, height).on if text else None
-            for time_s, picture in _pictures(video, start, end, width, height):
-                frame = av.VideoFrame.from_ndarray(written(picture) if written else picture, format="rgb24")
-                frame.pts, frame.time_base = round((offset + time_s) / TICK), TICK
-                out.mux(stream.encode(frame))
-            if sound is not None and video.has_audio:
-                for frame in _sound(video, start, end, offset):
-                    out.mux(sound.encode(frame))
-            offset += end - start
-        out.mux(stream.encode(None))
-        if sound is not None:
-            out.mux(sound.encode(None))
+        frames = itertools.chain.from_iterable(
+            _frames(piece, video, own, offset, *size)
+            for piece, video, own, offset in zip(pieces, videos, bounds, offsets)
+        )
+        mux_in_time(out, _coded(stream, frames, offsets[-1]), _sounds(sound, videos, bounds, offsets))
+
+
+def _frames(
+    piece: Piece, video: VideoFile, bounds: Bounds, offset_s: float, width: int, height: int
+) -> Iterator[av.VideoFrame]:
+    """The pictures of a stretch for the encoder, from `offset_s` on."""
+    written = caption(piece.caption, width, height).on if piece.caption else None
+    for time_s, picture in _pictures(video, *bounds, width, height):
+        frame = av.VideoFrame.from_ndarray(written(picture) if written else picture, format="rgb24")
+        frame.pts, frame.time_base = round((offset_s + time_s) / TICK), TICK
+        yield frame
+
+
+def _coded(stream: Any, frames: Iterable[av.VideoFrame], end_s: float) -> Iterator[Any]:
+    """Packets of the frames; the last picture stays until `end_s`."""
+    waiting = None
+    for frame in itertools.chain(frames, (None,)):
+        for packet in stream.encode(frame):
+            if waiting is not None:
+                yield waiting
+            waiting = packet
+    if waiting is not None:
+        waiting.duration = max(1, round(end_s / TICK) - waiting.pts)
+        yield waiting
+
+
+def _sounds(
+    sound: Any, videos: Sequence[VideoFile], bounds: Sequence[Bounds], offsets: Sequence[float]
+) -> Iterator[Any]:
+    """Packets of the sound of all stretches that have one; none without a stream."""
+    for video, own, offset in zip(videos, bounds, offsets):
+        if video.has_audio:
+            yield from coded_sound(video, *own, sound, offset)
+    if sound is not None:
+        yield from sound.encode(None)
 
 
 def _picture_stream(out: OutputContainer, width: int, height: int, fps: float) -> Any:
@@ -144,7 +180,8 @@ def _picture_stream(out: OutputContainer, width: int, height: int, fps: float) -
     stream: Any = out.add_stream(codec, rate=rate)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.time_base = TICK
-    stream.options = {"preset": "veryfast", "crf": "23"} if codec == "libx264" else {"qscale": "4"}
+    # without pictures out of order, so that the last one in the file is the last on show and its duration counts
+    stream.options = {"preset": "veryfast", "crf": "23", "bf": "0"} if codec == "libx264" else {"qscale": "4"}
     return stream
 
 
@@ -158,19 +195,13 @@ def _pictures(
     video: VideoFile, start_s: float, end_s: float, width: int, height: int
 ) -> Iterator[tuple[float, Picture]]:
     """(seconds from the start of the stretch, picture of the canvas size) for each frame of the stretch."""
-    times = video.frame_times_s
-    first = int(frames_shown_at(times, np.array([start_s]))[0])
-    stop = max(first + 1, int(np.searchsorted(times, end_s - 1e-6)))
+    wanted = frames_of(video.frame_times_s, start_s, end_s)
     scale = min(width / video.width, height / video.height)
     size = PictureSize(max(1, round(min(video.width, video.height) * scale)), "short-side")
-    last: tuple[float, Picture] | None = None
-    for read in read_frames(video, times[first:stop].tolist(), size=size, threads="auto"):
+    times = video.frame_times_s[wanted.start : wanted.stop].tolist()
+    for read in read_frames(video, times, size=size, threads="auto"):
         if not read.stands_in:
-            last = max(0.0, read.time_s - start_s), _on_canvas(read.picture, width, height)
-            yield last
-    held_until = end_s - start_s - 1 / HOLDING_RATE
-    if last is not None and last[0] + 2 / HOLDING_RATE < held_until:
-        yield held_until, last[1]
+            yield max(0.0, read.time_s - start_s), _on_canvas(read.picture, width, height)
 
 
 def _on_canvas(picture: Picture, width: int, height: int) -> Picture:
@@ -182,27 +213,3 @@ def _on_canvas(picture: Picture, width: int, height: int) -> Picture:
     top, left = (height - rows) // 2, (width - columns) // 2
     canvas[top : top + rows, left : left + columns] = picture[:rows, :columns]
     return canvas
-
-
-def _sound(video: VideoFile, start_s: float, end_s: float, offset_s: float) -> Iterator[Any]:
-    """Sound of the stretch as frames for the encoder; ends quietly where it cannot be decoded."""
-    index = video.packets
-    origin = float(int(index.stamps[index.frame_packets[0]]) * index.time_base) if index.clock == "pts" else 0.0
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
-    with open_container(video.path) as container:
-        stream = container.streams.audio[0]
-        try:
-            container.seek(max(0, int((origin + start_s - 1.0) * av.time_base)))
-            for packet in packets_of(container, stream):
-                for frame in stream.decode(packet):
-                    time_s = float(frame.time or 0.0) - origin
-                    if time_s >= end_s:
-                        return
-                    if time_s < start_s:
-                        continue
-                    for piece in resampler.resample(frame):
-                        piece.pts = round((offset_s + time_s - start_s) * SOUND_RATE)
-                        piece.time_base = Fraction(1, SOUND_RATE)
-                        yield piece
-        except (av.FFmpegError, ValueError):
-            return

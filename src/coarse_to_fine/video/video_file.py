@@ -123,6 +123,12 @@ class VideoFile:
     packets: PacketIndex
 
     @property
+    def origin_s(self) -> float:
+        """Time of the first frame on the clock of the file; 0 where the file has no presentation times."""
+        index = self.packets
+        return float(int(index.stamps[index.frame_packets[0]]) * index.time_base) if index.clock == "pts" else 0.0
+
+    @property
     def width(self) -> int:
         """Of the upright picture as shown."""
         return self.geometry.width
