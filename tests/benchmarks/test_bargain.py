@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from coarse_to_fine import Library
-from tests.library.small_videos import write_video
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def bargain(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def bargain():
     import bargain
 
-    yield bargain
-    for name in ("bargain", "bargain_report"):
-        sys.modules.pop(name, None)
+    return bargain
 
 
 def answer(bargain, ranks, overlaps, confidences, true_rank=1):
@@ -62,24 +52,6 @@ def test_the_aim_is_the_smallest_k_from_which_on_the_share_is_kept(bargain):
     assert not bargain.aim([row(10, 0.9), row(50, 1.0)])["met"]
     assert not bargain.aim([row(10, 1.0), row(50, 0.9)])["met"]
     assert bargain.aim([row(10, None)])["smallest_k"]["R@1 IoU 0.5"] is None
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    """Six videos in a library, and sentences about them."""
-    folder = tmp_path_factory.mktemp("bargain")
-    for number in range(6):
-        write_video(folder / "videos" / f"v{number}.mp4", 8.0, number)
-    with Library.create(folder / "library.ctf", "tiny-world", device="cpu") as library:
-        library.add(folder / "videos")
-    rows = [
-        {"query_id": f"q{number}", "video_id": f"v{number % 6}", "text": text, "windows_s": [[0.0, 6.0]]}
-        for number, text in enumerate(
-            ["a red cat jumps", "a dog", "a blue boat", "the sea", "a car", "it grows", "rain"]
-        )
-    ]
-    (folder / "queries.test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return folder
 
 
 def test_a_run_reports_every_k_and_agrees_with_real_searches(bargain, searched, capsys):

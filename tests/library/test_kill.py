@@ -39,6 +39,7 @@ def test_killed_writers_lose_nothing_and_the_next_run_completes(tmp_path, reques
     )
     assert run.returncode == 0, run.stderr
     done = json.loads(run.stdout)
+    print(run.stdout)  # what a longer run (`--kills 200 --timeout 0 -s`) is asked for
     assert done["killed_at_work"] >= kills // 2, done
     with Library.open(tmp_path / "killed", SmallEncoder()) as library:
         library.add(tmp_path / "videos")
