@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from coarse_to_fine import __version__
 from coarse_to_fine.errors import UserError, WeightsError
+from coarse_to_fine.recipes import Recipe
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_ENCODER = "tiny-world"
@@ -39,6 +40,11 @@ class StoredModel(nn.Module):
     config_class: ClassVar[type[BaseModel]]
     config: BaseModel
     origin: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def recipe_class(cls) -> type[Recipe] | None:
+        """How this model stands in a training configuration; None: it is not trained. Imported when asked for."""
+        return None
 
     @classmethod
     def from_pretrained(

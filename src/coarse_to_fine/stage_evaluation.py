@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from coarse_to_fine.features.examples import segment_features, segments_by_video
 from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
 from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.types import SegmentFeatures
@@ -177,11 +177,8 @@ def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: 
 
 
 def _check_streams(model: FineModel, videos: FeatureReader) -> None:
-    config: Any = getattr(model, "config", None)
-    widths = getattr(config, "video_feature_dims", None)
-    if widths is not None:
-        audio = getattr(config, "audio_feature_dim", 0)
-        check_stream_order(videos.manifest.encoder, [*widths, *([audio] if audio else [])], config.feature_names)
+    if isinstance(model.config, FeatureBlocks):
+        check_stream_order(videos.manifest.encoder, model.config.block_widths, model.config.feature_names)
 
 
 def _made_by(videos: FeatureReader) -> str:

@@ -23,11 +23,12 @@ from coarse_to_fine.features.published.config import PublishedFeatures, Stream, 
 from coarse_to_fine.features.published.import_set import import_set
 from coarse_to_fine.features.training_set import training_examples
 from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained.objective import DetectorLossConfig
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
-from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
+from coarse_to_fine.fine_grained.qd_detr.recipe import QdDetrRecipe
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
-from coarse_to_fine.fine_grained.train import FineTraining, QdDetrRecipe, train_fine
+from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.stage_evaluation import evaluate_coarse, evaluate_fine
@@ -106,7 +107,7 @@ def test_windows_that_reach_past_or_fill_the_video_are_learned_from(tmp_path):
     torch.manual_seed(0)
     data = QdDetrData(training_examples(tmp_path / "out"), SMALL, QdDetrTargetsConfig(saliency="annotated"))
     generator = torch.Generator().manual_seed(0)
-    losses = QdDetrTask(QdDetr(SMALL), data, [], QdDetrLossConfig()).losses(data.batch([0, 1], generator), generator)
+    losses = QdDetrTask(QdDetr(SMALL), data, [], DetectorLossConfig()).losses(data.batch([0, 1], generator), generator)
     losses.total.backward()
     assert bool(torch.isfinite(losses.total.detach()))
 

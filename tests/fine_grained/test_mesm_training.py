@@ -14,11 +14,11 @@ from coarse_to_fine.config import load_config
 from coarse_to_fine.errors import DataError, TrainingError
 from coarse_to_fine.features.examples import Saliency, TrainingExample
 from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained.labels import window_labels
 from coarse_to_fine.fine_grained.mesm.batches import (
     MesmData,
     MesmTargetsConfig,
     foreign_rows,
-    inclusive_labels,
     numbered,
 )
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
@@ -240,14 +240,14 @@ def test_groups_are_numbered_by_first_appearance() -> None:
 
 
 def test_clips_that_a_window_touches_are_relevant() -> None:
-    assert inclusive_labels(torch.tensor([[2.1, 4.0]]), 6, 1.0).tolist() == [0, 0, 1, 1, 1, 0]
-    assert inclusive_labels(torch.tensor([[5.0, 99.0], [0.0, 0.5]]), 6, 1.0).tolist() == [1, 0, 0, 0, 0, 1]
-    assert inclusive_labels(torch.tensor([[0.0, 6.0]]), 6, 1.0).tolist() == [1] * 6
+    assert window_labels(torch.tensor([[2.1, 4.0]]), 6, 1.0, "inclusive").tolist() == [0, 0, 1, 1, 1, 0]
+    assert window_labels(torch.tensor([[5.0, 99.0], [0.0, 0.5]]), 6, 1.0, "inclusive").tolist() == [1, 0, 0, 0, 0, 1]
+    assert window_labels(torch.tensor([[0.0, 6.0]]), 6, 1.0, "inclusive").tolist() == [1] * 6
 
 
 def test_annotated_clips_are_asked_for_by_name() -> None:
     data = task(MesmLossConfig(), relevant="annotated").data
-    with pytest.raises(DataError, match="relevant=annotated"):
+    with pytest.raises(DataError, match="targets are annotated"):
         data.batch([0], generator())
     data.examples = [_with(data.examples[0], saliency=Saliency((1, 2), ((1.0, 2.0, 3.0), (4.0, 4.0, 4.0))))]
     targets = data.batch([0], generator()).data.targets

@@ -112,7 +112,7 @@ def test_empty_inputs_are_refused() -> None:
     config = QdDetrConfig(video_feature_dims=(3,), text_feature_dim=6)
     with pytest.raises(DataError, match="without clips"):
         clip_rows(torch.zeros(0, 3), config)
-    with pytest.raises(DataError, match="without word states"):
+    with pytest.raises(DataError, match="without words"):
         word_rows(torch.zeros(0, 6), config)
 
 

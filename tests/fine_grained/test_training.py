@@ -13,9 +13,9 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import Saliency
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.labels import choose_windows, label_pairs, window_labels
+from coarse_to_fine.fine_grained.objective import DetectorLossConfig
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
-from coarse_to_fine.fine_grained.qd_detr.loss import QdDetrLossConfig
 from coarse_to_fine.fine_grained.qd_detr.negatives import next_foreign, rolled
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
 from coarse_to_fine.fine_grained.train import FineTraining, train_fine
@@ -31,7 +31,7 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def task(loss: QdDetrLossConfig, count: int = 6, **targets: Any) -> QdDetrTask:
+def task(loss: DetectorLossConfig, count: int = 6, **targets: Any) -> QdDetrTask:
     torch.manual_seed(0)
     data = QdDetrData(examples(count, 0), ARCHITECTURE, QdDetrTargetsConfig(**targets))
     return QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], loss)
@@ -64,17 +64,17 @@ def test_it_learns_and_is_stored_with_its_best_weights(tmp_path: Path) -> None:
 
 
 def test_scores_beside_a_foreign_sentence_fall_with_the_foreign_term() -> None:
-    training = task(QdDetrLossConfig(foreign=1.0))
+    training = task(DetectorLossConfig(foreign=1.0))
     batch = training.data.batch(range(6), generator())
     losses = training.losses(batch, generator())
     assert "loss_foreign" in losses.terms
     assert float(losses.terms["loss_foreign"].detach()) > 0
-    assert "loss_foreign" not in task(QdDetrLossConfig()).losses(batch, generator()).terms
+    assert "loss_foreign" not in task(DetectorLossConfig()).losses(batch, generator()).terms
 
 
 def test_parts_of_a_step_add_up_to_the_whole() -> None:
     """Without foreign sentences in play, two parts with the counts of the step give the gradient of the step."""
-    loss = QdDetrLossConfig(saliency=0.0)
+    loss = DetectorLossConfig(saliency=0.0)
     whole, parts = task(loss), task(loss)
     step = whole.data.batch(range(6), generator())
     whole.losses(step, generator()).total.backward()
@@ -88,7 +88,7 @@ def test_parts_of_a_step_add_up_to_the_whole() -> None:
 
 
 def test_batches_depend_on_the_generator_only() -> None:
-    data = task(QdDetrLossConfig()).data
+    data = task(DetectorLossConfig()).data
     first, again = (data.batch([3, 1], generator()).data.targets for _ in range(2))
     assert torch.equal(first.positive, again.positive)
     assert torch.equal(first.negative, again.negative)
@@ -106,7 +106,7 @@ def test_foreign_sentences_are_of_another_video_and_have_other_words() -> None:
 def test_a_batch_of_one_video_has_a_finite_loss() -> None:
     torch.manual_seed(0)
     data = QdDetrData(examples(4, 0, videos=1), ARCHITECTURE, QdDetrTargetsConfig())
-    training = QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], QdDetrLossConfig(foreign=1.0))
+    training = QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], DetectorLossConfig(foreign=1.0))
     losses = training.losses(data.batch(range(4), generator()), generator())
     assert bool(torch.isfinite(losses.total.detach()))
     assert float(losses.terms["loss_foreign"].detach()) == 0.0
@@ -145,7 +145,7 @@ def test_at_most_five_windows_are_targets() -> None:
 
 def test_annotated_saliency_needs_annotations() -> None:
     with pytest.raises(DataError, match="annotated"):
-        task(QdDetrLossConfig(), saliency="annotated").data.batch([0], generator())
+        task(DetectorLossConfig(), saliency="annotated").data.batch([0], generator())
     (example,) = examples(1, 0)
     example = replace(example, saliency=Saliency((1, 2), ((1.0, 2.0, 1.0), (4.0, 4.0, 3.0))))
     data = QdDetrData([example], ARCHITECTURE, QdDetrTargetsConfig(saliency="annotated"))
@@ -185,7 +185,7 @@ def test_a_window_without_length_has_a_finite_loss() -> None:
     torch.manual_seed(0)
     made = [replace(example, windows_s=torch.tensor([[4.0, 4.0]])) for example in examples(3, 0)]
     training = QdDetrTask(
-        QdDetr(ARCHITECTURE).train(), QdDetrData(made, ARCHITECTURE, QdDetrTargetsConfig()), [], QdDetrLossConfig()
+        QdDetr(ARCHITECTURE).train(), QdDetrData(made, ARCHITECTURE, QdDetrTargetsConfig()), [], DetectorLossConfig()
     )
     losses = training.losses(training.data.batch(range(3), generator()), generator())
     losses.total.backward()

@@ -157,3 +157,22 @@ def test_both_stages_train_in_two_processes(files, tmp_path):
         assert json.loads((tmp_path / stage / "run.json").read_text())["processes"] == 2
         assert json.loads((tmp_path / "manifest.json").read_text())["steps"][stage]["outputs"]["model"]
     assert [one["step"] for one in json.loads(done.stdout)["steps"]] == STEPS
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_trains_both_stages_and_builds_the_library(files, finished, tmp_path):
+    """A Ray of two workers on this machine; the library is that of a local run to the byte."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    config = tmp_path / "small.yaml"
+    config.write_text(experiment(files, workers=2).model_dump_json())
+    command = [sys.executable, "-m", "coarse_to_fine", "run", "--config", str(config), "--out", str(tmp_path), "--json"]
+    done = subprocess.run([*command, "--launcher", "ray local 2"], capture_output=True, text=True, check=False)
+    if "timed out" in done.stderr:
+        pytest.skip("the machine is too busy to start Ray in time")
+    assert done.returncode == 0, done.stderr
+    for stage in ("coarse", "fine"):
+        assert json.loads((tmp_path / stage / "run.json").read_text())["processes"] == 2
+    here, there = (json.loads((root / "manifest.json").read_text())["steps"] for root in (finished, tmp_path))
+    for step in ("captions", "features", "library"):
+        assert here[step]["outputs"] == there[step]["outputs"]
+    assert [one["step"] for one in json.loads(done.stdout)["steps"]] == STEPS

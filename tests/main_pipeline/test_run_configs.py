@@ -111,6 +111,7 @@ def test_mistakes_are_one_line_and_code_2(ctf, tmp_path):
         (["--config", "worlds"], "no configuration worlds; expected a YAML file, or one of charades_sta, qvhighlights"),
         (["--config", "world", "--launcher", "mpirun"], "expected torchrun"),
         (["--config", "world", "--launcher", "ray a b"], "the address of a cluster"),
+        (["--config", "world", "--launcher", "ray auto 0"], 'such as "ray auto 4"'),
         (["--config", "world", "--set", "data.trian=3"], "did you mean 'train'"),
         (["--config", "world", "--step", "index"], "expected one of data, features"),
         (["--config", "tacos", "--set", f"data.root={tmp_path}"], "set data.root"),
@@ -128,6 +129,7 @@ def test_a_launcher_is_for_its_steps_only():
     assert (work().torchrun, work().ray) == ((), None)
     assert (work("ray").torchrun, work("ray").ray) == ((), "auto")
     assert work("ray", "host:6379").ray == "host:6379"
+    assert (work("ray").processes, work("ray", "auto", "4").processes) == (None, 4)
     assert work("torchrun", "--nnodes", "2").torchrun == ("torchrun", "--nnodes", "2")
     assert work("torchrun").ray is None
 

@@ -11,15 +11,14 @@ from coarse_to_fine.fine_grained.mesm.contrast import guessed_words_accuracy, gu
 from coarse_to_fine.fine_grained.mesm.loss import (
     MesmLossConfig,
     MesmTargets,
-    saliency_loss,
     sentence_loss,
-    window_losses,
 )
 from coarse_to_fine.fine_grained.mesm.masked_words import WordTargets, guess_words
 from coarse_to_fine.fine_grained.mesm.model import MesmNetwork, Sentences
 from coarse_to_fine.fine_grained.mesm.sentence import clips_of_group
 from coarse_to_fine.fine_grained.mesm.text import TextRows, clip_words, given_words, table_words
 from coarse_to_fine.fine_grained.mesm.weights import Features, architecture_of, split_unused
+from coarse_to_fine.fine_grained.objective import saliency_loss, window_losses
 from tests.parity.cases import Case
 
 NAMES = {"loss_rec_fw": "loss_words", "rec_fw_acc": "words_right", "loss_rec_ss": "loss_sentences"}
@@ -145,7 +144,7 @@ def all_losses(model: MesmNetwork, case: Case, chosen: Tensor, masked: Tensor | 
     clips, video_mask, sentences = project(model, case)
     output = model.detect(clips, video_mask, sentences)
     negative = negative_scores(model, clips, video_mask, sentences, chosen)
-    losses = window_losses(output, truth, config)
+    losses = window_losses(output.logits, output.spans, truth, config)
     losses["loss_saliency"] = saliency_loss(output.saliency, negative, video_mask, truth, config)
     losses["loss_sentences"] = sentence_loss(clips, sentences, truth, config)
     if masked is not None:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from coarse_to_fine.fine_grained.qd_detr.loss import (
-    QdDetrLossConfig,
-    Targets,
-    saliency_loss,
-    window_losses,
-)
+from coarse_to_fine.fine_grained.objective import DetectorLossConfig, saliency_loss, window_losses
 from coarse_to_fine.fine_grained.qd_detr.model import QdDetrNetwork
 from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, rolled
 from coarse_to_fine.fine_grained.qd_detr.weights import Features, architecture_of
+from coarse_to_fine.fine_grained.targets import WindowTargets
 from tests.parity.cases import Case
 
 
@@ -47,14 +43,14 @@ def split_spans(part: dict[str, Tensor]) -> list[Tensor]:
     return list(part["spans"].split(part["span_counts"].tolist()))
 
 
-def targets(case: Case, prefix: str = "in") -> Targets:
+def targets(case: Case, prefix: str = "in") -> WindowTargets:
     part = case.group(prefix)
-    return Targets(split_spans(part), part["saliency_all"], part["saliency_pos"], part["saliency_neg"])
+    return WindowTargets(split_spans(part), part["saliency_all"], part["saliency_pos"], part["saliency_neg"])
 
 
-def loss_config(case: Case) -> QdDetrLossConfig:
+def loss_config(case: Case) -> DetectorLossConfig:
     config = case.config
-    return QdDetrLossConfig(
+    return DetectorLossConfig(
         span=config["span_loss_coef"],
         giou=config["giou_loss_coef"],
         label=config["label_loss_coef"],
@@ -72,6 +68,6 @@ def all_losses(model: QdDetrNetwork, case: Case, prefix: str = "in") -> dict[str
     output = model.detect(clips, video_mask, words, text_mask)
     foreign = negative_memory(model, clips, video_mask, words, text_mask, rolled(len(video)), keep_positions=True)
     config, truth = loss_config(case), targets(case, prefix)
-    losses = window_losses(output, truth, config)
+    losses = window_losses(output.logits, output.spans, truth, config)
     losses["loss_saliency"] = saliency_loss(output.saliency, model.saliency(foreign), video_mask, truth, config)
     return losses

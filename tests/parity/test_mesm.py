@@ -12,12 +12,13 @@ from coarse_to_fine.fine_grained.matching import CostWeights, match
 from coarse_to_fine.fine_grained.mesm.clip_tower import text_tower
 from coarse_to_fine.fine_grained.mesm.contrast import guessed_words_accuracy, guessed_words_loss
 from coarse_to_fine.fine_grained.mesm.enhancement import EnhancementEncoder, reading_mask
-from coarse_to_fine.fine_grained.mesm.loss import saliency_loss, sentence_loss, total_loss, window_losses
+from coarse_to_fine.fine_grained.mesm.loss import sentence_loss
 from coarse_to_fine.fine_grained.mesm.masked_words import guess_words
-from coarse_to_fine.fine_grained.mesm.model import Memory, MesmOutput, Sentences
+from coarse_to_fine.fine_grained.mesm.model import Sentences
 from coarse_to_fine.fine_grained.mesm.sentence import SegmentSentence, sentences_of_video
 from coarse_to_fine.fine_grained.mesm.text import TextRows, clip_words, given_words, table_words
 from coarse_to_fine.fine_grained.mesm.weights import split_unused
+from coarse_to_fine.fine_grained.objective import saliency_loss, total_loss, window_losses
 from tests.parity.cases import Case
 from tests.parity.mesm_cases import (
     NAMES,
@@ -244,8 +245,7 @@ def test_losses_and_their_gradients(case: Case) -> None:
     truth, config = targets(case), loss_config(case)
     logits = torch.stack([leaves["aux0.pred_logits"], leaves["pred_logits"]])
     spans = torch.stack([leaves["aux0.pred_spans"], leaves["pred_spans"]])
-    memory = Memory(*[torch.zeros(0)] * 3)
-    losses = window_losses(MesmOutput(logits, spans, leaves["saliency_scores"], memory), truth, config)
+    losses = window_losses(logits, spans, truth, config)
     mask, words_mask = part["video_mask"].bool(), part["words_mask"].bool()
     scores = leaves["saliency_scores"], leaves["neg_saliency_scores"]
     losses["loss_saliency"] = saliency_loss(*scores, mask, truth, config)

@@ -10,12 +10,8 @@ from torch import Tensor
 
 from coarse_to_fine.fine_grained.losses import class_error, giou_loss, label_loss, matched_spans, span_loss
 from coarse_to_fine.fine_grained.matching import CostWeights, match
-from coarse_to_fine.fine_grained.qd_detr.loss import (
-    QdDetrLossConfig,
-    Targets,
-    saliency_loss,
-    total_loss,
-)
+from coarse_to_fine.fine_grained.objective import DetectorLossConfig, saliency_loss, total_loss
+from coarse_to_fine.fine_grained.targets import WindowTargets
 from tests.parity.cases import Case
 from tests.parity.qd_detr_network import all_losses, loss_config, network, split_spans
 
@@ -135,8 +131,8 @@ def check_loss(case: Case, name: str, loss: Tensor, leaf: Tensor, leaf_name: str
 def test_saliency_loss(case: Case) -> None:
     part = case.group("in")
     scores, foreign = (part[name].requires_grad_() for name in ("saliency_scores", "saliency_scores_neg"))
-    truth = Targets([], part["saliency_all"], part["saliency_pos"], part["saliency_neg"])
-    config = QdDetrLossConfig(margin=case.config["saliency_margin"], temperature=case.config["tau"])
+    truth = WindowTargets([], part["saliency_all"], part["saliency_pos"], part["saliency_neg"])
+    config = DetectorLossConfig(margin=case.config["saliency_margin"], temperature=case.config["tau"])
     loss = saliency_loss(scores, foreign, part["video_mask"].bool(), truth, config)
     case.assert_close(loss, torch.tensor(case.values["loss_saliency"]))
     loss.backward()

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.options import (
+    COARSE,
+    FINE,
+    CoarseOption,
+    DeviceOption,
+    FineOption,
+    JsonOption,
+    LibraryOption,
+    find_library,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Metrics: of prediction files, of the whole pipeline.")
 
@@ -111,7 +120,7 @@ def compare(
 @app.command("fine")
 def fine(
     features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
-    model: Annotated[str, typer.Option("--fine", metavar="NAME", help="similarity, qd-detr, mesm, or a folder.")],
+    model: Annotated[str, FINE],
     split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
     nms: Annotated[
         float, typer.Option(min=0, max=1, help="Drop moments that overlap a better one by more IoU; 1: none.")
@@ -147,7 +156,7 @@ def fine(
 @app.command("coarse")
 def coarse(
     features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
-    model: Annotated[str, typer.Option("--coarse", metavar="NAME", help="mean-pool, t-mass, or a folder.")],
+    model: Annotated[str, COARSE],
     split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
     queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,

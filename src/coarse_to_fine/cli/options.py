@@ -42,13 +42,10 @@ BackendOption = Annotated[
     BackendName,
     typer.Option("--backend", help="Who computes the image tower: torch, or onnx (ONNX Runtime on the CPU)."),
 ]
-CoarseOption = Annotated[
-    str | None,
-    typer.Option("--coarse", metavar="NAME", help="mean-pool, t-mass, t-mass-v2, or a folder."),
-]
-FineOption = Annotated[
-    str | None, typer.Option("--fine", metavar="NAME", help="similarity, qd-detr, mesm, or a folder.")
-]
+COARSE = typer.Option("--coarse", metavar="NAME", help="A name such as t-mass, an unknown one lists all; or a folder.")
+FINE = typer.Option("--fine", metavar="NAME", help="A name such as qd-detr, an unknown one lists all; or a folder.")
+CoarseOption = Annotated[str | None, COARSE]
+FineOption = Annotated[str | None, FINE]
 
 
 def find_library(given: Path | None) -> Path:

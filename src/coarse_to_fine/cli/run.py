@@ -43,7 +43,7 @@ def run(
         str | None,
         typer.Option(
             metavar="COMMAND",
-            help="torchrun [OPTIONS]: train in several processes. ray [ADDRESS]: build the library on a cluster.",
+            help="torchrun [OPTIONS]: train in several processes. ray [ADDRESS [N]]: train in N, index on a cluster.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -144,9 +144,14 @@ def _existing(folder: Path) -> Path:
 
 def _launcher(given: str | None) -> tuple[str, ...]:
     words = tuple(shlex.split(given or ""))
-    if (words and words[0] not in LAUNCHERS) or (words[:1] == ("ray",) and len(words) > 2):
+    if (words and words[0] not in LAUNCHERS) or (words[:1] == ("ray",) and not _for_ray(words[1:])):
         raise UserError(
             f"--launcher {given}; expected torchrun, alone or with its options, such as "
-            '"torchrun --standalone --nproc-per-node 2", or ray, alone or with the address of a cluster'
+            '"torchrun --standalone --nproc-per-node 2", or ray, alone or with the address of a cluster and a number '
+            'of processes, such as "ray auto 4"; correct it'
         )
     return words
+
+
+def _for_ray(words: tuple[str, ...]) -> bool:
+    return len(words) <= 1 or (len(words) == 2 and words[1].isdigit() and int(words[1]) > 0)

@@ -60,7 +60,7 @@ def coarse(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a coarse model (T-MASS, T-MASS-V2) on extracted features.
+    """Train the coarse model that a configuration names, on extracted features.
 
     Examples:
 
@@ -88,7 +88,7 @@ def fine(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a fine model (QD-DETR, MESM) on extracted features.
+    """Train the fine model that a configuration names, on extracted or imported features.
 
     Examples:
 

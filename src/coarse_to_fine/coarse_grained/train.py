@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.load import COARSE_MODELS
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
-from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
-from coarse_to_fine.coarse_grained.t_mass.training import TMassRecipe
-from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Recipe
+from coarse_to_fine.coarse_grained.recipe import CoarseRecipe
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.examples import ExampleSet, TrainingExample
-from coarse_to_fine.model_folders import save_trained
+from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.recipes import recipe_of
+from coarse_to_fine.stage_training import refuse_shared_videos, store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
+from coarse_to_fine.training.seeds import seeded
 
-MODEL_FOLDER = "model"
-
+if TYPE_CHECKING:
+    AnyRecipe = CoarseRecipe
+else:
+    AnyRecipe = recipe_of(COARSE_MODELS)
 
 RELEASE_RUN = RunConfig(
     epochs=5,
@@ -45,9 +49,7 @@ class CoarseTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: TMassRecipe | TMassV2Recipe = Field(
-        default=TMassRecipe(name="t-mass"), discriminator="name", description="the model and its objective"
-    )
+    recipe: AnyRecipe = Field(description="the model and its objective")
     run: RunConfig = Field(default=RELEASE_RUN, description="optimisation, seeds, selection")
 
 
@@ -91,39 +93,25 @@ def train_coarse(
     """
     out = Path(out)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)
-    _check(config.recipe.architecture, learned, held_out)
-    task = config.recipe.task(learned, held_out)
-    model = task.model
+    refuse_shared_videos(learned.video_ids, held_out.video_ids)
+    _check_frames(config.recipe, learned)
+    with seeded(config.run.seed, torch.device("cpu")):
+        model, task = config.recipe.task(learned, held_out)
     extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned)}
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     baselines = {"mean_pool": retrieval_metrics(MeanPool(), held_out)}
     if model.ranker is not model:
-        baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.learning.validation_seeds)
-    folder = out / MODEL_FOLDER
-    if result.first_process:
-        origin = {**_encoder(train), "run": config.run.model_dump(mode="json"), **extra}
-        report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
-        save_trained(model, folder, origin, {**report, **baselines})
+        baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.validation_seeds)
+    folder = store_trained(model, out, result, config.run, train, extra, baselines)
     return TrainedCoarse(model, folder, result, baselines["mean_pool"])
 
 
-def _check(architecture: TMassConfig, train: CoarsePairs, validation: CoarsePairs) -> None:
-    shared = set(train.video_ids) & set(validation.video_ids)
-    if shared:
+def _check_frames(recipe: CoarseRecipe, pairs: CoarsePairs) -> None:
+    frames, width = pairs.frames.shape[1:]
+    if (frames, width) != recipe.frames:
         raise DataError(
-            f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
-            "video; correct the annotations"
-        )
-    frames, width = train.frames.shape[1:]
-    if (frames, width) != (architecture.num_frames, architecture.embed_dim):
-        raise DataError(
-            f"the features have {frames} frames of width {width}, the architecture {architecture.num_frames} of "
-            f"{architecture.embed_dim}; expected the same; set recipe.architecture.num_frames and "
+            f"the features have {frames} frames of width {width}, the architecture {recipe.frames[0]} of "
+            f"{recipe.frames[1]}; expected the same; set recipe.architecture.num_frames and "
             "recipe.architecture.embed_dim"
         )
-
-
-def _encoder(examples: Sequence[TrainingExample]) -> Mapping[str, Any]:
-    """Name and fingerprint of the encoder, where the examples come from a features folder."""
-    return {"encoder": dict(examples.videos.manifest.encoder)} if isinstance(examples, ExampleSet) else {}

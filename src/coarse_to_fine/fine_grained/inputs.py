@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 
 
 def unit_rows(x: Float[Tensor, "L C"], epsilon: float = 1e-5) -> Float[Tensor, "L C"]:
@@ -26,6 +26,20 @@ def temporal_endpoints(clips: int, like: Tensor | None = None) -> Float[Tensor, 
     device = None if like is None else like.device
     start = torch.arange(clips, dtype=torch.float32, device=device) / clips
     return torch.stack([start, start + 1 / clips], dim=1)
+
+
+def video_ids(examples: Sequence[TrainingExample]) -> list[str]:
+    """The video of each example; features of a feature folder are not read for it."""
+    if isinstance(examples, ExampleSet):
+        return [query.video_id for query in examples.queries()]
+    return [example.video_id for example in examples]
+
+
+def sentences_of(examples: Sequence[TrainingExample]) -> list[str]:
+    """The sentence of each example; features of a feature folder are not read for it."""
+    if isinstance(examples, ExampleSet):
+        return [query.text for query in examples.queries()]
+    return [example.text.text for example in examples]
 
 
 def refuse_not_finite(example: TrainingExample) -> None:

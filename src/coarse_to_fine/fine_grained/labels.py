@@ -6,13 +6,16 @@ Axes: L clips, G windows, P pairs. Everything random takes a generator.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from coarse_to_fine.spans import start_end_to_center_width
+
+WindowRule: TypeAlias = Literal["middle", "lighthouse", "inclusive"]
+"""Which clips a window makes relevant."""
 
 PAIRS = 2
 MAX_WINDOWS = 5
@@ -69,7 +72,7 @@ def window_labels(
     windows_s: Float[Tensor, "G 2"],
     clips: int,
     clip_seconds: float,
-    rule: Literal["middle", "lighthouse"] = "middle",
+    rule: WindowRule = "middle",
 ) -> Float[Tensor, " L"]:
     """1 at the clips of every window, 0 elsewhere, for data without annotated clips.
 
@@ -78,13 +81,19 @@ def window_labels(
         clips: L.
         clip_seconds: length of a clip.
         rule: `middle`: clips whose middle lies in the window, or the one that holds the window's middle;
-            `lighthouse`: int(start / clip) to min(int(end / clip), L) - 1, of the first window only.
+            `lighthouse`: int(start / clip) to min(int(end / clip), L) - 1, of the first window only; `inclusive`:
+            int(start / clip) to int(end / clip), cut to the last clip (MESM's `clip_mask` of Charades-STA).
     """
     labels = torch.zeros(clips)
     if rule == "lighthouse":
         for start_s, end_s in windows_s[:1].tolist():
             last = max(0, min(int(end_s / clip_seconds), clips) - 1)
             labels[min(int(start_s / clip_seconds), last) : last + 1] = 1
+        return labels
+    if rule == "inclusive":
+        for start_s, end_s in windows_s.tolist():
+            first, last = (min(int(time_s / clip_seconds), clips - 1) for time_s in (start_s, end_s))
+            labels[first : last + 1] = 1
         return labels
     middle_s = (torch.arange(clips) + 0.5) * clip_seconds
     for start_s, end_s in windows_s.tolist():

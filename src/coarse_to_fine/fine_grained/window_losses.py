@@ -5,7 +5,7 @@ Axes: N decoder layers, B batch, Q moment queries.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
@@ -45,7 +45,7 @@ def layer_losses(
     return losses
 
 
-def weighted_sum(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Sum of the named terms times their weights; a term of an earlier layer weighs what the last one's does.
 
     Terms without a weight are for the log only.

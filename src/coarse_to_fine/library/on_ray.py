@@ -44,7 +44,7 @@ def index_on_ray(
     Raises:
         UserError: the extra is not installed, or there is no cluster.
     """
-    with _cluster(address, workers) as ray:
+    with connected(address, workers) as ray:
         tower = [ray.put(encoder)]  # in a list it stays a reference, which each worker follows once
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_index_file)
         most = LOOKAHEAD + int(ray.cluster_resources().get("CPU", workers))
@@ -79,8 +79,16 @@ def _result(ray: Any, work: Sequence[Work], index: int, reference: Any) -> Index
 
 
 @contextmanager
-def _cluster(address: str, workers: int) -> Iterator[Any]:
-    """Ray, connected; a connection that was there already is used and kept."""
+def connected(address: str, workers: int) -> Iterator[Any]:
+    """Ray, connected to a cluster; a connection that was there already is used and kept.
+
+    Args:
+        address: of the cluster, `auto` for the one that runs here, `local` for a new one on this machine.
+        workers: processes of a new one.
+
+    Raises:
+        UserError: the extra is not installed, or there is no cluster.
+    """
     try:
         import ray
     except ImportError as error:

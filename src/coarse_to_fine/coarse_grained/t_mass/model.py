@@ -25,6 +25,7 @@ from coarse_to_fine.coarse_grained.t_mass.stochastic import (
     support_text,
     trial_cosines,
 )
+from coarse_to_fine.recipes import Recipe
 
 MAX_LOGIT_SCALE = math.log(100.0)
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
@@ -62,6 +63,12 @@ class TMass(CoarseModel):
     name: ClassVar[str] = "t-mass"
     config_class = TMassConfig
     config: TMassConfig
+
+    @classmethod
+    def recipe_class(cls) -> type[Recipe]:
+        from coarse_to_fine.coarse_grained.t_mass.training import TMassRecipe
+
+        return TMassRecipe
 
     def __init__(self, config: TMassConfig) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
+from coarse_to_fine.coarse_grained.recipe import CoarseRecipe
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.loss import t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -117,15 +118,22 @@ class TMassTask(ContrastiveTask):
         self.model.limit_logit_scale()
 
 
-class TMassRecipe(BaseModel):
+class TMassRecipe(CoarseRecipe):
     """T-MASS and how it learns."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["t-mass"] = Field(default="t-mass", description="the model")
+    name: Literal["t-mass"] = Field(description="the model")
     architecture: TMassConfig = Field(default=TMassConfig(), description="what the trained head computes")
     learning: TMassLearning = Field(default=TMassLearning(), description="objective, batches, validation")
 
-    def task(self, train: CoarsePairs, validation: CoarsePairs) -> TMassTask:
+    @property
+    def frames(self) -> tuple[int, int]:
+        return self.architecture.num_frames, self.architecture.embed_dim
+
+    @property
+    def validation_seeds(self) -> tuple[int, ...]:
+        return self.learning.validation_seeds
+
+    def task(self, train: CoarsePairs, validation: CoarsePairs) -> tuple[TMass, TMassTask]:
         """A new head with its training task."""
-        return TMassTask(TMass(self.architecture), train, validation, self.learning)
+        model = TMass(self.architecture)
+        return model, TMassTask(model, train, validation, self.learning)

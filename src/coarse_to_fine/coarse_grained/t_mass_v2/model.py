@@ -16,6 +16,7 @@ from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.stochastic import frame_cosines, stochastic_text
 from coarse_to_fine.coarse_grained.t_mass_v2.alignment import SampleAlignment
 from coarse_to_fine.coarse_grained.t_mass_v2.config import TMassV2Config
+from coarse_to_fine.recipes import Recipe
 
 BLOCK_FLOATS = 2**20
 """V * T * S * D of one block."""
@@ -33,6 +34,12 @@ class TMassV2(CoarseModel):
     name: ClassVar[str] = "t-mass-v2"
     config_class = TMassV2Config
     config: TMassV2Config
+
+    @classmethod
+    def recipe_class(cls) -> type[Recipe]:
+        from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Recipe
+
+        return TMassV2Recipe
 
     def __init__(self, config: TMassV2Config) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
+from coarse_to_fine.coarse_grained.recipe import CoarseRecipe
 from coarse_to_fine.coarse_grained.t_mass.loss import contrastive_loss, t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.stochastic import draw_noise
@@ -78,16 +79,22 @@ class TMassV2Task(ContrastiveTask):
         self.model.t_mass.limit_logit_scale()
 
 
-class TMassV2Recipe(BaseModel):
+class TMassV2Recipe(CoarseRecipe):
     """T-MASS-V2 and how it learns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["t-mass-v2"] = Field(description="the model")
     architecture: TMassV2Config = Field(default=TMassV2Config(), description="what the trained model computes")
     learning: TMassV2Learning = Field(default=TMassV2Learning(), description="start, objective, batches, validation")
 
-    def task(self, train: CoarsePairs, validation: CoarsePairs) -> TMassV2Task:
+    @property
+    def frames(self) -> tuple[int, int]:
+        return self.architecture.num_frames, self.architecture.embed_dim
+
+    @property
+    def validation_seeds(self) -> tuple[int, ...]:
+        return self.learning.validation_seeds
+
+    def task(self, train: CoarsePairs, validation: CoarsePairs) -> tuple[TMassV2, TMassV2Task]:
         """A new alignment over the T-MASS head that training begins with.
 
         Raises:
@@ -97,7 +104,7 @@ class TMassV2Recipe(BaseModel):
         model = TMassV2(self.architecture)
         if self.learning.start is not None:
             model.t_mass.load_state_dict(self._head(self.learning.start).state_dict())
-        return TMassV2Task(model, train, validation, self.learning)
+        return model, TMassV2Task(model, train, validation, self.learning)
 
     def _head(self, folder: str) -> TMass:
         document = read_document(folder)

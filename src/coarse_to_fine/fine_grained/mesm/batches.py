@@ -11,28 +11,20 @@ from itertools import chain
 from typing import Literal, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
-from torch.nn import functional
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.examples import ExampleSet, TrainingExample
-from coarse_to_fine.fine_grained.inputs import pad_rows
-from coarse_to_fine.fine_grained.labels import (
-    annotated_labels,
-    annotated_pairs,
-    choose_windows,
-    label_pairs,
-    span_targets,
-    window_labels,
-)
+from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.fine_grained.inputs import pad_rows, video_ids
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.features import clip_rows
 from coarse_to_fine.fine_grained.mesm.loss import MesmTargets
 from coarse_to_fine.fine_grained.mesm.masked_words import WordTargets, choose_masked
 from coarse_to_fine.fine_grained.mesm.text import word_rows
 from coarse_to_fine.fine_grained.mesm.vocabulary import Vocabulary
+from coarse_to_fine.fine_grained.targets import window_targets
 from coarse_to_fine.fine_grained.window_losses import matched_pairs
 from coarse_to_fine.training.task import Batch, TrainingData
 
@@ -114,7 +106,7 @@ class MesmData(TrainingData):
         examples = [self.examples[index] for index in indices]
         video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
         text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
-        targets = self._targets(examples, video_mask, generator)
+        targets = self._targets(examples, video_mask.sum(1).tolist(), generator)
         videos, texts = [example.video_id for example in examples], [example.text.text for example in examples]
         foreign, has_foreign = foreign_rows(videos, texts, generator)
         words = self._words(examples, text_mask, generator)
@@ -129,40 +121,11 @@ class MesmData(TrainingData):
         return list(found.values())
 
     def _targets(
-        self, examples: Sequence[TrainingExample], video_mask: Tensor, generator: torch.Generator
+        self, examples: Sequence[TrainingExample], clips: Sequence[int], generator: torch.Generator
     ) -> MesmTargets:
-        spans, labels, positive, negative = [], [], [], []
-        for example, clips in zip(examples, video_mask.sum(1).tolist(), strict=True):
-            segment = example.segment
-            of_clips = self.targets.span_length == "clips"
-            length_s = len(segment.clips) * segment.clip_seconds if of_clips else segment.duration_s
-            spans.append(span_targets(choose_windows(example.windows_s, generator), length_s))
-            relevance, inside, outside = self._saliency(example, clips, generator)
-            labels.append(functional.pad(relevance, (0, video_mask.shape[1] - clips)))
-            positive.append(inside)
-            negative.append(outside)
-        relevant = torch.stack(labels)
+        made = window_targets(examples, clips, self.targets.relevant, self.targets.span_length, generator)
         group = numbered([example.segment.segment_id for example in examples])
-        return MesmTargets(spans, relevant, torch.stack(positive), torch.stack(negative), relevant > 0, group)
-
-    def _saliency(
-        self, example: TrainingExample, clips: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(L,) labels and (P,) clips inside and outside, for the `clips` that the model reads."""
-        segment, annotated = example.segment, example.saliency
-        if self.targets.relevant == "annotated":
-            if annotated is None or clips != len(segment.clips):
-                raise DataError(
-                    f"query {example.query_id} has no annotated scores of its {clips} clips, expected some for "
-                    "relevant=annotated; set relevant to middle for data with windows only, and leave max_clips out"
-                )
-            labels = annotated_labels(clips, annotated.clip_ids, annotated.scores)
-            if bool((labels > 0).any()):
-                return labels, *annotated_pairs(clips, annotated.clip_ids, annotated.scores, generator)
-        clip_s = segment.clip_seconds * len(segment.clips) / clips
-        rule = inclusive_labels if self.targets.relevant == "inclusive" else window_labels
-        labels = rule(example.windows_s, clips, clip_s)
-        return labels, *label_pairs(labels, generator)
+        return MesmTargets(made.spans, made.labels, made.positive, made.negative, made.labels > 0, group)
 
     def _words(
         self, examples: Sequence[TrainingExample], text_mask: Tensor, generator: torch.Generator
@@ -175,32 +138,6 @@ class MesmData(TrainingData):
             torch.nn.utils.rnn.pad_sequence(list(part), batch_first=True) for part in zip(*rows, strict=True)
         )
         return WordTargets(classes, unknown, choose_masked(weights, text_mask, generator))
-
-
-def inclusive_labels(windows_s: Float[Tensor, "G 2"], clips: int, clip_seconds: float) -> Float[Tensor, " L"]:
-    """1 at int(start / clip)..int(end / clip) of every window, both ends included and cut to the last clip.
-
-    Source: the release's `clip_mask` of Charades-STA.
-    """
-    labels = torch.zeros(clips)
-    for start_s, end_s in windows_s.tolist():
-        first, last = (min(int(time_s / clip_seconds), clips - 1) for time_s in (start_s, end_s))
-        labels[first : last + 1] = 1
-    return labels
-
-
-def video_ids(examples: Sequence[TrainingExample]) -> list[str]:
-    """The video of each example; features of a feature folder are not read for it."""
-    if isinstance(examples, ExampleSet):
-        return [query.video_id for query in examples.queries()]
-    return [example.video_id for example in examples]
-
-
-def sentences_of(examples: Sequence[TrainingExample]) -> list[str]:
-    """The sentence of each example; features of a feature folder are not read for it."""
-    if isinstance(examples, ExampleSet):
-        return [query.text for query in examples.queries()]
-    return [example.text.text for example in examples]
 
 
 def foreign_rows(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
 
 TIME_CHANNELS = 2
 
 
-class MesmConfig(BaseModel):
+class MesmConfig(FeatureBlocks):
     """Everything that decides what a trained model computes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    video_feature_dims: tuple[int, ...] = Field(
-        default=(512,), min_length=1, description="widths of the clip feature blocks, in the order of the channels"
-    )
-    feature_names: tuple[str, ...] = Field(default=(), description="names of the blocks; for messages only")
-    text_feature_dim: int = Field(default=512, ge=1, description="width of the word states or word vectors")
     hidden_dim: int = Field(default=256, ge=4, multiple_of=2, description="width D of the transformer")
     heads: int = Field(default=8, ge=1, description="attention heads")
     feed_forward_dim: int = Field(default=1024, ge=1, description="width of the feed-forward parts")
@@ -55,11 +50,6 @@ class MesmConfig(BaseModel):
         if self.word_classes and not self.enhancement_layers:
             raise ValueError("word_classes is set, but enhancement_layers is 0: there is nothing to guess words with")
         return self
-
-    @property
-    def stored_dim(self) -> int:
-        """Width of the clip features that a segment must hold."""
-        return sum(self.video_feature_dims)
 
     @property
     def video_input_dim(self) -> int:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.fine_grained.feature_blocks import check_clips
 from coarse_to_fine.fine_grained.inputs import temporal_endpoints
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.sampling import sample_clips
@@ -26,13 +26,7 @@ def clip_rows(clips: Float[Tensor, "L C"], config: MesmConfig) -> Float[Tensor, 
     Raises:
         DataError: the width is not that of the model's features, or there is no clip.
     """
-    if clips.shape[1] != config.stored_dim:
-        raise DataError(
-            f"clip features have {clips.shape[1]} channels, the model was made for {config.stored_dim} "
-            f"({_blocks(config)}); use the features or the encoder that the model was trained with"
-        )
-    if not len(clips):
-        raise DataError("a segment without clips, expected at least one; leave it out or extract its features again")
+    check_clips(clips, config)
     blocks = torch.split(clips.to(torch.float32), list(config.video_feature_dims), dim=1)
     rows = torch.cat([functional.normalize(block, dim=1) for block in blocks], dim=1)
     if config.max_clips is not None:
@@ -44,9 +38,3 @@ def join_blocks(blocks: list[Float[Tensor, "_ _"]]) -> Float[Tensor, "L C"]:
     """Feature blocks of one video side by side, cut to the shortest as in the release."""
     shortest = min(len(block) for block in blocks)
     return torch.cat([block[:shortest] for block in blocks], dim=1)
-
-
-def _blocks(config: MesmConfig) -> str:
-    widths = config.video_feature_dims
-    names = config.feature_names if len(config.feature_names) == len(widths) else ("block",) * len(widths)
-    return " + ".join(f"{name} {width}" for name, width in zip(names, widths, strict=True))

@@ -26,6 +26,7 @@ from coarse_to_fine.fine_grained.mesm.model import MesmNetwork
 from coarse_to_fine.fine_grained.mesm.sampling import stretch_of_clip
 from coarse_to_fine.fine_grained.mesm.text import word_rows
 from coarse_to_fine.fine_grained.postprocess import moment_output
+from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
 
@@ -58,6 +59,12 @@ class Mesm(MesmNetwork, FineModel):
     name: ClassVar[str] = "mesm"
     config_class = MesmConfig
     config: MesmConfig
+
+    @classmethod
+    def recipe_class(cls) -> type[Recipe]:
+        from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
+
+        return MesmRecipe
 
     def video_cache(self, segment: SegmentFeatures) -> MesmVideo:
         with evaluating(self):

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.aligned_start import shared_space, start_aligned
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.mesm.batches import MesmData, MesmTargetsConfig, sentences_of
+from coarse_to_fine.fine_grained.inputs import sentences_of
+from coarse_to_fine.fine_grained.mesm.batches import MesmData, MesmTargetsConfig
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.mesm.loss import MesmLossConfig
 from coarse_to_fine.fine_grained.mesm.training import MesmTask
 from coarse_to_fine.fine_grained.mesm.vocabulary import MesmWordsConfig, Vocabulary, make_units
+from coarse_to_fine.fine_grained.recipe import FineRecipe
 from coarse_to_fine.training.task import TrainingTask
 
 
-class MesmRecipe(BaseModel):
+class MesmRecipe(FineRecipe):
     """MESM and how it learns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["mesm"] = Field(description="the model")
     architecture: MesmConfig = Field(default=MesmConfig(), description="what the trained model computes")

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.fine_grained.feature_blocks import check_words
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 
 EPSILON = 1e-5
@@ -79,12 +79,6 @@ def word_rows(tokens: Float[Tensor, "T W"], config: MesmConfig) -> Float[Tensor,
     Raises:
         DataError: the width is not that of the model's text features, or there is no word.
     """
-    if tokens.shape[1] != config.text_feature_dim:
-        raise DataError(
-            f"word states have {tokens.shape[1]} channels, the model was made for {config.text_feature_dim}; "
-            "use the encoder or the word vectors that the model was trained with"
-        )
-    if not len(tokens):
-        raise DataError("a sentence without words, expected at least one; give a sentence that is not empty")
+    check_words(tokens, config)
     rows: Tensor = functional.normalize(tokens[: config.max_words].to(torch.float32), dim=-1, eps=EPSILON)
     return rows

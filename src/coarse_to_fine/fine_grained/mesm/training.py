@@ -15,16 +15,10 @@ from coarse_to_fine.fine_grained.layers.positions import video_position_code
 from coarse_to_fine.fine_grained.mesm.batches import MesmBatch, MesmData
 from coarse_to_fine.fine_grained.mesm.contrast import guessed_words_accuracy, guessed_words_loss
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
-from coarse_to_fine.fine_grained.mesm.loss import (
-    MesmLossConfig,
-    foreign_loss,
-    saliency_loss,
-    sentence_loss,
-    total_loss,
-    window_losses,
-)
+from coarse_to_fine.fine_grained.mesm.loss import MesmLossConfig, sentence_loss
 from coarse_to_fine.fine_grained.mesm.masked_words import guess_words
 from coarse_to_fine.fine_grained.mesm.model import Sentences
+from coarse_to_fine.fine_grained.objective import foreign_loss, saliency_loss, total_loss, window_losses
 from coarse_to_fine.fine_grained.validation import moment_metrics
 from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
 from coarse_to_fine.training.task import Batch, Losses, TrainingTask
@@ -53,7 +47,7 @@ class MesmTask(TrainingTask):
         position = video_position_code(data.video_mask, model.config.hidden_dim)
         sentences = Sentences(words, data.text_mask, self._summaries(data))
         output = model.detect(clips, data.video_mask, sentences)
-        losses = window_losses(output, targets, self.loss)
+        losses = window_losses(output.logits, output.spans, targets, self.loss)
         losses |= self._foreign_losses(data, clips, sentences, position, output.saliency)
         if self.loss.sentences:
             losses["loss_sentences"] = sentence_loss(clips, sentences, targets, self.loss)

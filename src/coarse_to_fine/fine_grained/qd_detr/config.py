@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
 
 TIME_CHANNELS = 2
 
 
-class QdDetrConfig(BaseModel):
+class QdDetrConfig(FeatureBlocks):
     """Everything that decides what a trained model computes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    video_feature_dims: tuple[int, ...] = Field(
-        default=(512,), min_length=1, description="widths of the clip feature blocks, in the order of the channels"
-    )
-    feature_names: tuple[str, ...] = Field(default=(), description="names of the blocks, audio last; for messages only")
     audio_feature_dim: int = Field(default=0, ge=0, description="width of the audio features of a clip; 0 = no audio")
     audio_endpoints: bool = Field(default=False, description="whether the audio block has its own two time channels")
-    text_feature_dim: int = Field(default=512, ge=1, description="width of the word states")
     hidden_dim: int = Field(default=256, ge=4, multiple_of=2, description="width D of the transformer")
     heads: int = Field(default=8, ge=1, description="attention heads")
     feed_forward_dim: int = Field(default=1024, ge=1, description="width of the feed-forward parts")
@@ -61,6 +56,6 @@ class QdDetrConfig(BaseModel):
         return self.audio_feature_dim + (TIME_CHANNELS if self.audio_endpoints else 0)
 
     @property
-    def stored_dim(self) -> int:
-        """Width of the clip features that a segment must hold: video blocks, then audio."""
-        return sum(self.video_feature_dims) + self.audio_feature_dim
+    def block_widths(self) -> tuple[int, ...]:
+        """Widths of the blocks of a stored clip: video, then audio."""
+        return self.video_feature_dims + ((self.audio_feature_dim,) if self.audio_feature_dim else ())

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.fine_grained.feature_blocks import check_clips, check_words
 from coarse_to_fine.fine_grained.inputs import temporal_endpoints, unit_rows
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 
@@ -23,13 +23,7 @@ def clip_rows(clips: Float[Tensor, "L C"], config: QdDetrConfig) -> Float[Tensor
     Raises:
         DataError: the width is not that of the model's features.
     """
-    if clips.shape[1] != config.stored_dim:
-        raise DataError(
-            f"clip features have {clips.shape[1]} channels, the model was made for {config.stored_dim} "
-            f"({_blocks(config)}); use the features or the encoder that the model was trained with"
-        )
-    if not len(clips):
-        raise DataError("a segment without clips, expected at least one; leave it out or extract its features again")
+    check_clips(clips, config)
     widths = [*config.video_feature_dims, config.audio_feature_dim]
     *video, audio = torch.split(clips.to(torch.float32), widths, dim=1)
     time = temporal_endpoints(clips.shape[0], like=clips)
@@ -47,21 +41,9 @@ def word_rows(tokens: Float[Tensor, "T C"], config: QdDetrConfig) -> Float[Tenso
     Raises:
         DataError: the width is not that of the model's text features.
     """
-    if tokens.shape[1] != config.text_feature_dim:
-        raise DataError(
-            f"word states have {tokens.shape[1]} channels, the model was made for {config.text_feature_dim}; "
-            "use the encoder that the model was trained with"
-        )
-    if not len(tokens):
-        raise DataError("a sentence without word states, expected at least one; encode a sentence that is not empty")
+    check_words(tokens, config)
     tokens = tokens[: config.max_words].to(torch.float32)
     return unit_rows(tokens) if config.normalise_text else tokens
-
-
-def _blocks(config: QdDetrConfig) -> str:
-    widths = [*config.video_feature_dims, *([config.audio_feature_dim] if config.audio_feature_dim else [])]
-    names = config.feature_names if len(config.feature_names) == len(widths) else ("block",) * len(widths)
-    return " + ".join(f"{name} {width}" for name, width in zip(names, widths, strict=True))
 
 
 def _rows(block: Tensor, config: QdDetrConfig) -> Tensor:

@@ -23,6 +23,7 @@ from coarse_to_fine.fine_grained.postprocess import moment_output
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
 from coarse_to_fine.fine_grained.qd_detr.model import QdDetrNetwork
+from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
 
@@ -51,6 +52,12 @@ class QdDetr(QdDetrNetwork, FineModel):
     name: ClassVar[str] = "qd-detr"
     config_class = QdDetrConfig
     config: QdDetrConfig
+
+    @classmethod
+    def recipe_class(cls) -> type[Recipe]:
+        from coarse_to_fine.fine_grained.qd_detr.recipe import QdDetrRecipe
+
+        return QdDetrRecipe
 
     def video_cache(self, segment: SegmentFeatures) -> QdDetrVideo:
         with evaluating(self):

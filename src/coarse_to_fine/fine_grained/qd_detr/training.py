@@ -17,27 +17,19 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.batching import random_batches_by_length
 from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite
-from coarse_to_fine.fine_grained.labels import (
-    annotated_labels,
-    annotated_pairs,
-    choose_windows,
-    label_pairs,
-    span_targets,
-    window_labels,
-)
 from coarse_to_fine.fine_grained.layers.positions import video_position_code
-from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
-from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
-from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
-from coarse_to_fine.fine_grained.qd_detr.loss import (
-    QdDetrLossConfig,
-    Targets,
+from coarse_to_fine.fine_grained.objective import (
+    DetectorLossConfig,
     foreign_loss,
     saliency_loss,
     total_loss,
     window_losses,
 )
+from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
+from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
+from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_foreign, rolled
+from coarse_to_fine.fine_grained.targets import WindowTargets, window_targets
 from coarse_to_fine.fine_grained.validation import moment_metrics
 from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
 from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
@@ -72,7 +64,7 @@ class QdDetrBatch:
     video_mask: Tensor
     text: Tensor
     text_mask: Tensor
-    targets: Targets
+    targets: WindowTargets
     foreign: Tensor
     has_foreign: Tensor
 
@@ -105,7 +97,8 @@ class QdDetrData(TrainingData):
             refuse_not_finite(example)
         video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
         text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
-        targets = self._targets(examples, video.shape[1], generator)
+        clips = video_mask.sum(1).tolist()
+        targets = window_targets(examples, clips, self.targets.saliency, self.targets.span_length, generator)
         if self.targets.negatives == "official":
             foreign, has_foreign = rolled(len(examples)), torch.ones(len(examples), dtype=torch.bool)
         else:
@@ -116,43 +109,9 @@ class QdDetrData(TrainingData):
         data = QdDetrBatch(video, video_mask, text, text_mask, targets, foreign, has_foreign)
         return Batch(data, [example.query_id for example in examples], {"pairs": float(pairs)})
 
-    def _targets(self, examples: Sequence[TrainingExample], clips: int, generator: torch.Generator) -> Targets:
-        spans, labels, positive, negative = [], [], [], []
-        for example in examples:
-            windows = example.windows_s
-            spans.append(span_targets(choose_windows(windows, generator), self._length_s(example)))
-            relevance, inside, outside = self._saliency(example, windows, generator)
-            labels.append(torch.nn.functional.pad(relevance, (0, clips - len(relevance))))
-            positive.append(inside)
-            negative.append(outside)
-        return Targets(spans, torch.stack(labels), torch.stack(positive), torch.stack(negative))
-
-    def _length_s(self, example: TrainingExample) -> float:
-        segment = example.segment
-        if self.targets.span_length == "clips":
-            return len(segment.clips) * segment.clip_seconds
-        return segment.duration_s
-
-    def _saliency(
-        self, example: TrainingExample, windows: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(L,) labels and (P,) clips inside and outside."""
-        clips = len(example.segment.clips)
-        if self.targets.saliency == "annotated":
-            if example.saliency is None:
-                raise DataError(
-                    f"query {example.query_id} has no annotated clip scores, expected some for saliency=annotated; "
-                    "set saliency to middle for data with windows only"
-                )
-            annotated = example.saliency
-            labels = annotated_labels(clips, annotated.clip_ids, annotated.scores)
-            return labels, *annotated_pairs(clips, annotated.clip_ids, annotated.scores, generator)
-        labels = window_labels(windows, clips, example.segment.clip_seconds, self.targets.saliency)
-        return labels, *label_pairs(labels, generator)
-
 
 class QdDetrTask(TrainingTask):
-    """The objective of `loss.py` with its negative pass, and moment metrics on the validation examples."""
+    """The shared objective of detectors with its negative pass, and moment metrics on the validation examples."""
 
     model: QdDetr
     data: QdDetrData
@@ -162,7 +121,7 @@ class QdDetrTask(TrainingTask):
         model: QdDetr,
         data: QdDetrData,
         validation: Sequence[TrainingExample],
-        loss: QdDetrLossConfig,
+        loss: DetectorLossConfig,
         batch_size: int = 8,
     ) -> None:
         self.model, self.data, self.validation = model, data, validation
@@ -174,7 +133,7 @@ class QdDetrTask(TrainingTask):
         clips, words = model.input_vid_proj(data.video), model.input_txt_proj(data.text)
         output = model.detect(clips, data.video_mask, words, data.text_mask)
         memory = negative_memory(model, clips, data.video_mask, words, data.text_mask, data.foreign, self._official)
-        losses = window_losses(output, targets, self.loss)
+        losses = window_losses(output.logits, output.spans, targets, self.loss)
         losses["loss_saliency"] = saliency_loss(
             output.saliency, model.saliency(memory), data.video_mask, targets, self.loss, data.has_foreign
         )

@@ -32,8 +32,8 @@ class Work:
     Attributes:
         progress: called after each item.
         note: takes lines for a person.
-        launcher: `torchrun` with its options starts trainings in several processes, `ray` with an address builds
-            libraries on a cluster; empty: all runs here.
+        launcher: `torchrun` with its options starts trainings in several processes; `ray` with an address and a number
+            of processes trains and builds libraries on a cluster; empty: all runs here.
     """
 
     progress: Progress
@@ -49,6 +49,11 @@ class Work:
     def ray(self) -> str | None:
         """Address of the cluster; `auto` is the one that runs on this machine."""
         return (self.launcher[1:] or ("auto",))[0] if self.launcher[:1] == ("ray",) else None
+
+    @property
+    def processes(self) -> int | None:
+        """How many train on that cluster; None: one a GPU."""
+        return int(self.launcher[2]) if self.ray is not None and len(self.launcher) > 2 else None
 
 
 class Step(ABC):

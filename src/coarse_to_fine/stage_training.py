@@ -1,0 +1,54 @@
+"""What the trainings of both stages share: splits without a common video, and the best weights with their origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.model_folders import StoredModel, save_trained
+from coarse_to_fine.training.config import RunConfig
+from coarse_to_fine.training.loop import FitResult
+
+MODEL_FOLDER = "model"
+
+
+def refuse_shared_videos(train: Iterable[str], validation: Iterable[str]) -> None:
+    """Raise DataError if a video id is in both splits: selection would see what was learned."""
+    shared = {*train} & {*validation}
+    if shared:
+        raise DataError(
+            f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
+            "video; correct the annotations"
+        )
+
+
+def store_trained(
+    model: StoredModel,
+    out: Path,
+    result: FitResult,
+    run: RunConfig,
+    examples: Sequence[TrainingExample],
+    extra: Mapping[str, Any],
+    measured: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the model of a finished training to `out/model`, by the first process alone; returns that folder.
+
+    Args:
+        model: with its best weights, on the CPU.
+        out: folder of the run.
+        result: how it ended.
+        run: optimisation and seeds.
+        examples: what it learned from; a features folder names the encoder that made it.
+        extra: recipe and sizes.
+        measured: what was measured beside, for `training.json`.
+    """
+    folder = out / MODEL_FOLDER
+    if result.first_process:
+        encoder = {"encoder": dict(examples.videos.manifest.encoder)} if isinstance(examples, ExampleSet) else {}
+        origin = {**encoder, "run": run.model_dump(mode="json"), **extra}
+        report = {"best_metrics": result.best_metrics, "best_step": result.best_step, "steps": result.steps}
+        save_trained(model, folder, origin, {**report, **(measured or {})})
+    return folder
