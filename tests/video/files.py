@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 GRID = 6
 TICK = Fraction(1, 90000)
@@ -33,6 +34,7 @@ class Recipe:
         bframes: whether pictures are coded out of order.
         container: options of the container.
         sample_aspect_ratio: width of a pixel by its height.
+        keys: pictures that are coded as key frames besides those of `gop`.
     """
 
     codec: str = "libx264"
@@ -48,6 +50,7 @@ class Recipe:
     sample_aspect_ratio: Fraction | None = None
     rate: Fraction = Fraction(30)
     time_base: Fraction | None = TICK
+    keys: tuple[int, ...] = ()
 
 
 @functools.cache
@@ -169,6 +172,8 @@ def encode_pictures(stream: Any, times: Sequence[float], recipe: Recipe, first: 
         picture = draw(first + index, recipe.height, recipe.width)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = round(time / base), base
+        if index in recipe.keys:
+            frame.pict_type = PictureType.I
         yield from stream.encode(frame)
     yield from stream.encode(None)
 

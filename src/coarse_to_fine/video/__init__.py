@@ -8,6 +8,7 @@ from coarse_to_fine.video.picture import PictureSize
 from coarse_to_fine.video.probe import probe
 from coarse_to_fine.video.read import FrameRead, FrameReader, read_frames
 from coarse_to_fine.video.sampling import ReadingPlan, SegmentPlan, clip_count, plan_reading
+from coarse_to_fine.video.splice import SplicedClip, splice_clip
 from coarse_to_fine.video.thumbnail import encode_jpeg, thumbnail
 from coarse_to_fine.video.video_file import LostSpan, VideoFile
 
@@ -22,6 +23,7 @@ __all__ = [
     "Piece",
     "ReadingPlan",
     "SegmentPlan",
+    "SplicedClip",
     "VideoFile",
     "clip_count",
     "content_hash",
@@ -34,5 +36,6 @@ __all__ = [
     "plan_reading",
     "probe",
     "read_frames",
+    "splice_clip",
     "thumbnail",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +11,19 @@ import av
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.container import describe, open_container
-from coarse_to_fine.video.cut import Piece, complete_file, piece_bounds
+from coarse_to_fine.video.cut import Piece, complete_file, mux_in_time, piece_bounds
+from coarse_to_fine.video.cut_plan import frames_of
+from coarse_to_fine.video.decode_plan import DecodePlan
+from coarse_to_fine.video.packet_source import PacketSource
 from coarse_to_fine.video.probe import probe
+from coarse_to_fine.video.sound import MP4_SOUND, copied_sound, sound_codec
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
 
     from coarse_to_fine.video.video_file import VideoFile
 
 MP4_PICTURES = frozenset(("h264", "hevc", "av1", "mpeg4", "vp9"))
-MP4_SOUND = frozenset(("aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"))
-NEARLY_S = 1e-3
-REORDERING_S = 1.0
-"""Pictures are decoded less than this before they are shown."""
-SEEK_BEFORE_S = (0.5, 10.0, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,76 +52,53 @@ def copy_clip(path: str | Path, start_s: float, end_s: float, out: str | Path) -
     """
     video = probe(path)
     start, end = piece_bounds(Piece(Path(path), start_s, end_s), video)
-    keys = video.key_times_s[video.key_times_s <= start + NEARLY_S]
-    if video.packets.clock != "pts" or not len(keys):
+    frames, plan = frames_of(video.frame_times_s, start, end), DecodePlan(video.packets)
+    key = plan.start_for(frames.start)
+    if plan.counted or not video.packets.is_key[key] or plan.frame_of_packet[key] < 0:
         raise VideoError(
             "the file has no time stamps or no key frame to start at; expected both to copy from it; cut it with coding"
         )
-    key = float(keys[-1])
+    sound = sound_codec(video)
+    fits = video.codec in MP4_PICTURES and (not video.has_audio or sound in MP4_SOUND)
+    target_path = Path(out).with_suffix(".mp4" if fits else ".mkv")
+    key_s = float(video.frame_times_s[plan.frame_of_packet[key]])
+    packets = range(key, int(video.packets.frame_packets[frames.start : frames.stop].max()) + 1)
+    with complete_file(target_path) as unfinished:
+        try:
+            with av.open(str(unfinished), "w", format="mp4" if fits else "matroska") as target:
+                _copy(video, target, packets, key_s, end)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(
+                f"the streams cannot be copied ({describe(error)}); expected streams that a container takes as "
+                "they are; cut it with coding"
+            ) from error
+    return CopiedClip(target_path, key_s)
+
+
+def _copy(video: VideoFile, target: OutputContainer, packets: range, key_s: float, end_s: float) -> None:
+    """Writes these packets of the pictures and the sound up to `end_s`; what is shown at `key_s` is at 0.
+
+    Pictures behind the end are among the packets where earlier ones are decoded after them.
+    """
     with open_container(video.path) as source:
-        sound = source.streams.audio[0] if video.has_audio else None
-        fits = video.codec in MP4_PICTURES and (sound is None or sound.codec_context.name in MP4_SOUND)
-        target_path = Path(out).with_suffix(".mp4" if fits else ".mkv")
-        with complete_file(target_path) as unfinished:
-            try:
-                with av.open(str(unfinished), "w", format="mp4" if fits else "matroska") as target:
-                    _copy(source, target, video, key, end)
-            except (av.FFmpegError, ValueError) as error:
-                raise VideoError(
-                    f"the streams cannot be copied ({describe(error)}); expected streams that a container takes as "
-                    "they are; cut it with coding"
-                ) from error
-    return CopiedClip(target_path, key)
+        pictures = target.add_stream_from_template(source.streams[video.stream_index])
+        sound = target.add_stream_from_template(source.streams.audio[0]) if video.has_audio else None
+        mux_in_time(
+            target,
+            _copied_pictures(video, packets, video.origin_s + key_s, pictures),
+            copied_sound(video, key_s, end_s, sound) if sound is not None else (),
+        )
 
 
-def _copy(source: InputContainer, target: OutputContainer, video: VideoFile, key_s: float, end_s: float) -> None:
-    """Packets from the key frame up to the end; times are shifted so that the key frame is shown at 0.
-
-    All that is decoded before the end is kept: a picture that is shown later may be needed for earlier ones.
-    """
-    index = video.packets
-    zero_s = float(int(index.stamps[index.frame_packets[0]]) * index.time_base) + key_s
-    pictures: Any = source.streams[video.stream_index]
-    wanted = [pictures, *source.streams.audio[:1]]
-    made = {stream.index: target.add_stream_from_template(stream) for stream in wanted}
-    going_on = set(made)
-    for packet in _from_key_frame(source, wanted, zero_s):
-        decoded = packet.dts if packet.dts is not None else packet.pts - ceil(REORDERING_S / packet.time_base)
-        if float(decoded * packet.time_base) - zero_s >= end_s - key_s - NEARLY_S:
-            going_on.discard(packet.stream_index)
-            if not going_on:
+def _copied_pictures(video: VideoFile, packets: range, zero_s: float, made: Any) -> Iterator[Any]:
+    with PacketSource(video, threads=1) as source:
+        for number, packet in source.packets_from(packets.start):
+            if number not in packets:
                 return
-            continue
-        shift = round(zero_s / packet.time_base)
-        packet.pts -= shift
-        packet.dts = packet.dts - shift if packet.dts is not None else None
-        packet.stream = made[packet.stream_index]
-        target.mux(packet)
-
-
-def _from_key_frame(source: InputContainer, wanted: Sequence[Any], zero_s: float) -> Iterator[Any]:
-    """Packets that are shown from `zero_s` on, the picture of that time first; sound may come before it.
-
-    A seek may land behind the key frame, so it aims further and further before it.
-    """
-    for before_s in SEEK_BEFORE_S:
-        source.seek(max(0, int((zero_s - before_s) * av.time_base)))
-        waiting: list[Any] | None = []
-        for packet in source.demux(list(wanted)):
-            if packet.pts is None or not packet.size:
+            if packet.pts is None:
                 continue
-            shown_s = float(packet.pts * packet.time_base) - zero_s
-            if waiting is None:
-                if shown_s > -NEARLY_S:
-                    yield packet
-            elif packet.stream_index != wanted[0].index:
-                waiting += [packet] if shown_s > -NEARLY_S else []
-            elif packet.is_keyframe and abs(shown_s) < NEARLY_S:
-                yield packet
-                yield from waiting
-                waiting = None
-            elif shown_s > REORDERING_S:
-                break
-        if waiting is None:
-            return
-    raise VideoError("its key frame is not where the index says; expected a sound file; cut it with coding")
+            shift = round(zero_s / packet.time_base)
+            packet.pts -= shift
+            packet.dts = packet.dts - shift if packet.dts is not None else None
+            packet.stream = made
+            yield packet
