@@ -21,7 +21,8 @@ def test_clips_hold_the_moments_of_the_search(ctf, small_library, tmp_path):
     clips = json.loads(result.out)["clips"]
     assert [{name: clip[name] for name in found[0]} for clip in clips] == found
     for clip in clips:
-        assert probe(clip["clip"]).duration_s == pytest.approx(clip["end_s"] - clip["start_s"], abs=0.2)
+        assert probe(clip["clip"]).duration_s == pytest.approx(clip["end_s"] - clip["start_s"], abs=1e-3)
+        assert (clip["coded"], "mpeg4" in clip["reason"]) == ("all", True)
         assert probe(clip["clip"]).codec == "h264"
 
 
@@ -29,6 +30,13 @@ def test_the_files_are_listed_one_a_line(ctf, small_library, tmp_path):
     result = ctf("clip", "a dog", "--library", small_library, *FREE, "-k", "3", "--out", tmp_path)
     assert sorted(result.out.splitlines()) == sorted(str(path) for path in tmp_path.iterdir())
     assert len(result.out.splitlines()) == 3
+    assert "3 of 3 coded anew as a whole: its pictures are mpeg4" in result.err
+
+
+def test_nothing_is_said_of_what_was_asked_for(ctf, small_library, tmp_path):
+    for option in ("--recode", "--copy"):
+        result = ctf("clip", "a dog", "--library", small_library, *FREE, "-k", "3", "--out", tmp_path, option)
+        assert (result.code, result.err.count("coded anew")) == (0, 0)
 
 
 def test_a_reel_joins_the_hits_with_their_padding(ctf, small_library, tmp_path):
@@ -36,7 +44,7 @@ def test_a_reel_joins_the_hits_with_their_padding(ctf, small_library, tmp_path):
     short = json.loads(ctf(*arguments, "--reel", tmp_path / "short.mp4").out)
     long = json.loads(ctf(*arguments, "--reel", tmp_path / "long.mp4", "--pad", "0.5", "--no-captions").out)
     length = sum(hit["end_s"] - hit["start_s"] for hit in short["hits"])
-    assert probe(short["reel"]).duration_s == pytest.approx(length, abs=0.5)
+    assert probe(short["reel"]).duration_s == pytest.approx(length, abs=0.01)
     assert probe(long["reel"]).duration_s > probe(short["reel"]).duration_s
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "short.mp4"]
 
@@ -73,3 +81,5 @@ def test_mistakes_get_one_line_and_exit_code_two(ctf, small_library, tmp_path):
     assert result.code == 2
     assert "ends in .mp4" in result.err
     assert ctf("clip", "a dog", "--library", small_library, "--pad", "-1").code == 2
+    result = ctf("clip", "a dog", "--library", small_library, "--copy", "--recode")
+    assert (result.code, "leave the others out" in result.err) == (2, True)

@@ -12,9 +12,11 @@ from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.hits.clips import clip_name, cut_hits, hit_caption, make_reel
 from coarse_to_fine.video import probe, read_frames
 from coarse_to_fine.video.caption import caption, load_font, shortened
+from tests.video.files import Recipe, steady_times
+from tests.video.files import write_video as write_film
 
-HELD = 0.2
-"""Seconds that a clip may be longer: its last picture is held, and the small videos have 5 a second."""
+TICK_S = 0.001
+"""Times of clips are right to this; Matroska stores milliseconds."""
 
 
 def frames(path):
@@ -27,26 +29,48 @@ def test_every_hit_becomes_a_clip_of_its_length(hits, tmp_path):
     report = cut_hits(hits, tmp_path / "new" / "clips", progress=lambda *step: seen.append(step))
     assert [place for place, _ in report.written] == [1, 2, 3]
     assert report.failed == ()
-    for place, file in report.written:
-        assert probe(file).duration_s == pytest.approx(hits[place - 1].end_s - hits[place - 1].start_s, abs=HELD)
+    for place, clip in report.written:
+        assert probe(clip.path).duration_s == pytest.approx(hits[place - 1].end_s - hits[place - 1].start_s, abs=TICK_S)
     assert [(done, total) for done, total, _ in seen] == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_copy_starts_at_a_key_frame_and_keeps_the_codec(hits, tmp_path):
-    report = cut_hits(hits, tmp_path, copy=True)
+    report = cut_hits(hits, tmp_path, coding="none")
     assert report.failed == ()
-    for place, file in report.written:
-        hit, made = hits[place - 1], probe(file)
+    for place, clip in report.written:
+        hit, made = hits[place - 1], probe(clip.path)
+        assert (clip.coded, clip.reason) == ("none", None)
         assert made.codec == probe(hit.path).codec == "mpeg4"
         assert hit.end_s - hit.start_s <= made.duration_s + 0.21
         assert made.duration_s <= hit.end_s + 0.01
     with pytest.raises(UserError, match="leave one out"):
-        cut_hits(hits, tmp_path, copy=True, max_height=100)
+        cut_hits(hits, tmp_path, coding="none", max_height=100)
+
+
+def test_pictures_that_can_be_copied_are_and_the_others_say_why_not(hits, tmp_path):
+    (_, other), *_ = cut_hits(hits[:1], tmp_path / "mpeg4").written
+    assert (other.coded, probe(other.path).codec) == ("all", "h264")
+    assert other.reason is not None
+    assert "mpeg4" in other.reason
+    film = write_film(tmp_path / "film.mp4", steady_times(6), Recipe(gop=30))
+    (_, clip), *_ = cut_hits([replace(hits[0], path=str(film), start_s=1.5, end_s=4.0)], tmp_path).written
+    assert (clip.coded, clip.reason) == ("ends", None)
+    assert probe(clip.path).duration_s == pytest.approx(2.5, abs=TICK_S)
+    (_, clip), *_ = cut_hits([replace(hits[0], path=str(film), start_s=1.0, end_s=6.0)], tmp_path).written
+    assert clip.coded == "none"
+
+
+@pytest.mark.parametrize("options", [{"coding": "all"}, {"max_height": 64}])
+def test_everything_is_coded_anew_on_request(hits, tmp_path, options):
+    film = write_film(tmp_path / "film.mp4", steady_times(4), Recipe(gop=30))
+    (_, clip), *_ = cut_hits([replace(hits[0], path=str(film), start_s=1.0, end_s=3.0)], tmp_path, **options).written
+    assert (clip.coded, clip.reason) == ("all", None)
+    assert probe(clip.path).height == options.get("max_height", 120)
 
 
 def test_padding_stops_at_the_ends_of_the_video(hits, tmp_path):
     report = cut_hits(hits[:1], tmp_path, pad_s=100)
-    assert probe(report.written[0][1]).duration_s == pytest.approx(probe(hits[0].path).duration_s, abs=HELD)
+    assert probe(report.written[0][1].path).duration_s == pytest.approx(probe(hits[0].path).duration_s, abs=TICK_S)
 
 
 def test_a_missing_video_gets_a_reason_and_the_others_are_cut(hits, tmp_path):
@@ -69,7 +93,7 @@ def test_names_are_allowed_everywhere(hits, stem):
 
 def test_a_reel_holds_all_hits_one_after_the_other(hits, tmp_path):
     reel = make_reel(hits, tmp_path / "reel.mp4", captions=False)
-    assert probe(reel).duration_s == pytest.approx(sum(hit.end_s - hit.start_s for hit in hits), abs=3 * HELD)
+    assert probe(reel).duration_s == pytest.approx(sum(hit.end_s - hit.start_s for hit in hits), abs=3 * TICK_S)
 
 
 def test_captions_change_the_lowest_rows_alone(hits, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from coarse_to_fine.cli.question import Question, with_question
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
-    from coarse_to_fine.hits.clips import CutReport
+    from coarse_to_fine.hits.clips import Coding, CutReport
     from coarse_to_fine.types import MomentHit
 
 
@@ -34,13 +35,18 @@ def clip(
         int | None, typer.Option(min=16, metavar="PIXELS", help="Scale larger pictures down to this height.")
     ] = None,
     copy: Annotated[
-        bool, typer.Option("--copy", help="Do not code anew: fast, no loss, starts at the key frame before the moment.")
+        bool, typer.Option("--copy", help="Code nothing anew: no loss, starts at the key frame before the moment.")
+    ] = False,
+    recode: Annotated[
+        bool, typer.Option("--recode", help="Code all anew as H.264 and AAC, upright, for players that take no more.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Search, and cut the moments into MP4 files (H.264, AAC), or join them into one reel.
+    """Search, and cut the moments into MP4 files to the frame, or join them into one reel.
 
-    Exit code 1 if a moment could not be cut: it gets one line, the others are cut.
+    H.264 pictures are copied without loss as far as the cut allows, only those up to the first key frame are coded
+    anew; other pictures all are, as H.264, and a line says so. Exit code 1 if a moment could not be cut: it gets one
+    line, the others are cut.
 
     Examples:
 
@@ -50,35 +56,36 @@ def clip(
 
       ctf clip "a goal" -k 20 --min-score 0.3 --reel goals.mp4 --max-height 480 --library videos.ctf
     """
-    asked = question.asked()
-    pipeline = question.pipeline()
+    if copy + recode + (reel is not None) > 1:
+        raise UserError("there are several of --reel, --copy and --recode; expected one of them; leave the others out")
+    asked, pipeline = question.ready()
     hits = [hit for own in question.search(pipeline, asked) for hit in own]
     if not hits:
         output.warn("no moment found; nothing is cut")
         raise typer.Exit(1)
     if reel is not None:
-        if copy:
-            raise UserError("there is --reel and --copy; expected one of them: a reel is coded anew; leave one out")
         write_reel(hits, reel, captions, pad, max_height, as_json)
     else:
-        write_clips(hits, out, pad, max_height, copy, as_json)
+        write_clips(hits, out, pad, max_height, "none" if copy else "all" if recode else "least", as_json)
 
 
 def write_clips(
-    hits: list[MomentHit], out: Path, pad: float, max_height: int | None, copy: bool, as_json: bool
+    hits: list[MomentHit], out: Path, pad: float, max_height: int | None, coding: Coding, as_json: bool
 ) -> None:
     """One file a hit; exit code 1 if one could not be cut."""
     from coarse_to_fine.hits.clips import cut_hits
 
     with output.progress_bar("cutting", quiet=as_json) as advance:
-        report = cut_hits(hits, out, pad_s=pad, max_height=max_height, copy=copy, progress=advance)
+        report = cut_hits(hits, out, pad_s=pad, max_height=max_height, coding=coding, progress=advance)
     if as_json:
         output.print_json(report_as_json(report, hits))
     else:
         for path, reason in report.failed:
             output.warn(f"{output.one_line(path)}: {reason}")
-        for _, file in report.written:
-            typer.echo(output.one_line(str(file)))
+        for reason, count in Counter(clip.reason for _, clip in report.written if clip.reason).items():
+            output.warn(f"{count} of {len(hits)} coded anew as a whole: {reason}")
+        for _, clip in report.written:
+            typer.echo(output.one_line(str(clip.path)))
     if report.failed:
         raise typer.Exit(1)
 
@@ -98,7 +105,13 @@ def write_reel(
 
 def report_as_json(report: CutReport, hits: list[MomentHit]) -> dict[str, Any]:
     """The public JSON form: each clip with the hit that it shows."""
-    return {
-        "clips": [{"clip": str(file), **output.hit_as_json(hits[place - 1])} for place, file in report.written],
-        "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
-    }
+    clips = [
+        {
+            "clip": str(clip.path),
+            "coded": clip.coded,
+            "reason": clip.reason,
+            **output.hit_as_json(hits[place - 1]),
+        }
+        for place, clip in report.written
+    ]
+    return {"clips": clips, "failed": [{"path": path, "reason": reason} for path, reason in report.failed]}

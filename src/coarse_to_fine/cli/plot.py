@@ -15,7 +15,7 @@ from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
     from coarse_to_fine.main_pipeline import Pipeline, Query
-    from coarse_to_fine.types import VideoMoments
+    from coarse_to_fine.types import MomentHit, VideoMoments
 
 
 @with_question
@@ -42,25 +42,26 @@ def plot(
 
       ctf plot "the boat leaves" --video beach-01 --library videos.ctf --json
     """
-    asked = question.asked()
+    asked, pipeline = question.ready()
     if len(asked) != 1:
         raise UserError(f"there are {len(asked)} sentences; expected one for a plot; give one")
-    pipeline = question.pipeline()
     video_id = find_video(pipeline, video) if video is not None else found_video(pipeline, question, asked[0], hit)
     found = pipeline.moments(asked[0], video_id)
-    draw(pipeline, asked[0], video_id, found, out, width)
+    draw(asked[0], pipeline.library.video(video_id).path, found, out, width=width)
     if as_json:
         output.print_json(moments_as_json(pipeline, asked[0], video_id, found, out))
     else:
         typer.echo(str(out))
 
 
-def draw(pipeline: Pipeline, query: Query, video_id: str, found: VideoMoments, out: Path, width: int) -> None:
-    """The picture of one video."""
-    from coarse_to_fine.hits.plot import plot_moments, save_plot
+def draw(
+    query: Query, path: str, found: VideoMoments, out: Path, *, shown: MomentHit | None = None, width: int | None = None
+) -> None:
+    """The picture of the video at `path`."""
+    from coarse_to_fine.hits.plot import WIDTH, plot_moments, save_plot
 
-    path = pipeline.library.video(video_id).path
-    save_plot(plot_moments(found, path, title=query.moment or query.title, width=width), out)
+    made = plot_moments(found, path, title=query.moment or query.title, shown=shown, width=width or WIDTH)
+    save_plot(made, out)
 
 
 def found_video(pipeline: Pipeline, question: Question, query: Query, place: int) -> str:

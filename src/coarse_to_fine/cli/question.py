@@ -86,11 +86,12 @@ class Question:
             raise UserError('nothing is asked for; expected a sentence or --image; try "a dog jumps into the water"')
         return [query(self.sentence or "")]
 
-    def pipeline(self) -> Pipeline:
-        """The library with the models of both stages."""
+    def ready(self) -> tuple[list[Query], Pipeline]:
+        """The queries, and the library with the models of both stages, which are loaded last: mistakes come at once."""
         from coarse_to_fine.main_pipeline import Pipeline
 
-        return Pipeline.load(find_library(self.library), coarse=self.coarse, fine=self.fine, device=self.device)
+        asked, library = self.asked(), find_library(self.library)
+        return asked, Pipeline.load(library, coarse=self.coarse, fine=self.fine, device=self.device)
 
     def search(self, pipeline: Pipeline, asked: list[Query]) -> list[list[MomentHit]]:
         """Hits for each query after the filters; notes go to stderr."""

@@ -11,6 +11,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.plot import draw
 from coarse_to_fine.cli.question import Question, with_question
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def search(
       cat sentences.txt | ctf search - --json
     """
     started = time.perf_counter()
-    asked = question.asked()
-    pipeline = question.pipeline()
+    asked, pipeline = question.ready()
     loaded = time.perf_counter()
     found = question.search(pipeline, asked)
     timing = {"load": (loaded - started) * 1e3, "search": (time.perf_counter() - loaded) * 1e3}
@@ -67,7 +67,7 @@ def search(
         print_results(pipeline, asked, found)
     best = next(((query, hits[0]) for query, hits in zip(asked, found) if hits), None)
     if plot is not None and best is not None:
-        draw_hit(pipeline, *best, plot)
+        draw(best[0], best[1].path, pipeline.moments(best[0], best[1].video_id), plot, shown=best[1])
         output.warn(f"the best hit is drawn in {plot}")
     if play and best is not None:
         play_hit(best[1], player)
@@ -135,15 +135,6 @@ def position_bar(start_s: float, end_s: float, duration_s: float) -> str:
     first = min(int(start_s / duration_s * BAR_CELLS), BAR_CELLS - 1)
     last = max(first + 1, round(end_s / duration_s * BAR_CELLS))
     return "·" * first + "━" * (last - first) + "·" * (BAR_CELLS - last)
-
-
-def draw_hit(pipeline: Pipeline, query: Query, hit: MomentHit, out: Path, width: int | None = None) -> None:
-    """The plot of a hit's video."""
-    from coarse_to_fine.hits.plot import WIDTH, plot_moments, save_plot
-
-    moments = pipeline.moments(query, hit.video_id)
-    title = query.moment or query.title
-    save_plot(plot_moments(moments, hit.path, title=title, shown=hit, width=width or WIDTH), out)
 
 
 def play_hit(hit: MomentHit, player: str | None) -> None:

@@ -6,17 +6,36 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.hits.times import clock, clock_range
 from coarse_to_fine.types import MomentHit
-from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel
+from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel, splice_clip
 
 LONGEST_STEM_BYTES = 160
 """File systems take 255 bytes a name; place, times and suffix need their share."""
 
+Coding = Literal["least", "none", "all"]
+"""What is coded anew: as little as an exact cut allows; nothing, from the key frame before on; every picture."""
+
 Progress = Callable[[int, int, str], None]
 """progress(done, total, name): called after each clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """A clip that was cut out.
+
+    Attributes:
+        path: the file.
+        coded: which of its pictures were coded anew.
+        reason: why all were although less was asked for; None otherwise.
+    """
+
+    path: Path
+    coded: Literal["none", "ends", "all"]
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +43,11 @@ class CutReport:
     """What `cut_hits` wrote.
 
     Attributes:
-        written: (place in the list from 1, file) of each clip.
+        written: (place in the list from 1, clip) of each clip.
         failed: (path of the video, reason) of hits that could not be cut.
     """
 
-    written: tuple[tuple[int, Path], ...]
+    written: tuple[tuple[int, ClipFile], ...]
     failed: tuple[tuple[str, str], ...] = ()
 
 
@@ -38,35 +57,36 @@ def cut_hits(
     *,
     pad_s: float = 0.0,
     max_height: int | None = None,
-    copy: bool = False,
+    coding: Coding = "least",
     progress: Progress | None = None,
 ) -> CutReport:
-    """Cut every hit into an MP4 (H.264, AAC) of its own; one that cannot be cut does not stop the others.
+    """Cut every hit into a file of its own; one that cannot be cut does not stop the others.
 
     Args:
         hits: what a search gave.
         folder: made if absent; a clip of the same name is replaced.
         pad_s: seconds added before and after each moment, as far as the video goes.
-        max_height: larger pictures are scaled down to this height.
-        copy: copy the streams as they are, fast and without loss, from the key frame before each moment on; a video
-            whose streams no container takes is coded anew all the same.
+        max_height: larger pictures are scaled down to this height; that codes all of them anew.
+        coding: see `write_clip`.
         progress: told about each clip.
 
     Raises:
-        UserError: a negative `pad_s`, a `max_height` below 16 or together with `copy`.
+        UserError: a negative `pad_s`, a `max_height` below 16 or together with `coding="none"`.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
         report = cut_hits(pipeline.search("a dog jumps into the water"), "clips", pad_s=1)
     """
     _check(pad_s, max_height)
-    if copy and max_height is not None:
-        raise UserError(f"the height is {max_height}, and copy is asked for; expected one of them; leave one out")
+    if max_height is not None and coding == "none":
+        raise UserError(f"the height is {max_height}, and copying is asked for; expected one of them; leave one out")
     written, failed = [], []
     for place, hit in enumerate(hits, start=1):
         out = Path(folder) / clip_name(hit, place)
         try:
-            written.append((place, _cut(hit, out, pad_s, max_height, copy)))
+            _require_file(hit)
+            start_s, end_s = max(0.0, hit.start_s - pad_s), hit.end_s + pad_s
+            written.append((place, write_clip(hit.path, start_s, end_s, out, coding=coding, max_height=max_height)))
         except VideoError as error:
             failed.append((hit.path, str(error)))
         if progress is not None:
@@ -74,15 +94,40 @@ def cut_hits(
     return CutReport(tuple(written), tuple(failed))
 
 
-def _cut(hit: MomentHit, out: Path, pad_s: float, max_height: int | None, copy: bool) -> Path:
-    _require_file(hit)
-    start_s, end_s = max(0.0, hit.start_s - pad_s), hit.end_s + pad_s
-    if copy:
-        try:
-            return copy_clip(hit.path, start_s, end_s, out).path
-        except VideoError:
-            pass  # what cannot be copied is coded anew
-    return cut_clip(hit.path, start_s, end_s, out, max_height)
+def write_clip(
+    path: str | Path,
+    start_s: float,
+    end_s: float,
+    out: str | Path,
+    *,
+    coding: Coding = "least",
+    max_height: int | None = None,
+) -> ClipFile:
+    """Cut [start_s, end_s] out of a video.
+
+    Args:
+        path: the video.
+        start_s, end_s: seconds from its first frame; cut to its length.
+        out: the MP4 to write; replaced if it exists.
+        coding: "least": exactly these frames, those that a cut of H.264 pictures allows are copied without loss;
+            "none": all are copied, from the key frame before the start on, to `.mkv` where MP4 does not take them;
+            "all": H.264 and AAC, upright, square pixels, which every player takes. Where the first two cannot be had
+            the clip is as with "all", and its `reason` says why.
+        max_height: larger pictures are scaled down to this height, which is possible with coding alone.
+
+    Raises:
+        VideoError: the stretch is empty, or the video cannot be read.
+    """
+    reason = None
+    try:
+        if coding == "none" and max_height is None:
+            return ClipFile(copy_clip(path, start_s, end_s, out).path, "none")
+        if coding == "least" and max_height is None:
+            made = splice_clip(path, start_s, end_s, out)
+            return ClipFile(made.path, "ends" if made.coded else "none")
+    except VideoError as error:
+        reason = str(error).split(";", 1)[0]
+    return ClipFile(cut_clip(path, start_s, end_s, out, max_height), "all", reason)
 
 
 def make_reel(
