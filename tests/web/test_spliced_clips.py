@@ -1,0 +1,71 @@
+"""Clips whose ends were coded anew play across the seams in a browser, picture by picture."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+pytest.importorskip("selenium.webdriver")
+
+from coarse_to_fine.video import splice_clip
+from tests.video.files import GRID, Recipe, steady_times, write_video
+from tests.web.browser import needs_browser
+
+pytestmark = needs_browser
+RATE = 30
+SEEK_ALL = """
+const [data, count, rate, grid, done] = arguments;
+const video = document.createElement('video'), canvas = document.createElement('canvas');
+document.body.replaceChildren(video);
+const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+video.muted = true;
+video.src = URL.createObjectURL(new Blob([bytes], {type: 'video/mp4'}));
+const happens = (name) => new Promise((good, bad) => {
+  video.addEventListener(name, good, {once: true});
+  video.addEventListener('error', () => bad(video.error.message), {once: true});
+});
+const number = () => {
+  const width = canvas.width = video.videoWidth, height = canvas.height = video.videoHeight;
+  const at = canvas.getContext('2d', {willReadFrequently: true}), cell = Math.floor(Math.min(width, height) / 2 / grid);
+  at.drawImage(video, 0, 0);
+  let read = 0;
+  for (let row = 1; row < 5; row++) for (let column = 1; column < 5; column++) {
+    const x = width / 2 + (column - grid / 2 + .5) * cell, y = height / 2 + (row - grid / 2 + .5) * cell;
+    read = 2 * read + (at.getImageData(Math.floor(x), Math.floor(y), 1, 1).data[1] > 128 ? 1 : 0);
+  }
+  return read;
+};
+(async () => {
+  await happens('loadeddata');
+  const numbers = [];
+  for (let frame = 0; frame < count; frame++) {
+    const seeked = happens('seeked');
+    video.currentTime = (frame + .5) / rate;
+    await seeked;
+    numbers.push(number());
+  }
+  video.currentTime = 0;
+  const ended = happens('ended');
+  await video.play();
+  await ended;
+  done({numbers, end: video.currentTime, duration: video.duration});
+})().catch((error) => done(String(error)));
+"""
+PYRAMID = {"preset": "fast", "bf": "3", "x264-params": "keyint=30:min-keyint=30:scenecut=0"}
+
+
+@pytest.mark.parametrize("sound", [None, "aac"])
+def test_every_picture_is_shown_at_its_time_and_the_clip_plays_to_its_end(browser, tmp_path, sound):
+    film = write_video(tmp_path / "film.mp4", steady_times(4), Recipe(options=PYRAMID, sound=sound))
+    clip = splice_clip(film, 0.8, 2.4, tmp_path / "clip.mp4")
+    assert clip.coded >= 6
+    assert clip.copied >= 36
+    browser.get("about:blank")
+    browser.set_script_timeout(120)
+    data = base64.b64encode(clip.path.read_bytes()).decode()
+    seen = browser.execute_async_script(SEEK_ALL, data, clip.coded + clip.copied, RATE, GRID)
+    assert isinstance(seen, dict), seen
+    assert seen["numbers"] == list(range(24, 72))
+    assert seen["duration"] == pytest.approx(1.6, abs=0.05)
+    assert seen["end"] == pytest.approx(seen["duration"], abs=0.05)
