@@ -19,6 +19,11 @@ def fingerprint_of(rules: Mapping[str, Any], files: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
+def present(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Those of the names that are files of the folder, in the same order."""
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
 @cache
 def _file_hash(path: Path, size: int, modified_ns: int) -> str:
     """sha256 of a file; size and time of change are part of the key of the cache."""

@@ -10,12 +10,12 @@ import torch
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import parse_clip_config, read_json
-from coarse_to_fine.encoders.fingerprint import fingerprint_of
+from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
 from coarse_to_fine.encoders.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from coarse_to_fine.encoders.open_clip import load_open_clip
 from coarse_to_fine.encoders.precision import Precision, fingerprint_in
 from coarse_to_fine.encoders.preprocessing import load_preprocessing
-from coarse_to_fine.encoders.siglip import TOKENIZER_FILES as SIGLIP_TOKENIZER_FILES
+from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES
 from coarse_to_fine.encoders.siglip import load_siglip
 from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
 from coarse_to_fine.encoders.weights import PICKLE_FILE, build_towers, read_weights, weight_files
@@ -38,7 +38,7 @@ SMALL_FILES = (
     "preprocessor_config.json",
     "processor_config.json",
     *TOKENIZER_FILES,
-    *SIGLIP_TOKENIZER_FILES,
+    *TRANSFORMERS_FILES,
     "special_tokens_map.json",
     OPEN_CLIP_CONFIG,
 )
@@ -107,7 +107,7 @@ def load_clip(name: str, folder: Path, device: torch.device | str, precision: Pr
     files = weight_files(folder)
     towers = build_towers(config, read_weights(files), str(files[0]))
     rules = {"architecture": config.model_dump(exclude={"scope_warning"}), "pictures": preprocessing.model_dump()}
-    fingerprint = fingerprint_of(rules, [*_present(folder, TOKENIZER_FILES), *files])
+    fingerprint = fingerprint_of(rules, [*present(folder, TOKENIZER_FILES), *files])
     return ClipEncoder(
         name,
         towers,
@@ -180,7 +180,3 @@ def _kind_of(folder: Path) -> str:
     if config.is_file() and (kind := read_json(config, "the architecture").get("model_type", "clip")) in HF_KINDS:
         return HF_KINDS[kind]
     return "open_clip" if (folder / OPEN_CLIP_CONFIG).is_file() else "clip"
-
-
-def _present(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    return [folder / name for name in names if (folder / name).is_file()]

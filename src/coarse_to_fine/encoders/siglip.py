@@ -13,28 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from coarse_to_fine.encoders.batching import TEXT_BATCH, cut_at_a_word, embed_in_batches
 from coarse_to_fine.encoders.config import read_json
-from coarse_to_fine.encoders.fingerprint import fingerprint_of
-from coarse_to_fine.encoders.precision import Precision, computing_in, fingerprint_in
+from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
+from coarse_to_fine.encoders.precision import Precision, fingerprint_in
 from coarse_to_fine.encoders.preprocessing import Preprocessing, parse_preprocessing
+from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES, TokenizedSentence, cut_at_a_word
 from coarse_to_fine.encoders.tokenizer import clean
+from coarse_to_fine.encoders.two_towers import TwoTowers
 from coarse_to_fine.encoders.weights import weight_files
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.types import TextFeatures
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "tokenizer_config.json")
 PICTURE_RULE = "preprocessor_config.json"
 DEFAULT_RULE = {"do_center_crop": False, "image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 
 
-class SiglipEncoder:
-    """A SigLIP model on one device, in evaluation mode; fulfils `ImageTextEncoder`."""
-
-    warning: str | None = None
+class SiglipEncoder(TwoTowers):
+    """A SigLIP model of transformers."""
 
     def __init__(
         self,
@@ -47,56 +44,27 @@ class SiglipEncoder:
         precision: Precision = "fp32",
     ) -> None:
         """Take a loaded `SiglipModel` and its tokenizer."""
-        self.name = name
-        self.fingerprint = fingerprint
+        super().__init__(name, model, preprocessing, fingerprint, device, precision)
         self.embed_dim = int(model.config.vision_config.hidden_size)
         self.token_dim = int(model.config.text_config.hidden_size)
         self.image_size = int(model.config.vision_config.image_size)
         self.context = int(model.config.text_config.max_position_embeddings)
-        self.device = torch.device(device)
-        self.precision: Precision = precision
-        self.preprocessing = preprocessing
-        self._model = model.to(self.device).eval().requires_grad_(False)
+        self.embed_pixels = lambda pixels: model.vision_model(pixel_values=pixels).pooler_output
         self._tokenizer = tokenizer
 
-    def prepare(self, picture: UInt8[Tensor, "H W 3"]) -> UInt8[Tensor, "S S 3"]:
-        """Resize one upright RGB picture as the model's own processor does."""
-        return self.preprocessing.prepare(picture)
+    def _tokenize(self, sentences: Sequence[str]) -> list[TokenizedSentence]:
+        return [self._tokenize_one(clean(sentence).lower()) for sentence in sentences]
 
-    @torch.inference_mode()
-    def encode_images(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
-        """Embed prepared pictures; not normalised, float32 on the CPU. N may be 0."""
-        with computing_in(self.precision, self.device):
-            return embed_in_batches(pictures, self.embed_dim, self._embed)
+    def _tokenize_one(self, sentence: str) -> TokenizedSentence:
+        text, truncated = cut_at_a_word(sentence, lambda part: len(self._tokenizer(part)["input_ids"]), self.context)
+        read = self._tokenizer(
+            text, padding="max_length", max_length=self.context, truncation=True, return_attention_mask=True
+        )
+        return TokenizedSentence(text, tuple(read["input_ids"]), truncated, tuple(map(bool, read["attention_mask"])))
 
-    @torch.inference_mode()
-    def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
-        """Embed sentences; over-long ones are cut at a word and marked `truncated`."""
-        cut = [cut_at_a_word(clean(one).lower(), self._count, self.context) for one in sentences]
-        features = []
-        for start in range(0, len(cut), TEXT_BATCH):
-            part = cut[start : start + TEXT_BATCH]
-            read = self._tokenizer(
-                [text for text, _ in part],
-                padding="max_length",
-                max_length=self.context,
-                truncation=True,
-                return_attention_mask=True,
-                return_tensors="pt",
-            )
-            output = self._model.text_model(input_ids=read["input_ids"].to(self.device))
-            rows = zip(part, output.pooler_output.cpu(), output.last_hidden_state.cpu(), read["attention_mask"])
-            for (text, truncated), embedding, states, mask in rows:
-                features.append(TextFeatures(text, embedding.clone(), states[mask.bool()], truncated))
-        return features
-
-    def _embed(self, pictures: Tensor) -> Tensor:
-        pixels = self.preprocessing.normalise(pictures.to(self.device))
-        pooled: Tensor = self._model.vision_model(pixel_values=pixels).pooler_output
-        return pooled
-
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer(text)["input_ids"])
+    def _embed_ids(self, ids: Int[Tensor, "M L"]) -> tuple[Float[Tensor, "M D"], Float[Tensor, "M L W"]]:
+        output = self.towers.text_model(input_ids=ids)
+        return output.pooler_output, output.last_hidden_state
 
 
 def load_siglip(name: str, folder: Path, device: torch.device | str, precision: Precision) -> SiglipEncoder:
@@ -119,8 +87,7 @@ def load_siglip(name: str, folder: Path, device: torch.device | str, precision: 
             f"{side}); use the {PICTURE_RULE} of the same model"
         )
     rules = {"architecture": _architecture(folder), "pictures": rule.model_dump(), "text": "lower case, padded"}
-    tokens = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
-    fingerprint = fingerprint_of(rules, [*tokens, *weight_files(folder)])
+    fingerprint = fingerprint_of(rules, [*present(folder, TRANSFORMERS_FILES), *weight_files(folder)])
     return SiglipEncoder(name, model, tokenizer, rule, fingerprint_in(precision, fingerprint), device, precision)
 
 

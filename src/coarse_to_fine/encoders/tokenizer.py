@@ -7,12 +7,12 @@ import html
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
+from coarse_to_fine.encoders.sentences import TokenizedSentence
 from coarse_to_fine.errors import WeightsError
 
 START = "<|startoftext|>"
@@ -26,21 +26,6 @@ WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 PLAIN = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff"})
 """The part of ftfy's repairs that matters to typed sentences; a fixed table, so that no optional package changes
 features."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenizedSentence:
-    """A sentence as the text tower reads it.
-
-    Attributes:
-        text: cleaned, and cut where the context ends.
-        ids: token ids, start and end token included.
-        truncated: whether words were cut.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    truncated: bool
 
 
 class ClipTokenizer:

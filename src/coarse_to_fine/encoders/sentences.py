@@ -1,25 +1,29 @@
-"""What towers of every kind share: pictures in batches, and sentences cut at a word."""
+"""Sentences as text towers read them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
-
-IMAGE_BATCH = 32
-TEXT_BATCH = 256
+TRANSFORMERS_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "tokenizer_config.json")
+"""What a tokenizer of transformers is read from."""
 
 
-def embed_in_batches(
-    pictures: UInt8[Tensor, "N S S 3"], width: int, embed: Callable[[Tensor], Tensor]
-) -> Float[Tensor, "N D"]:
-    """Embeddings of any number of pictures, float32 on the CPU; `embed` gets at most IMAGE_BATCH of them."""
-    embedded = torch.zeros(len(pictures), width)
-    for start in range(0, len(pictures), IMAGE_BATCH):
-        embedded[start : start + IMAGE_BATCH] = embed(pictures[start : start + IMAGE_BATCH]).cpu()
-    return embedded
+@dataclass(frozen=True, slots=True)
+class TokenizedSentence:
+    """A sentence as the text tower reads it.
+
+    Attributes:
+        text: cleaned, and cut where the context ends.
+        ids: token ids, start and end token included.
+        truncated: whether words were cut.
+        mask: True where an id is the sentence's, False where it is padding; None: no padding.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    truncated: bool
+    mask: tuple[bool, ...] | None = None
 
 
 def cut_at_a_word(sentence: str, count_tokens: Callable[[str], int], most: int) -> tuple[str, bool]:
