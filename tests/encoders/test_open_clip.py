@@ -12,22 +12,30 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.encoders import ImageTextEncoder, load_encoder
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.library import Library
+from coarse_to_fine.main_pipeline import Pipeline
+from tests.library.small_videos import write_video
 
 needs_open_clip = pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="needs open_clip")
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
 VISION = {"image_size": 32, "layers": 2, "width": 48, "patch_size": 8, "head_width": 24}
+PE_CORE = {"image_size": 384, "timm_model_name": "vit_pe_core_tiny_patch16_384", "timm_pool": "map", "timm_proj": None}
+"""The image tower of PE-Core-T-16-384 as it is; computed by timm."""
+
 RULE = {"mean": [0.5, 0.4, 0.3], "std": [0.5, 0.4, 0.3], "interpolation": "bicubic"}
 
 
-def write_folder(folder: Path, resize_mode: str, custom_text: bool) -> Path:
+def write_folder(folder: Path, resize_mode: str, custom_text: bool, vision: dict[str, Any] = VISION) -> Path:
     """As `push_to_hf_hub` writes it: configuration of model and preprocessing, and weights."""
     from open_clip import CLIP, CustomTextCLIP
 
     torch.manual_seed(0)
-    model: Any = (CustomTextCLIP if custom_text else CLIP)(embed_dim=24, vision_cfg=VISION, text_cfg=TEXT)
-    model_cfg = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT, "custom_text": custom_text}
+    model: Any = (CustomTextCLIP if custom_text else CLIP)(embed_dim=24, vision_cfg=vision, text_cfg=TEXT)
+    model_cfg = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": TEXT, "custom_text": custom_text}
     document = {"model_cfg": model_cfg, "preprocess_cfg": {**RULE, "resize_mode": resize_mode}}
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps(document))
@@ -35,9 +43,16 @@ def write_folder(folder: Path, resize_mode: str, custom_text: bool) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=[("squash", True), ("shortest", False)], ids=["squash", "shortest"])
+KINDS = {
+    "squash": ("squash", True, VISION),
+    "shortest": ("shortest", False, VISION),
+    "pe-core": ("squash", True, PE_CORE),
+}
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("open_clip") / "model", *request.param)
+    return write_folder(tmp_path_factory.mktemp("open_clip") / "model", *KINDS[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +76,9 @@ def test_features_equal_those_of_its_own_transform_and_model(folder: Path, encod
         (text,) = encoder.encode_text(["a red ball"])
         torch.testing.assert_close(text.embedding, model.encode_text(ids)[0], rtol=1e-5, atol=1e-5)
     assert text.tokens.shape == (5, 32)
-    assert (encoder.embed_dim, encoder.token_dim, encoder.image_size) == (24, 32, 32)
-    assert encoder.encode_images(torch.zeros(0, 32, 32, 3, dtype=torch.uint8)).shape == (0, 24)
+    side = model.visual.image_size[0]
+    assert (encoder.embed_dim, encoder.token_dim, encoder.image_size) == (24, 32, side)
+    assert encoder.encode_images(torch.zeros(0, side, side, 3, dtype=torch.uint8)).shape == (0, 24)
 
 
 @needs_open_clip
@@ -71,6 +87,16 @@ def test_long_sentences_are_cut_at_a_word(encoder: ImageTextEncoder) -> None:
     assert (short.truncated, long.truncated) == (False, True)
     assert long.text == "a red ball and a red ball and a red ball and a red"
     assert len(long.tokens) == 16
+
+
+@needs_open_clip
+def test_a_library_is_made_and_searched_with_it(folder: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", 4.0)
+    with Library.create(tmp_path / "library.ctf", encoder=str(folder)) as library:
+        assert library.add([tmp_path / "one.mp4"], workers=1).failed == ()
+        hits = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity")).search("a red ball")
+    assert hits[0].video_id == "one"
+    assert 0 <= hits[0].start_s < hits[0].end_s <= 4.0
 
 
 @needs_open_clip
@@ -88,6 +114,19 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="open_clip cannot read this model") as error:
         load_encoder(folder)
     assert "\n" not in str(error.value)
+
+
+def test_a_torchvision_that_does_not_fit_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, packages = tmp_path / "model", tmp_path / "packages"
+    folder.mkdir()
+    packages.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
+    save_file({"logit_scale": torch.zeros(())}, folder / "open_clip_model.safetensors")
+    (packages / "open_clip.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.delitem(sys.modules, "open_clip", raising=False)
+    with pytest.raises(WeightsError, match=r"torchvision::nms does not exist.* a torchvision made for this torch"):
+        load_encoder(folder)
 
 
 def test_without_open_clip_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,10 +143,10 @@ def load_open_clip(name: str, folder: Path, device: torch.device | str, precisio
 def _open_clip(folder: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
     try:
         from open_clip import create_model_from_pretrained, get_tokenizer
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # a torchvision made for another torch is a RuntimeError
         raise WeightsError(
-            f"{folder} holds a model of OpenCLIP, which needs open_clip ({error}); expected the extra `towers`; "
-            "install it with `pip install 'coarse-to-fine[towers]'`"
+            f"{folder} holds a model of OpenCLIP, which needs open_clip ({error}); expected the extra `towers` and a "
+            "torchvision made for this torch; install it with `pip install 'coarse-to-fine[towers]'`"
         ) from None
     return create_model_from_pretrained, get_tokenizer
 
