@@ -38,6 +38,12 @@ def start_browser(profile):
     return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
+def resize(browser, width=1200, height=900):
+    """Another size of the page; headless windows are never narrower than 500 pixels, so the device is emulated."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
 def open_page(browser, url):
     """The page anew, with an empty log."""
     browser.get("about:blank")

@@ -76,7 +76,13 @@ def test_byte_ranges_suffixes_and_ends(api):
 
 @pytest.mark.parametrize(
     "path",
-    ["/media/nothing", "/media/..%2f..%2fetc%2fpasswd", "/thumbnails/nothing", "/previews/nothing?start=0&end=1"],
+    [
+        "/media/nothing",
+        "/media/..%2f..%2fetc%2fpasswd",
+        "/thumbnails/nothing",
+        "/previews/nothing?start=0&end=1",
+        "/clips/nothing?start=0&end=1",
+    ],
 )
 def test_only_videos_of_the_library_are_served(api, path):
     assert api.get(path).status_code == 404
@@ -104,6 +110,16 @@ def test_a_preview_plays_what_browsers_cannot(api):
         first = next(clip.decode(video=0)).to_ndarray(format="gray")
     assert 20 <= float(first.mean()) <= 110  # grey 30 plus a tint of 0 to 79
     assert api.get("/previews/modern", params={"start": 5.0, "end": 3.0}).status_code == 404
+
+
+@pytest.mark.parametrize("video_id", ["red beach", "modern"])
+def test_a_clip_to_keep_holds_the_frames_of_its_moment(api, video_id):
+    answer = api.get(f"/clips/{quote(video_id)}", params={"start": 3.0, "end": 5.0})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
+    with av.open(io.BytesIO(answer.content)) as clip:
+        frames = [frame.to_ndarray(format="gray") for frame in clip.decode(video=0)]
+    assert len(frames) == 20
+    assert frames[0].shape == (96, 160)
 
 
 def test_requests_of_other_sites_are_refused(api):

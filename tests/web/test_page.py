@@ -8,7 +8,7 @@ pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.web.browser import cards, needs_browser, open_page, open_title, player, search, wait
+from tests.web.browser import cards, needs_browser, open_page, open_title, player, resize, search, wait
 
 pytestmark = needs_browser
 FIRST_START = """
@@ -111,13 +111,30 @@ def test_the_history_offers_earlier_sentences(page):
     assert known[0] == "a very grey picture"
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_sticks_out_sideways(page, width):
-    page.set_window_size(width, 800)
-    search(page, "grey")
-    open_title(page, "red beach")
-    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    page.set_window_size(1200, 900)
+@pytest.mark.parametrize("width", [320, 360, 390, 1200])
+def test_nothing_sticks_out_sideways(browser, served, width):
+    resize(browser, width)
+    try:
+        page = open_page(browser, served.url)
+        for name in ("options", "add"):
+            page.execute_script("document.getElementById(arguments[0]).open = true", name)
+        page.find_element(By.ID, "finer-toggle").click()
+        search(page, "grey")
+        open_title(page, "red beach")
+        assert page.execute_script("return window.innerWidth") == width
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        resize(browser)
+
+
+@pytest.mark.parametrize(("width", "is_open"), [(390, False), (1200, True)])
+def test_options_leave_a_phone_its_screen(browser, served, width, is_open):
+    resize(browser, width)
+    try:
+        page = open_page(browser, served.url)
+        assert page.execute_script("return document.getElementById('options').open") is is_open
+    finally:
+        resize(browser)
 
 
 def test_the_page_logs_no_error_and_asks_nobody_else(page, served):

@@ -39,6 +39,8 @@ MOST_VIDEOS = 100
 WAITING_SEARCHES = 64
 
 ModelName = Annotated[str | None, Query(max_length=100, description="a name of /api/library; none: as served")]
+StartSeconds = Annotated[float, Query(ge=0, description="seconds from the first frame")]
+EndSeconds = Annotated[float, Query(gt=0, description="seconds from the first frame")]
 Sentence = Annotated[str, Query(max_length=LONGEST_SENTENCE, description="what to look for")]
 
 
@@ -168,11 +170,14 @@ def _add_media(app: FastAPI, pipeline: Pipeline, media: Media) -> None:
 
     @app.head("/previews/{video_id}", include_in_schema=False)
     @app.get("/previews/{video_id}", response_class=FileResponse)
-    def preview(
-        video_id: str, start: Annotated[float, Query(ge=0)], end: Annotated[float, Query(gt=0)]
-    ) -> FileResponse:
-        """[start, end] of a video as H.264 MP4, for files that browsers do not play."""
+    def preview(video_id: str, start: StartSeconds, end: EndSeconds) -> FileResponse:
+        """[start, end] of a video as a small H.264 MP4, for files that browsers do not play."""
         return FileResponse(media.preview(_video(pipeline, video_id), start, end), media_type="video/mp4")
+
+    @app.get("/clips/{video_id}", response_class=FileResponse)
+    def clip(video_id: str, start: StartSeconds, end: EndSeconds) -> FileResponse:
+        """[start, end] of a video as MP4 in full size, to keep; H.264 pictures are copied as far as they can be."""
+        return FileResponse(media.clip(_video(pipeline, video_id), start, end), media_type="video/mp4")
 
 
 def _video(pipeline: Pipeline, video_id: str) -> StoredVideo:

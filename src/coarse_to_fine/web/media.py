@@ -6,8 +6,10 @@ import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
+from coarse_to_fine.hits.clips import write_clip
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.video import cut_clip, probe, thumbnail
 
@@ -21,9 +23,11 @@ MEDIA_TYPES = {
 }
 LONGEST_PREVIEW_S = 120.0
 PREVIEW_HEIGHT = 480
-KEPT_PREVIEWS = 200
+LONGEST_CLIP_S = 300.0
+KEPT_CLIPS = 200
+KEPT_CLIP_BYTES = 2 << 30
 KEPT_PICTURES = 2000
-PREVIEWS_AT_ONCE = 2
+CUTS_AT_ONCE = 2
 
 
 def is_playable(video: StoredVideo) -> bool:
@@ -32,14 +36,14 @@ def is_playable(video: StoredVideo) -> bool:
 
 
 class Media:
-    """Thumbnails in memory and preview clips in a folder that goes with the server."""
+    """Thumbnails in memory, previews and clips in a folder that goes with the server."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="ctf-previews-")
+        self._folder = tempfile.TemporaryDirectory(prefix="ctf-clips-")
         self._pictures: OrderedDict[tuple[str, float], bytes] = OrderedDict()
-        self._previews: OrderedDict[str, Path] = OrderedDict()
+        self._clips: OrderedDict[str, Path] = OrderedDict()
         self._lock = threading.Lock()
-        self._working = threading.BoundedSemaphore(PREVIEWS_AT_ONCE)
+        self._working = threading.BoundedSemaphore(CUTS_AT_ONCE)
         self._making: dict[str, threading.Lock] = {}
 
     def picture(self, video: StoredVideo, time_s: float) -> bytes:
@@ -62,31 +66,55 @@ class Media:
         return made
 
     def preview(self, video: StoredVideo, start_s: float, end_s: float) -> Path:
-        """An H.264 MP4 of [start_s, end_s], at most LONGEST_PREVIEW_S long; made once, also for parallel requests.
+        """An H.264 MP4 of [start_s, end_s], at most LONGEST_PREVIEW_S long and PREVIEW_HEIGHT high.
 
         Raises:
             VideoError: the stretch is empty or the file cannot be read.
         """
         end_s = min(end_s, start_s + LONGEST_PREVIEW_S)
-        name = hashlib.sha256(f"{video.sha256}/{start_s:.2f}/{end_s:.2f}".encode()).hexdigest()[:32]
+
+        def cut(target: Path) -> Path:
+            return cut_clip(video.path, start_s, end_s, target, PREVIEW_HEIGHT)
+
+        return self._made(f"{video.sha256}/{start_s:.2f}/{end_s:.2f}/preview", cut)
+
+    def clip(self, video: StoredVideo, start_s: float, end_s: float) -> Path:
+        """An MP4 of [start_s, end_s] in full size, at most LONGEST_CLIP_S long, with as little coding as can be.
+
+        Raises:
+            VideoError: the stretch is empty or the file cannot be read.
+        """
+        end_s = min(end_s, start_s + LONGEST_CLIP_S)
+
+        def cut(target: Path) -> Path:
+            return write_clip(video.path, start_s, end_s, target).path
+
+        return self._made(f"{video.sha256}/{start_s:.2f}/{end_s:.2f}/clip", cut)
+
+    def close(self) -> None:
+        """Delete previews and clips."""
+        self._folder.cleanup()
+
+    def _made(self, key: str, cut: Callable[[Path], Path]) -> Path:
+        """The file of this key; cut once, also for parallel requests."""
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
         with self._lock:
             own = self._making.setdefault(name, threading.Lock())
         with own:
-            path = self._previews.get(name)
+            path = self._clips.get(name)
             if path is None:
                 with self._working:
-                    target = Path(self._folder.name) / f"{name}.mp4"
-                    path = cut_clip(video.path, start_s, end_s, target, PREVIEW_HEIGHT)
+                    path = cut(Path(self._folder.name) / f"{name}.mp4")
                 self._keep(name, path)
         return path
 
-    def close(self) -> None:
-        """Delete the previews."""
-        self._folder.cleanup()
-
     def _keep(self, name: str, path: Path) -> None:
         with self._lock:
-            self._previews[name] = path
+            self._clips[name] = path
             self._making.pop(name, None)
-            while len(self._previews) > KEPT_PREVIEWS:
-                self._previews.popitem(last=False)[1].unlink(missing_ok=True)
+            while len(self._clips) > 1 and self._holds_too_much():
+                self._clips.popitem(last=False)[1].unlink(missing_ok=True)
+
+    def _holds_too_much(self) -> bool:
+        held = sum(path.stat().st_size for path in self._clips.values())
+        return len(self._clips) > KEPT_CLIPS or held > KEPT_CLIP_BYTES

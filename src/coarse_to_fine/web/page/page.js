@@ -123,12 +123,12 @@ function load(hit, window, play) {
   player.hidden = false;
   byId("notice").hidden = true;
   const asPreview = !hit.playable;
-  const preview = (start, end) => `previews/${encodeURIComponent(hit.video_id)}?start=${start}&end=${end}`;
-  byId("save").href = preview(window.start_s, window.end_s);
+  const cut = (kind, start, end) => `${kind}/${encodeURIComponent(hit.video_id)}?start=${start}&end=${end}`;
+  byId("save").href = cut("clips", window.start_s, window.end_s);
   byId("save").download = `${hit.title.replace(/\.[^.]*$/, "")} ${clock(window.start_s).replaceAll(":", "m")}s.mp4`;
   state.offset = asPreview ? Math.max(0, window.start_s - 2) : 0;
   const url = asPreview
-    ? preview(state.offset, Math.min(hit.duration_s, window.end_s + 2))
+    ? cut("previews", state.offset, Math.min(hit.duration_s, window.end_s + 2))
     : mediaUrl(hit);
   player.dataset.preview = String(asPreview);
   player.poster = pictureUrl(hit, window.start_s);
@@ -314,5 +314,6 @@ byId("index").addEventListener("click", async () => {
   } catch (error) { say(error.message, true); }
 });
 
+byId("options").open = matchMedia("(min-width: 40rem)").matches;
 showHistory(readHistory());
 showLibrary().then(readLink);
