@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import BackendName, BackendOption, DeviceOption, JsonOption, PrecisionOption
+from coarse_to_fine.cli.options import (
+    BackendName,
+    BackendOption,
+    DeviceOption,
+    JsonOption,
+    PrecisionName,
+    PrecisionOption,
+)
 
 if TYPE_CHECKING:
-    from coarse_to_fine.library import AddReport
+    from coarse_to_fine.library import AddReport, Library
 
 
 def index(
@@ -52,17 +59,11 @@ def index(
 
       ctf index talk.mp4 clips/ --library videos.ctf --encoder clip-vit-b-32
     """
-    from coarse_to_fine.encoders.load import encoder_folder
     from coarse_to_fine.encoders.onnx_tower import compute_with_onnx
-    from coarse_to_fine.encoders.precision import require_precision
-    from coarse_to_fine.library import Library
 
     require_something(paths, library)
-    if download and encoder is not None:
-        encoder_folder(encoder, allow_download=True)
-    wanted = require_precision(precision.value) if precision is not None else None
     place = "cpu" if ray is not None else device  # the encoder travels to the workers
-    with Library.open_or_create(library, encoder=encoder, device=place, precision=wanted) as opened:
+    with open_library(library, encoder, download, place, precision) as opened:
         if backend is BackendName.onnx:
             compute_with_onnx(opened.encoder)
         if opened.encoder.warning and not as_json:
@@ -84,6 +85,20 @@ def index(
         print_report(report, total, library)
     if report.failed or report.failed_before:
         raise typer.Exit(1)
+
+
+def open_library(
+    path: Path, encoder: str | None, download: bool, device: str, precision: PrecisionName | None
+) -> Library:
+    """The library with its encoder, made if it is not there; the encoder's weights are fetched if that is allowed."""
+    from coarse_to_fine.encoders.load import encoder_folder
+    from coarse_to_fine.encoders.precision import require_precision
+    from coarse_to_fine.library import Library
+
+    if download and encoder is not None:
+        encoder_folder(encoder, allow_download=True)
+    wanted = require_precision(precision.value) if precision is not None else None
+    return Library.open_or_create(path, encoder=encoder, device=device, precision=wanted)
 
 
 def require_something(paths: list[Path], library: Path) -> None:
