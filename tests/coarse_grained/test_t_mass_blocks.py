@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained.ranking import stable_top
-from coarse_to_fine.coarse_grained.t_mass import cached, model
+from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores, model
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.evaluation_scores import evaluation_scores
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -26,9 +26,12 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
     text, frames = features(TEXTS, VIDEOS)
     cache = head.video_cache(frames)
     plain, expected = head.score(text, frames), head.score_cached(text, cache)
-    monkeypatch.setattr(cached, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
+    monkeypatch.setattr(cached_scores, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
+    monkeypatch.setattr(cached_scores, "VIDEOS_AT_ONCE", videos_a_block)
+    monkeypatch.setattr(cached_scores, "WIDENED_FLOATS", videos_a_block * 12 * WIDTH)
+    monkeypatch.setattr(cached_scores, "TEXTS_A_BLOCK", 2)
     monkeypatch.setattr(cached, "INDEX_BLOCK", videos_a_block)
-    monkeypatch.setattr(cached, "TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(cached_scores, "TEXTS_AT_ONCE", 3)
     monkeypatch.setattr(model, "PLAIN_BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     found = head.score_cached(text, head.video_cache(frames))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks, check_features, unit
-from coarse_to_fine.coarse_grained.t_mass import cached
+from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.pooling import FramePooling
 from coarse_to_fine.coarse_grained.t_mass.stochastic import (
@@ -25,6 +25,7 @@ from coarse_to_fine.coarse_grained.t_mass.stochastic import (
     support_text,
     trial_cosines,
 )
+from coarse_to_fine.coarse_grained.t_mass.unprepared import score_unprepared
 from coarse_to_fine.recipes import Recipe
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -123,7 +124,7 @@ class TMass(CoarseModel):
             return self.score(text, cache["frames"], seed)
         text = text.to(self.device).float()
         self._check(text, None)
-        return cached.score(self.pooling, self.radius, text, cache, self.noise_bank(seed))
+        return cached_scores.score(self.pooling, self.radius, text, cache, self.noise_bank(seed))
 
     def compact(self, cache: VideoCache) -> VideoCache:
         return {name: value.half() if name == "mixed" else value for name, value in cache.items()}
@@ -136,7 +137,7 @@ class TMass(CoarseModel):
             return self.score(text, frames, seed)
         text = text.to(self.device).float()
         self._check(text, frames)
-        return cached.score_unprepared(self.pooling, self.radius, text, frames, self.noise_bank(seed))
+        return score_unprepared(self.pooling, self.radius, text, frames, self.noise_bank(seed))
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
         """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device."""
