@@ -63,8 +63,10 @@ class Content:
     def best_segments(self, scores: Float[Tensor, " V"], video: int, count: int) -> tuple[str, ...]:
         """Ids of a video's best segments; ties in the order of time."""
         columns = self.segments_of_video[video]
-        own = scores[columns]
-        order = torch.argsort(own, descending=True, stable=True)[:count].tolist()
+        if len(columns) == 1:
+            return (self.segment_ids[columns[0]],)
+        own = scores[columns].tolist()  # a few numbers: a list is sorted faster than a tensor
+        order = sorted(range(len(own)), key=own.__getitem__, reverse=True)[:count]
         return tuple(self.segment_ids[columns[index]] for index in order)
 
     def frames_of(self, columns: Int[Tensor, " K"]) -> Float[Tensor, "K F D"]:
