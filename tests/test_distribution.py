@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,6 +32,43 @@ def test_no_dependency_is_pinned_from_above():
         assert "<" not in requirement.partition(";")[0], requirement
         assert "==" not in requirement.partition(";")[0], requirement
         assert not re.match(r"(decord|faiss|opencv|torchvision|torchcodec)", requirement), requirement
+
+
+def test_ci_runs_every_system_and_python_that_is_claimed():
+    """What one machine cannot show: other systems, other Pythons, the oldest and the newest versions."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    matrix = jobs["systems"]["strategy"]["matrix"]
+    assert matrix["python"] == claimed
+    assert {name.rpartition("-")[0].partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert any(name.endswith("-arm") for name in matrix["os"])
+    lines = "\n".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    assert "--resolution lowest-direct" in lines
+    assert "install -U numpy pandas torch transformers" in lines
+    oldest = re.findall(r'"transformers>=([\d.]+)"', project)
+    assert all(f"transformers=={version}" in lines for version in oldest)
+
+
+SYSTEMS = {
+    "windows": ["win_amd64"],
+    "macos-arm": ["macosx_11_0_arm64", "macosx_12_0_arm64", "macosx_14_0_arm64"],
+    "linux-arm": [f"manylinux_2_{minor}_aarch64" for minor in (17, 26, 27, 28)] + ["manylinux2014_aarch64"],
+}
+"""Tags of wheels that pip on a machine of today takes."""
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_dependency_has_wheels(system, python, tmp_path):
+    """The dependencies of the core in turn, the newest of each that has a wheel; nothing is built or installed."""
+    tags = [word for tag in SYSTEMS[system] for word in ("--platform", tag)]
+    names = sorted(distributions())
+    command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed", "--no-deps"]
+    command += ["--only-binary=:all:", "--python-version", python, "--target", str(tmp_path), *tags, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def distributions(extra: str = "") -> dict[str, metadata.Distribution]:

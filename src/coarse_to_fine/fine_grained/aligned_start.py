@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.fine_grained.feature_blocks import TIME_CHANNELS
 from coarse_to_fine.fine_grained.layers.projection import InputProjection
 from coarse_to_fine.fine_grained.layers.text_to_video import TextToVideoLayer
 
@@ -30,7 +31,6 @@ TIME_SHARE = 0.3
 """Factor on the initial weights of the two time channels, which are large beside the entries of a unit feature."""
 
 NOISE = 0.02
-TIME_CHANNELS = 2
 
 
 @torch.no_grad()

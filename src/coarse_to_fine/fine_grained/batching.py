@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from coarse_to_fine.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -17,6 +21,16 @@ def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]
         raise UserError(f"batch_size is {batch_size}, expected at least 1; leave it out for the default")
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def run_by_length(
+    items: Sequence[Item], lengths: Sequence[int], batch_size: int, run: Callable[[list[Item]], list[Result]]
+) -> list[Result]:
+    """One result for each item, in their order, computed in `batches_by_length`."""
+    results: dict[int, Result] = {}
+    for batch in batches_by_length(lengths, batch_size):
+        results.update(zip(batch, run([items[index] for index in batch]), strict=True))
+    return [results[index] for index in range(len(items))]
 
 
 def random_batches_by_length(

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from coarse_to_fine.errors import DataError
 
+TIME_CHANNELS = 2
+"""Start and end of a clip, which detectors append to its features."""
+
 
 class FeatureBlocks(BaseModel):
     """Base of the architectures of models that are trained on extracted or published features."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
-
-TIME_CHANNELS = 2
+from coarse_to_fine.fine_grained.feature_blocks import TIME_CHANNELS, FeatureBlocks
 
 
 class MesmConfig(FeatureBlocks):

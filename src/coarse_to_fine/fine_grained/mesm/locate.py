@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.batching import batches_by_length, evaluating
+from coarse_to_fine.fine_grained.batching import evaluating, run_by_length
 from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
@@ -79,12 +80,9 @@ class Mesm(MesmNetwork, FineModel):
             return MesmVideo(clips, query, parts, len(segment.clips), segment.duration_s)
 
     def locate(self, pairs: Sequence[tuple[MesmVideo, TextFeatures]], batch_size: int = 8) -> list[MomentOutput]:
-        outputs: dict[int, MomentOutput] = {}
+        lengths = [len(video.clips) for video, _ in pairs]
         with evaluating(self):
-            shared = _Shared(self)
-            for batch in batches_by_length([len(video.clips) for video, _ in pairs], batch_size):
-                outputs.update(zip(batch, self._locate_batch([pairs[index] for index in batch], shared), strict=True))
-        return [outputs[index] for index in range(len(pairs))]
+            return run_by_length(pairs, lengths, batch_size, partial(self._locate_batch, shared=_Shared(self)))
 
     def _locate_batch(self, pairs: Sequence[tuple[MesmVideo, TextFeatures]], shared: _Shared) -> list[MomentOutput]:
         lengths = [len(video.clips) for video, _ in pairs]

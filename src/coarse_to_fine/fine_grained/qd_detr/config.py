@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
-
-TIME_CHANNELS = 2
+from coarse_to_fine.fine_grained.feature_blocks import TIME_CHANNELS, FeatureBlocks
 
 
 class QdDetrConfig(FeatureBlocks):

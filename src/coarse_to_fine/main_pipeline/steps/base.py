@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.main_pipeline.run_config import RunFile
 
 Progress = Callable[[int, int, str], None]
@@ -54,6 +55,16 @@ class Work:
     def processes(self) -> int | None:
         """How many train on that cluster; None: one a GPU."""
         return int(self.launcher[2]) if self.ray is not None and len(self.launcher) > 2 else None
+
+
+def refuse_failed(split: str, failed: Sequence[tuple[str, str]]) -> None:
+    """Raise DataError if videos of a split failed, each with its reason; numbers on the rest would be other numbers."""
+    if failed:
+        name, reason = failed[0]
+        raise DataError(
+            f"{split}: {len(failed)} videos failed, the first is {name}: {reason}; expected every video of the split "
+            "to be readable; repair them, or remove their files and set data.missing=drop, then run again"
+        )
 
 
 class Step(ABC):

@@ -12,7 +12,7 @@ from coarse_to_fine.features.published.config import PublishedFeatures
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, split_file
 from coarse_to_fine.main_pipeline.fingerprints import digest, files_digest, listing_digest
 from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, VideoData, WorldData
-from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder
 from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split, seconds_by_split
@@ -105,7 +105,7 @@ class ExtractFeatures(Step):
             else:
                 folder = annotations_folder(config, self.root, split)
                 made = extract_set(folder, split, tower, out, workers=config.workers, progress=work.progress)
-            _refuse_failed(split, made.failed)
+            refuse_failed(split, made.failed)
 
     def _import(self, data: PublishedData, work: Work) -> None:
         import torch
@@ -121,7 +121,7 @@ class ExtractFeatures(Step):
                 dtype=torch.float32 if data.float32 else torch.float16,
                 progress=work.progress,
             )
-            _refuse_failed(split, done.videos.failed)
+            refuse_failed(split, done.videos.failed)
             for note, count in done.videos.notes:
                 work.note(f"{split}: {count} videos: {note}")
             for part, what in ((done.videos, "videos"), (done.texts, "queries")):
@@ -172,12 +172,3 @@ def _feature_files(data: PublishedData) -> dict[str, str]:
         files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
         found[f"features {name}"] = listing_digest(files)
     return found
-
-
-def _refuse_failed(split: str, failed: tuple[tuple[str, str], ...]) -> None:
-    if failed:
-        name, reason = failed[0]
-        raise DataError(
-            f"{split}: {len(failed)} videos failed, the first is {name}: {reason}; expected features of all; repair or "
-            "remove them from the annotations, or remove their files and set data.missing=drop, then run again"
-        )

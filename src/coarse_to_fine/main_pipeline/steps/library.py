@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from coarse_to_fine.datasets.layout import read_annotations
-from coarse_to_fine.errors import DataError
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline.fingerprints import digest
 from coarse_to_fine.main_pipeline.run_config import RunFile
-from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder, library_folder
@@ -48,7 +47,7 @@ class BuildLibrary(Step):
                     library.remove(stale)
             for name, warning in report.warnings:
                 work.note(f"{split}: {name}: {warning}")
-            _refuse_failed(split, (*report.failed, *report.failed_before))
+            refuse_failed(split, (*report.failed, *report.failed_before))
 
     def outputs(self) -> Mapping[str, str]:
         found = {}
@@ -71,12 +70,3 @@ class BuildLibrary(Step):
 def searched(config: RunFile) -> tuple[str, ...]:
     """The splits whose videos are searched: the one that chooses the fusion, and the reported one."""
     return ("val", "test") if config.tested == "test" else ("val",)
-
-
-def _refuse_failed(split: str, failed: tuple[tuple[str, str], ...]) -> None:
-    if failed:
-        name, reason = failed[0]
-        raise DataError(
-            f"{split}: {len(failed)} videos failed, the first is {name}: {reason}; expected every video of the split "
-            "to be readable; repair the files, or remove them and set data.missing=drop, then run again"
-        )
