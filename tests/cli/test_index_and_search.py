@@ -103,7 +103,10 @@ def test_any_script_is_searched_without_a_crash(ctf, folder, library, sentence):
     ctf("index", folder, "--library", library)
     result = ctf("search", sentence, "--library", library, "--json")
     assert result.code == 0
-    assert json.loads(result.out)["query"] == sentence
+    found = json.loads(result.out)
+    assert found["query"] == sentence
+    foreign = sentence[0] not in "a🐕"
+    assert any("knows English alone" in note for note in found["notes"]) == foreign
 
 
 def test_mistakes_get_one_line_and_exit_code_two(ctf, folder, tmp_path):

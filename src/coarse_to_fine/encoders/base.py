@@ -20,6 +20,7 @@ class ImageTextEncoder(Protocol):
         embed_dim: D, width of image and sentence embeddings.
         token_dim: W, width of the word states.
         image_size: pictures are given as (image_size, image_size) by `prepare`.
+        english_only: whether the text tower was trained on English alone; left out: False.
         warning: one line about what the encoder does not know (shown by searches on foreign video), or None.
     """
 

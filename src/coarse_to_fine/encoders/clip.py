@@ -21,6 +21,7 @@ class ClipEncoder(TwoTowers):
 
     towers: ClipTowers
     preprocessing: Preprocessing
+    english_only = True
 
     def __init__(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import torch
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.check_values import require_check_values
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import parse_clip_config, read_json
 from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
@@ -71,15 +73,13 @@ def load_encoder(
         precision: of the image tower; `bf16` is faster, close to `fp32` and has another fingerprint.
 
     Raises:
-        WeightsError: the model is unknown, not on this machine, incomplete, or of another kind.
+        WeightsError: the model is unknown, not on this machine, incomplete, of another kind, or does not compute
+            the check values that are kept beside it.
     """
     folder = encoder_folder(name_or_path, allow_download)
-    kind = _kind_of(folder)
-    if kind == "siglip":
-        return load_siglip(str(name_or_path), folder, device, precision)
-    if kind == "open_clip":
-        return load_open_clip(str(name_or_path), folder, device, precision)
-    return load_clip(str(name_or_path), folder, device, precision)
+    encoder = LOADERS[kind_of(folder)](str(name_or_path), folder, device, precision)
+    require_check_values(encoder, folder)
+    return encoder
 
 
 def load_clip(name: str, folder: Path, device: torch.device | str, precision: Precision) -> ClipEncoder:
@@ -174,9 +174,17 @@ def _hub_folder(hub_name: str, revision: str | None, asked: str, allow_download:
         ) from None
 
 
-def _kind_of(folder: Path) -> str:
+def kind_of(folder: Path) -> str:
     """`clip`, `siglip` or `open_clip`; a folder with a CLIP in several layouts is taken in that of Hugging Face."""
     config = folder / "config.json"
     if config.is_file() and (kind := read_json(config, "the architecture").get("model_type", "clip")) in HF_KINDS:
         return HF_KINDS[kind]
     return "open_clip" if (folder / OPEN_CLIP_CONFIG).is_file() else "clip"
+
+
+LOADERS: dict[str, Callable[[str, Path, torch.device | str, Precision], ImageTextEncoder]] = {
+    "clip": load_clip,
+    "siglip": load_siglip,
+    "open_clip": load_open_clip,
+}
+"""What loads a folder, by its kind."""

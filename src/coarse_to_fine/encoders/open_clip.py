@@ -78,6 +78,7 @@ class OpenClipEncoder(TwoTowers):
         self.embed_pixels = model.encode_image
         self._tokenizer = tokenizer
         self._transformers = getattr(tokenizer, "tokenizer", None)  # inside OpenCLIP's wrapper, if it is such a one
+        self.english_only = self._transformers is None  # then OpenCLIP's own tokenizer, which is CLIP's
         self._last_norm = _last_norm(model, name)
         probe = self.encode_text([""])[0]
         self.embed_dim, self.token_dim = len(probe.embedding), probe.tokens.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,3 +40,8 @@ def cut_at_a_word(sentence: str, count_tokens: Callable[[str], int], most: int) 
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if count_tokens(" ".join(words[:middle])) <= most else (fits, middle)
     return " ".join(words[:fits]), True
+
+
+def in_other_letters(sentence: str) -> bool:
+    """Whether a sentence has letters of another script than the Latin one, which English is written in."""
+    return any(letter.isalpha() and "LATIN" not in unicodedata.name(letter, "") for letter in sentence)

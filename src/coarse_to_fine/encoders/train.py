@@ -15,8 +15,10 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coarse_to_fine.data_generation.world.vocabulary import KINDS
+from coarse_to_fine.encoders.check_values import write_check_values
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
+from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.pretraining.aggregator import start_collecting
 from coarse_to_fine.encoders.pretraining.drawn_ahead import draw_ahead
@@ -362,6 +364,7 @@ def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowe
         folder / "tokenizer_config.json",
         {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.context},
     )
+    write_check_values(load_encoder(folder), folder)
 
 
 def export_checkpoint(checkpoint: Path, config: EncoderTrainingConfig, folder: Path) -> None:

@@ -38,6 +38,7 @@ class TwoTowers(ABC):
     token_dim: int
     image_size: int
     warning: str | None = None
+    english_only = False
     embed_pixels: Callable[[Tensor], Tensor]
 
     def __init__(

@@ -16,6 +16,7 @@ from coarse_to_fine import __version__
 from coarse_to_fine.checkpoint_files import ForeignCheckpoint, read_checkpoint
 from coarse_to_fine.coarse_grained.t_mass.weights import import_release
 from coarse_to_fine.config import load_config
+from coarse_to_fine.encoders.check_values import write_check_values
 from coarse_to_fine.encoders.clip_folder import architecture_of, config_beside, has_tokenizer, write_clip_folder
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.encoders.openai_names import has_openai_names, to_hugging_face
@@ -177,7 +178,7 @@ def _write_towers(
     beside = file.parent if tokenizer is None and has_tokenizer(file.parent) else None
     config = (config_beside(file.parent) if not given else None) or architecture_of(state, **given)
     write_clip_folder(folder, state, config, tokenizer or beside, str(file))
-    load_encoder(folder)
+    write_check_values(load_encoder(folder), folder)
     (folder / ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.candidates import CandidateEngine
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever, RankedVideo
 from coarse_to_fine.devices import resolve_device
+from coarse_to_fine.encoders.sentences import in_other_letters
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.base import FineModel
@@ -237,6 +238,9 @@ class Pipeline:
         texts = self._encode([text for query in asked for text in query.sentences])
         cut = [f"only the first part was understood, {text.text!r}" for text in texts.values() if text.truncated]
         warning = self.library.encoder.warning
+        if getattr(self.library.encoder, "english_only", False):
+            name, asked_words = self.library.encoder.name, dict.fromkeys(text.text for text in texts.values())
+            cut += [f"{name} knows English alone: {text!r}" for text in asked_words if in_other_letters(text)]
         wordless = any(not query.wanted and query.moment is None for query in asked) and self.fine_name != WORDLESS
         without = (
             [f"{self.fine_name} needs words: the moments for an image are those of {WORDLESS}"] if wordless else []
