@@ -75,6 +75,14 @@ def test_caches_are_joined_by_concatenation(model):
     )
 
 
+def test_a_gallery_in_blocks_has_the_scores_of_one_cache(model):
+    for texts in (1, 5):
+        text, frames = features(texts, 10)
+        caches = [model.video_cache(part) for part in frames.split([1, 6, 3])]
+        together = model.score_cached(text, model.video_cache(frames))
+        torch.testing.assert_close(model.score_blocks(text, iter(caches)), together, **CLOSE)
+
+
 def test_one_seed_gives_equal_bits_and_leaves_the_global_generator_alone(model):
     text, frames = features(4, 6)
     state = torch.get_rng_state()

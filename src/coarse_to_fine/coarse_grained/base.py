@@ -6,7 +6,7 @@ Axes: T texts, V segments, F coarse frames, D embedding width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import torch
@@ -45,6 +45,13 @@ class CoarseModel(StoredModel, ABC):
     def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
         """Scores from a cache, float32, eval mode; equal to `score` to 1e-5. Deterministic for one seed, and the
         score of a pair does not depend on which other texts and segments are scored beside it."""
+
+    def score_blocks(
+        self, text: Float[Tensor, "T D"], caches: Iterable[VideoCache], seed: int = 0
+    ) -> Float[Tensor, "T V"]:
+        """`score_cached` of a gallery that is cached in blocks, at least one; what depends on the texts alone may be
+        computed once for all of them."""
+        return torch.cat([self.score_cached(text, cache, seed) for cache in caches], dim=1)
 
     def compact(self, cache: VideoCache) -> VideoCache:
         """A smaller cache for large galleries, where there is one; scores from it differ by less than 1e-4."""

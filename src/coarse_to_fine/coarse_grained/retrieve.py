@@ -132,7 +132,7 @@ class CoarseRetriever:
 
     def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
         caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)
-        return torch.cat([self._ranker.score_cached(text, cache, seed) for cache in caches], dim=1)
+        return self._ranker.score_blocks(text, caches, seed)
 
     def _chosen(self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int) -> Float[Tensor, "T V"]:
         """Exact scores of the candidates of each text, -inf for all others."""

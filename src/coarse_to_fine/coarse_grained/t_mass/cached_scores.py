@@ -11,6 +11,7 @@ Axes: T texts, V videos, F frames, D width, S trials, N pairs.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -60,29 +61,34 @@ def score(
     pooling: FramePooling,
     radius: Radius,
     text: Float[Tensor, "T D"],
-    cache: VideoCache,
+    caches: Iterable[VideoCache],
     noise: Float[Tensor, "S D"],
 ) -> Float[Tensor, "T V"]:
-    """Scores of all pairs, block by block; a cache in float16 or on another device is converted so too."""
-    count = len(cache["frames"])
-    scores = text.new_empty(len(text), count)
-    if not scores.numel():
-        return scores
+    """Scores of all pairs, block by block; caches in float16 or on another device are converted so too."""
+    known = [constants(pooling, radius, text[rows], noise) for rows in blocks(len(text), TEXTS_AT_ONCE)]
     buffers = Buffers(text.device)
+    return torch.cat([_score_cache(known, text, cache, buffers) for cache in caches], dim=1)
+
+
+def _score_cache(
+    known: Sequence[Constants], text: Float[Tensor, "T D"], cache: VideoCache, buffers: Buffers
+) -> Float[Tensor, "T V"]:
+    count = len(cache["frames"])
     pairs = BLOCK_FLOATS * torch.get_num_threads() // text.shape[1]
+    scores = text.new_empty(len(text), count)
     if len(text) == 1:
-        known = constants(pooling, radius, text, noise)
         for part in blocks(count, pairs):
-            block = {name: values[part] for name, values in cache.items()}
-            scores[0, part] = _score_one(block, known, buffers)
+            scores[0, part] = _score_one(_rows(cache, part), known[0], buffers)
         return scores
-    for rows in blocks(len(text), TEXTS_AT_ONCE):
-        known = constants(pooling, radius, text[rows], noise)
-        texts = min(len(known.text), TEXTS_A_BLOCK)
-        for part in blocks(count, max(VIDEOS_AT_ONCE, pairs // texts)):
-            block = {name: values[part] for name, values in cache.items()}
-            _score_many(block, known, buffers, max(1, pairs // texts), scores[rows, part])
+    for group, rows in zip(known, blocks(len(text), TEXTS_AT_ONCE)):
+        videos = max(1, pairs // min(len(group.text), TEXTS_A_BLOCK))
+        for part in blocks(count, max(VIDEOS_AT_ONCE, videos)):
+            _score_many(_rows(cache, part), group, buffers, videos, scores[rows, part])
     return scores
+
+
+def _rows(cache: VideoCache, part: slice) -> VideoCache:
+    return {name: values[part] for name, values in cache.items()}
 
 
 def _score_one(block: VideoCache, known: Constants, buffers: Buffers) -> Float[Tensor, " V"]:

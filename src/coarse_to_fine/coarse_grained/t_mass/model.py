@@ -6,6 +6,7 @@ Axes: T texts, V videos, N pairs, F frames, D width, S trials. Source: Wang et a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -118,13 +119,18 @@ class TMass(CoarseModel):
             return {"frames": frames}
         return cached.video_cache(self.pooling, frames)
 
-    @torch.no_grad()
     def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
-        if "mixed" not in cache:
-            return self.score(text, cache["frames"], seed)
+        return self.score_blocks(text, [cache], seed)
+
+    @torch.no_grad()
+    def score_blocks(
+        self, text: Float[Tensor, "T D"], caches: Iterable[VideoCache], seed: int = 0
+    ) -> Float[Tensor, "T V"]:
+        if self.config.num_heads > 1:
+            return torch.cat([self.score(text, cache["frames"], seed) for cache in caches], dim=1)
         text = text.to(self.device).float()
         self._check(text, None)
-        return cached_scores.score(self.pooling, self.radius, text, cache, self.noise_bank(seed))
+        return cached_scores.score(self.pooling, self.radius, text, caches, self.noise_bank(seed))
 
     def compact(self, cache: VideoCache) -> VideoCache:
         return {name: value.half() if name == "mixed" else value for name, value in cache.items()}
