@@ -1,8 +1,10 @@
-"""How fast is an exact T-MASS ranking over many segments: the plain path, or caches made at index time?
+"""How fast is an exact T-MASS ranking of many segments: the plain path, caches made beforehand, 256 sentences at once?
 
-Random weights and features at D = 512, F = 12, S = 20, one query at a time. `plain` scores blocks of segments, `one by
-one` scores one segment after another as the release's evaluation does. The floor is one pass that reads the bytes of
-the cache and does nothing with them. Prints a table and, as the last line, the same as JSON:
+Random weights and features at D = 512, F = 12, S = 20. `plain` scores blocks of segments without any cache, `one by
+one` one segment after another as the release's evaluation does. `search` is all of stage one for one sentence, ranks
+included, `search_many` the same for a batch, in milliseconds a sentence. The floor is one pass that reads the bytes of
+the caches and does nothing with them. The two paths are compared before anything is timed. Prints a table and, as the
+last line, the same as JSON:
 
     python benchmarks/coarse_search.py --threads 2
 """
@@ -15,33 +17,58 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from coarse_to_fine.coarse_grained.base import VideoCache
+from coarse_to_fine.coarse_grained.candidates import CandidateConfig
+from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 
-DISTINCT = 1000
-"""Segments whose caches are computed; larger galleries repeat them, which costs a search the same."""
+BLOCK = 1000
+"""Segments of a block of the gallery; all blocks hold the same, each in memory of its own."""
+LONG_S = 10.0
+"""What takes longer is timed once."""
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class FrameBlock:
+    segment_ids: list[str]
+    frames: Tensor
+
+
+class Gallery:
+    """Blocks of segments as a library gives them."""
+
+    generation = 0
+
+    def __init__(self, frames: Tensor, size: int) -> None:
+        self._frames, self._size = frames, size
+
+    def frames_matrix(self) -> Iterator[FrameBlock]:
+        for start in range(0, self._size, BLOCK):
+            count = min(BLOCK, self._size - start)
+            yield FrameBlock([f"v{start + row:07d}#0" for row in range(count)], self._frames[:count].clone())
+
+
+def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plain", type=int, nargs="*", default=[100, 1000], help="gallery sizes of the plain path")
     parser.add_argument("--cached", type=int, nargs="*", default=[100, 1000, 10_000, 100_000], help="sizes with caches")
-    parser.add_argument("--compact", action="store_true", help="measure the float16 caches too")
+    parser.add_argument("--batched", type=int, nargs="*", default=[100, 1000, 10_000], help="sizes of search_many")
+    parser.add_argument("--compact", action="store_true", help="keep the caches in float16 where that may be done")
     parser.add_argument("--width", type=int, default=512, help="D")
     parser.add_argument("--frames", type=int, default=12, help="F")
     parser.add_argument("--trials", type=int, default=20, help="S")
-    parser.add_argument("--queries", type=int, default=256, help="sentences of the batched run, 0 leaves it out")
-    parser.add_argument("--batched", type=int, default=1000, help="gallery size of the batched run")
+    parser.add_argument("--queries", type=int, default=256, help="sentences of search_many")
     parser.add_argument("--repeats", type=int, default=7, help="runs; the median counts")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and features")
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     model = TMass(TMassConfig(embed_dim=options.width, num_frames=options.frames, trials=options.trials)).eval()
@@ -55,74 +82,106 @@ def main() -> None:
 
 def measure(model: TMass, options: argparse.Namespace) -> list[dict[str, object]]:
     text = torch.randn(max(1, options.queries), options.width)
-    frames = torch.randn(DISTINCT, options.frames, options.width).half()
+    frames = torch.randn(BLOCK, options.frames, options.width).half()
+    agree = (model.score(text[:4], frames) - model.score_cached(text[:4], model.video_cache(frames))).abs().max()
+    print(f"largest difference of the two paths: {float(agree):.1e}\n", flush=True)
     rows = []
     for size in options.plain:
-        gallery = repeated(frames, size)
-        rows.append(row("plain", size, 1, gallery.nbytes, timed(lambda g=gallery: model.score(text[:1], g), options)))
-        if size <= DISTINCT:
-            times = timed(lambda g=gallery: [model.score(text[:1], one[None]) for one in g], options)
-            rows.append(row("one by one", size, 1, gallery.nbytes, times))
-    cache = model.video_cache(frames)
-    agree = (model.score(text[:1], frames) - model.score_cached(text[:1], cache)).abs().max()
-    print(f"largest difference of the two paths on {DISTINCT} segments: {float(agree):.1e}\n")
-    for name, kept in [("cached", cache)] + ([("compact", model.compact(cache))] if options.compact else []):
-        for size in options.cached:
-            whole = {key: repeated(value, size) for key, value in kept.items()}
-            rows.append(search_row(model, name, text[:1], whole, options))
-    if options.queries:
-        whole = {key: repeated(value, options.batched) for key, value in cache.items()}
-        rows.append(search_row(model, "batched", text, whole, options))
+        own = frames[:size]
+        rows.append(row("plain", size, 1, own.nbytes, lambda g=own: model.score(text[:1], g), options))
+        rows.append(
+            row("one by one", size, 1, own.nbytes, lambda g=own: [model.score(text[:1], v[None]) for v in g], options)
+        )
+    for size in sorted({*options.cached, *options.batched}):
+        rows += searches(model, text, Gallery(frames, size), size, options)
     return rows
 
 
-def search_row(
-    model: TMass, name: str, text: Tensor, cache: VideoCache, options: argparse.Namespace
+def searches(
+    model: TMass, text: Tensor, gallery: Gallery, size: int, options: argparse.Namespace
+) -> list[dict[str, object]]:
+    whole = CandidateConfig(from_segments=10**9)
+    retriever = CoarseRetriever(model, gallery, memory_bytes=1 << 40, compact=options.compact, candidates=whole)
+    retriever.rank(text[:1])
+    caches = [block.cache or {} for block in retriever._content.blocks]  # type: ignore[union-attr]
+    held = sum(value.nbytes for cache in caches for value in cache.values())
+    found = []
+    if size in options.cached:
+        one = row("search", size, 1, held, lambda: retriever.rank(text[:1]), options)
+        floor = timed(lambda: [value.view(torch.float32).sum() for each in caches for value in each.values()], options)
+        found.append(one | {"read_floor_ms": round(floor[0], 3)})
+    if size in options.batched and options.queries:
+        found.append(row("search_many", size, len(text), held, lambda: retriever.rank(text), options))
+    return found
+
+
+def row(
+    path: str, size: int, queries: int, held: int, work: Callable[[], object], options: argparse.Namespace
 ) -> dict[str, object]:
-    times = timed(lambda: model.score_cached(text, cache), options)
-    floor = timed(lambda: [value.view(torch.float32).sum() for value in cache.values()], options)
-    size = sum(value.nbytes for value in cache.values())
-    return row(name, len(cache["frames"]), len(text), size, times) | {"read_floor_ms": round(floor[0], 2)}
-
-
-def repeated(rows: Tensor, size: int) -> Tensor:
-    return torch.cat([rows] * (size // len(rows) + 1))[:size].clone()
-
-
-def timed(work: Callable[[], object], options: argparse.Namespace) -> tuple[float, float]:
-    """Median milliseconds of the clock on the wall and of the process's CPU time."""
-    work()
-    wall, cpu = [], []
-    for _ in range(options.repeats):
-        start, start_cpu = time.perf_counter(), time.process_time()
-        work()
-        wall.append((time.perf_counter() - start) * 1000)
-        cpu.append((time.process_time() - start_cpu) * 1000)
-    return statistics.median(wall), statistics.median(cpu)
-
-
-def row(path: str, size: int, queries: int, held: int, times: tuple[float, float]) -> dict[str, object]:
+    before = memory_now()
+    forget_peak()
+    wall, cpu = timed(work, options)
     return {
         "path": path,
         "segments": size,
         "queries": queries,
-        "ms_per_query": round(times[0] / queries, 3),
-        "cpu_ms_per_query": round(times[1] / queries, 3),
-        "megabytes": round(held / 2**20, 1),
-        "peak_rss_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "ms_per_query": round(wall / queries, 3),
+        "cpu_ms_per_query": round(cpu / queries, 3),
+        "megabytes_read": round(held / 2**20, 1),
+        "megabytes_on_top": round(max(0, memory_peak() - before) / 2**20, 1),
+        "megabytes_at_most": round(memory_peak() / 2**20),
     }
 
 
+def timed(work: Callable[[], object], options: argparse.Namespace) -> tuple[float, float]:
+    """Median milliseconds of the clock on the wall and of the process's CPU time; the first run does not count."""
+    wall, cpu = [], []
+    for _ in range(options.repeats + 1):
+        start, start_cpu = time.perf_counter(), time.process_time()
+        work()
+        wall.append((time.perf_counter() - start) * 1000)
+        cpu.append((time.process_time() - start_cpu) * 1000)
+        if wall[-1] > LONG_S * 1000:
+            return wall[-1], cpu[-1]
+    return statistics.median(wall[1:]), statistics.median(cpu[1:])
+
+
+def memory_now() -> int:
+    return _status("VmRSS") or 0
+
+
+def memory_peak() -> int:
+    """Largest memory since `forget_peak`, where the system can forget it (Linux)."""
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def forget_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _status(name: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
+
+
 def print_table(rows: list[dict[str, object]]) -> None:
-    plain = {each["segments"]: each["cpu_ms_per_query"] for each in rows if each["path"] == "plain"}
-    names = ("path", "segments", "queries", "ms/query", "CPU ms", "x plain", "MB", "floor ms")
-    print(" ".join(f"{name:>10}" for name in names))
+    known = {(each["path"], each["segments"]): each["ms_per_query"] for each in rows}
+    names = ("path", "segments", "queries", "ms/query", "CPU ms", "x 1 by 1", "x search", "MB read", "MB more", "floor")
+    print("| " + " | ".join(names) + " |\n" + "|---" + "|---:" * (len(names) - 1) + "|")
     for each in rows:
-        base = plain.get(each["segments"])
-        ratio = f"{base / each['cpu_ms_per_query']:.2g}" if base else "-"
-        times = (each["ms_per_query"], each["cpu_ms_per_query"], ratio)
-        cells = (each["path"], each["segments"], each["queries"], *times, each["megabytes"])
-        print(" ".join(f"{cell:>10}" for cell in (*cells, each.get("read_floor_ms", "-"))))
+        ratios = [
+            f"{known[path, each['segments']] / each['ms_per_query']:.3g}" if (path, each["segments"]) in known else "-"
+            for path in ("one by one", "search")
+        ]
+        cells = [each["path"], each["segments"], each["queries"], each["ms_per_query"], each["cpu_ms_per_query"]]
+        cells += [*ratios, each["megabytes_read"], each["megabytes_on_top"], each.get("read_floor_ms", "-")]
+        print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def machine() -> str:

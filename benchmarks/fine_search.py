@@ -35,7 +35,7 @@ WORD_ROWS = {"qd-detr": qd_detr_features.word_rows, "mesm": mesm_text.word_rows}
 TOKENS = 14
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=list(MODELS), default="qd-detr", help="model")
     parser.add_argument("--size", choices=list(SIZES), default="published", help="architecture")
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs; the median counts")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and features")
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     model_class, config_class = MODELS[options.model]

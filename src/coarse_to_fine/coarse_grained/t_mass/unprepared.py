@@ -49,4 +49,5 @@ def _best_trial(pooled: Float[Tensor, "V D"], cosines: Float[Tensor, "V F"], kno
     squared = (2 * known.noise * known.text) @ radius.T + known.noise_squared @ radius.square_().T
     squared = (squared + known.text_squared).clamp(min=SMALLEST)
     best: Tensor = (dot * torch.rsqrt(squared)).amax(dim=0)
-    return best / pooled.norm(dim=-1)
+    length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
+    return best / length
