@@ -79,7 +79,7 @@ class Pipeline:
             library: an open library or its folder.
             coarse: `mean-pool`, `t-mass` or the folder of a trained model; None takes the best that there are weights
                 for: trained ones with the bundled encoder, `mean-pool` with others.
-            fine: `similarity`, `qd-detr` or a folder; None as for `coarse`.
+            fine: `similarity`, `mesm`, `qd-detr` or a folder; None as for `coarse`.
             device: `auto`, `cpu`, `cuda` or `mps`.
             fusion: how the stages' scores are joined; None takes what was chosen on validation for bundled models.
             engine: chooses candidates in a large library (`coarse_grained.milvus.MilvusFrames`); None: this process.
@@ -92,7 +92,7 @@ class Pipeline:
         opened = library if isinstance(library, Library) else Library.open(library, read_only=True, device=device)
         trained = opened.encoder_name == BUNDLED_ENCODER
         coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
-        fine_name = fine if fine is not None else ("qd-detr" if trained else "similarity")
+        fine_name = fine if fine is not None else ("mesm" if trained else "similarity")
         place = str(resolve_device(device))
         coarse_model = load_coarse(coarse_name, encoder=opened.encoder_name, device=place)
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
