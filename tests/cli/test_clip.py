@@ -68,6 +68,13 @@ def test_a_missing_video_gets_a_line_and_exit_code_one(ctf, tmp_path):
     assert all(" v1 " in Path(line).name for line in written)
 
 
+def test_a_folder_that_cannot_be_written_gets_one_line(ctf, small_library, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    result = ctf("clip", "a dog", "--library", small_library, *FREE, "--out", tmp_path / "file")
+    assert result.code == 2
+    assert "choose another one" in result.err.splitlines()[-1]
+
+
 def test_nothing_found_is_said_and_nothing_is_written(ctf, small_library, tmp_path):
     arguments = ("--min-score", "1", "--out", tmp_path / "clips")
     result = ctf("clip", "a dog", "--library", small_library, *FREE, *arguments)

@@ -58,5 +58,36 @@ def test_the_version_is_printed(ctf):
     assert ctf("--version").out.startswith("coarse-to-fine 0.")
 
 
-def test_an_unknown_verb_is_the_users_mistake(ctf):
-    assert ctf("serach").code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serach",), "search"),
+        (("clip", "a dog", "--pad", "long"), "--pad"),
+        (("search", "a dog", "--min-score", "2"), "(see ctf search --help)"),
+        (("index", "videos"), "--library"),
+        (("search", "a dog", "--nothing"), "--nothing"),
+    ],
+)
+def test_a_wrong_option_or_verb_gets_one_line(ctf, monkeypatch, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    result = ctf(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("ctf: ")
+    assert result.err.count("\n") == 1
+    assert said in result.err
+
+
+def test_nothing_at_all_gets_the_help(ctf):
+    result = ctf()
+    assert result.code in (0, 2)
+    assert "search" in result.out + result.err
+
+
+def test_a_stop_by_hand_says_how_to_go_on(ctf, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coarse_to_fine.cli.question.Question.ready", interrupted)
+    result = ctf("search", "a dog")
+    assert result.code == 130
+    assert "run the same command again" in result.err

@@ -108,6 +108,7 @@ def report_as_json(report: CutReport, hits: list[MomentHit]) -> dict[str, Any]:
     clips = [
         {
             "clip": str(clip.path),
+            "clip_start_s": round(clip.start_s, 3),
             "coded": clip.coded,
             "reason": clip.reason,
             **output.hit_as_json(hits[place - 1]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any, NoReturn
 
 import typer
 
@@ -26,6 +27,7 @@ from coarse_to_fine.cli import (
 from coarse_to_fine.cli import run as experiment
 from coarse_to_fine.errors import CtfError
 
+INTERRUPTED = 130
 HELP = """Find moments in your videos from a sentence.
 
 A coarse stage (T-MASS) ranks the videos of a library, a fine stage (QD-DETR) locates the moments inside the best ones.
@@ -80,15 +82,35 @@ def options(
 def run() -> None:
     """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
     try:
-        app()
+        code = app(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
     except CtfError as error:
         if os.environ.get("CTF_VERBOSE"):
             raise
-        print(f"ctf: {error}", file=sys.stderr)
-        sys.exit(2)
+        stop(str(error), 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("ctf: stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own copy of click's errors has no public name
+            raise
+        stop_for_usage(error)
+    if code == INTERRUPTED:
+        stop("stopped; run the same command again to go on", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """One line on stderr and the exit code."""
+    print(f"ctf: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def stop_for_usage(error: Any) -> NoReturn:
+    """A wrong option or verb in one line; help where nothing at all was given."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(2)
+    path = error.ctx.command_path if getattr(error, "ctx", None) is not None else "ctf"
+    stop(f"{' '.join(error.format_message().split())} (see {path} --help)", 2)

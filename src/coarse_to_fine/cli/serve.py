@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from typing import Annotated
 
 import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, LibraryOption, find_library
+from coarse_to_fine.errors import UserError
+
+WAITING_CONNECTIONS = 2048
 
 
 def serve(
@@ -29,8 +33,6 @@ def serve(
 
       ctf serve --library videos.ctf --port 9000
     """
-    from coarse_to_fine.errors import UserError
-
     try:
         import uvicorn
 
@@ -45,10 +47,24 @@ def serve(
     pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     app = create_app(pipeline, hosts=frozenset() if token is None else None, token=token)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning")
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    address = f"http://{host}:{socket.getsockname()[1]}/"
-    typer.echo(f"{address}{f'?token={token}' if token else ''}")
-    output.warn("serving; stop with Ctrl-C")
-    server.run(sockets=[socket])
+    with listening(host, port) as own:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}/"
+        typer.echo(f"{address}{f'?token={token}' if token else ''}")
+        output.warn("serving; stop with Ctrl-C")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[own])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes connections.
+
+    Raises:
+        UserError: no such address on this machine, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {host}, port {port} ({error.strerror}); expected an address of this machine and a free "
+            "port; choose another --host or --port, 0 for any free one"
+        ) from error

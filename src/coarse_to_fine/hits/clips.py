@@ -29,11 +29,13 @@ class ClipFile:
 
     Attributes:
         path: the file.
+        start_s: time in the video at which it begins, seconds.
         coded: which of its pictures were coded anew.
         reason: why all were although less was asked for; None otherwise.
     """
 
     path: Path
+    start_s: float
     coded: Literal["none", "ends", "all"]
     reason: str | None = None
 
@@ -121,13 +123,14 @@ def write_clip(
     reason = None
     try:
         if coding == "none" and max_height is None:
-            return ClipFile(copy_clip(path, start_s, end_s, out).path, "none")
+            copied = copy_clip(path, start_s, end_s, out)
+            return ClipFile(copied.path, copied.start_s, "none")
         if coding == "least" and max_height is None:
             made = splice_clip(path, start_s, end_s, out)
-            return ClipFile(made.path, "ends" if made.coded else "none")
+            return ClipFile(made.path, start_s, "ends" if made.coded else "none")
     except VideoError as error:
         reason = str(error).split(";", 1)[0]
-    return ClipFile(cut_clip(path, start_s, end_s, out, max_height), "all", reason)
+    return ClipFile(cut_clip(path, start_s, end_s, out, max_height), start_s, "all", reason)
 
 
 def make_reel(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from coarse_to_fine.errors import VideoError
+from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.video.caption import caption
 from coarse_to_fine.video.container import describe
 from coarse_to_fine.video.cut_plan import frames_of
@@ -101,10 +101,20 @@ def piece_bounds(piece: Piece, video: VideoFile) -> Bounds:
 
 @contextmanager
 def complete_file(out: Path) -> Iterator[Path]:
-    """A temporary name beside `out` that becomes `out` if all went well and is removed if not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=".mp4", prefix=".unfinished-", dir=out.parent)
-    os.close(handle)
+    """A temporary name beside `out` that becomes `out` if all went well and is removed if not.
+
+    Raises:
+        UserError: its folder cannot be made or written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".mp4", prefix=".unfinished-", dir=out.parent)
+        os.close(handle)
+    except OSError as error:
+        raise UserError(
+            f"nothing can be written into {str(out.parent)!r} ({error.strerror}); expected a folder to write into; "
+            "choose another one"
+        ) from error
     unfinished = Path(name)
     try:
         yield unfinished
