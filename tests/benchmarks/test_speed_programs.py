@@ -60,3 +60,12 @@ def test_fine_search_is_timed_plain_and_from_caches(run, model):
     given = ["--model", model, "--size", "small", "--clips", 5, "--batch", 1, 2, "--videos", 2, "--repeats", 1]
     rows = run("fine_search", *given)["rows"]
     assert [(row["path"], row["batch"]) for row in rows] == [("plain", 1), ("cached", 1), ("cached", 2)]
+
+
+@pytest.mark.parametrize("segments", [2000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_library_of_any_size_is_open_within_a_second(run, tmp_path, segments):
+    """Four gigabytes for the large one."""
+    seconds = run("open_library", "--segments", segments, "--folder", tmp_path)["seconds"]
+    assert seconds["open"] < 1
+    assert list(seconds) == ["open", "describe", "first answer", "second answer"]
+    assert not list(tmp_path.iterdir())
