@@ -96,7 +96,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of sentences and of the coarse stage's noise")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report and for what is resumed")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    if options.timed < 1:
+        parser.error(f"--timed {options.timed}: expected at least one sentence that is searched, give 1 or more")
+    return options
 
 
 def main(given: Sequence[str] | None = None) -> None:
