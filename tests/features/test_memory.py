@@ -39,7 +39,7 @@ def test_ten_minutes_with_a_slow_encoder_stay_within_the_bound(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_half_an_hour_of_1080p_with_a_slow_encoder_stays_within_the_bound(tmp_path: Path) -> None:
     result = grown(tmp_path, 1800, 10, 1080, 1920, 0.5)
     assert result["pictures"] >= 900
@@ -71,7 +71,7 @@ def test_many_small_videos_leave_no_descriptor_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_a_thousand_small_videos_leave_nothing_behind(tmp_path: Path) -> None:
     memory, descriptors = index_in_parts(tmp_path, 1000, 5)
     assert len(set(descriptors[1:])) == 1

@@ -125,8 +125,9 @@ def write_video(
     recipe: Recipe = Recipe(),
     first: int = 0,
     sound_seconds: float | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Path:
-    """A file whose picture i is shown at times[i] and carries the number first + i."""
+    """A file whose picture i is shown at times[i] and carries the number first + i, or numbers[i]."""
     with av.open(str(path), "w", options=recipe.container) as out:
         if recipe.sound and recipe.sound_first:
             sound = out.add_stream(recipe.sound, rate=44100)
@@ -134,7 +135,7 @@ def write_video(
         else:
             video = open_video_stream(out, recipe)
             sound = out.add_stream(recipe.sound, rate=_hertz(recipe.sound)) if recipe.sound else None
-        packets = list(encode_pictures(video, times, recipe, first))
+        packets = list(encode_pictures(video, times, recipe, numbers or range(first, first + len(times))))
         if sound is not None:
             packets += _tone(sound, sound_seconds or times[-1] + float(1 / recipe.rate))
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
@@ -166,10 +167,12 @@ def _codec_options(recipe: Recipe) -> dict[str, str]:
     return {"b": "2M"}
 
 
-def encode_pictures(stream: Any, times: Sequence[float], recipe: Recipe, first: int = 0) -> Iterable[Any]:
+def encode_pictures(
+    stream: Any, times: Sequence[float], recipe: Recipe, numbers: Sequence[int] | None = None
+) -> Iterable[Any]:
     base = recipe.time_base or 1 / recipe.rate
     for index, time in enumerate(times):
-        picture = draw(first + index, recipe.height, recipe.width)
+        picture = draw(index if numbers is None else numbers[index], recipe.height, recipe.width)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = round(time / base), base
         if index in recipe.keys:
