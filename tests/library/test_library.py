@@ -10,6 +10,8 @@ import torch
 from coarse_to_fine import Library
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
 from coarse_to_fine.library import Sampling, is_library
+from coarse_to_fine.library.blocks import SegmentIds
+from coarse_to_fine.library.catalogue import Placement
 from tests.library.contents import content
 from tests.library.small_encoder import SmallEncoder
 from tests.library.small_videos import write_video
@@ -47,6 +49,11 @@ def test_frames_matrix_is_mapped_and_names_its_rows(filled):
     assert (ids[-1], ids[1:3]) == ("v004#0", ["v001#0", "v002#0"])
     with pytest.raises(IndexError):
         ids[5]
+
+
+def test_ids_of_a_block_in_turn_are_those_asked_for_one_by_one():
+    ids = SegmentIds([Placement("a", 1, 0, 3, 0, 9), Placement("b", 1, 3, 1, 9, 2), Placement("c", 1, 4, 2, 11, 5)])
+    assert list(ids) == ["a#0", "a#1", "a#2", "b#0", "c#0", "c#1"] == [ids[row] for row in range(len(ids))]
 
 
 def test_frames_matrix_leaves_dead_rows_out(filled):

@@ -54,7 +54,7 @@ class Content:
         segments: list[list[int]] = [[] for _ in video_ids]
         for column, owner in enumerate(owners):
             segments[number[owner]].append(column)
-        for own in segments:
+        for own in (own for own in segments if len(own) > 1):
             own.sort(key=lambda column: int(segment_ids[column].rpartition("#")[2]))
         index = torch.tensor([number[owner] for owner in owners], dtype=torch.int64)
         starts = torch.tensor([0] + [len(block.frames) for block in blocks]).cumsum(0).tolist()[: len(blocks)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -97,6 +97,12 @@ class SegmentIds(Sequence[str]):
 
     def __len__(self) -> int:
         return self._starts[-1]
+
+    def __iter__(self) -> Iterator[str]:
+        """All ids in turn, without looking for the video of each."""
+        for placement in self._placements:
+            for index in range(placement.segment_count):
+                yield segment_id(placement.video_id, index)
 
     @overload
     def __getitem__(self, row: int) -> str: ...
