@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,8 @@ from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.t_mass_v2.config import TMassV2Config
 from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
 from coarse_to_fine.errors import UserError
-from coarse_to_fine.experiment import read_queries
+from coarse_to_fine.evaluation.overlap import intersection_over_union
+from coarse_to_fine.experiment import choose_fusion, read_queries
 from coarse_to_fine.model_folders import save_model
 
 
@@ -113,3 +115,17 @@ def test_a_run_gives_every_table_with_systems_seeds_and_lengths(searched, traine
     assert text.count("| t-mass-v2 x similarity |") == 4
     assert text.index("## Stage one") < text.index("## Stage two") < text.index("## Both stages")
     assert "chosen on test" in printed.err
+
+
+def test_the_fusion_that_is_chosen_finds_as_much_as_was_promised(searched):
+    pipeline = Pipeline.load(searched / "library.ctf", coarse="mean-pool", fine="similarity")
+    truth = read_queries(searched, "test")
+    chosen, recall = choose_fusion(pipeline, truth, top_videos=4, threshold=0.1)
+    pipeline.fusion = chosen
+    first = pipeline.search_many([query.text for query in truth.queries], top_videos=4, top_moments=1)
+    right = [
+        hits[0].video_id == query.video_id
+        and intersection_over_union(np.array([[hits[0].start_s, hits[0].end_s]]), query.windows).max() >= 0.1
+        for query, hits in zip(truth.queries, first, strict=True)
+    ]
+    assert recall == pytest.approx(100 * np.mean(right))
