@@ -292,6 +292,18 @@ def test_show_tells_what_an_encoder_folder_holds(ctf, hugging_face_folder):
     about = json.loads(ctf("weights", "show", hugging_face_folder, "--json").out)
     assert about["holds"] == "CLIP encoder"
     assert about["config"]["projection_dim"] == 24
+    assert about["fingerprint"] == load_encoder(hugging_face_folder).fingerprint
+
+
+def test_the_fingerprint_of_the_rule_for_pictures_is_printed_and_follows_the_rule(ctf, hugging_face_folder, tmp_path):
+    other = Path(shutil.copytree(hugging_face_folder, tmp_path / "other"))
+    rule = json.loads((other / "preprocessor_config.json").read_text())
+    (other / "preprocessor_config.json").write_text(json.dumps({**rule, "resample": 2}))
+    abouts = [json.loads(ctf("weights", "show", folder, "--json").out) for folder in (hugging_face_folder, other)]
+    assert [about["pictures"]["resample"] for about in abouts] == [3, 2]
+    assert abouts[0]["pictures_fingerprint"] != abouts[1]["pictures_fingerprint"]
+    assert abouts[0]["sha256"] == abouts[1]["sha256"]
+    assert f"pictures_fingerprint: {abouts[1]['pictures_fingerprint']}" in ctf("weights", "show", other).out
 
 
 def test_the_list_has_where_licence_and_offline_path_for_every_entry(ctf):

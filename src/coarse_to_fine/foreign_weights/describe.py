@@ -9,12 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from coarse_to_fine.checkpoint_files import read_checkpoint
-from coarse_to_fine.encoders.config import parse_clip_config, read_json
+from coarse_to_fine.encoders.config import read_json
+from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
+from coarse_to_fine.encoders.load import kind_of, load_encoder
+from coarse_to_fine.encoders.open_clip import CONFIG as OPEN_CLIP_CONFIG
+from coarse_to_fine.encoders.open_clip import WEIGHTS as OPEN_CLIP_WEIGHTS
+from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.weights import read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.foreign_weights.importing import ORIGIN_FILE, checked_sha256
 from coarse_to_fine.foreign_weights.recognise import KINDS, features_of, recognise
 from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, read_document
+
+ENCODER_KINDS = {"clip": "CLIP", "siglip": "SigLIP", "open_clip": "OpenCLIP"}
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -48,13 +55,20 @@ def _model_folder(folder: Path) -> dict[str, Any]:
 
 
 def _encoder_folder(folder: Path) -> dict[str, Any]:
-    config = parse_clip_config(read_json(folder / CONFIG_FILE, "the architecture"), str(folder / CONFIG_FILE))
-    files = weight_files(folder)
+    """Of towers of every kind; the fingerprint of the rule for pictures tells whether two encoders see the same."""
+    encoder, kind = load_encoder(folder), kind_of(folder)
+    files = present(folder, OPEN_CLIP_WEIGHTS)[:1] if kind == "open_clip" else weight_files(folder)
+    config = read_json(folder / (OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG_FILE), "the architecture")
+    rule = getattr(encoder, "preprocessing", None)
+    pictures = rule.model_dump(mode="json") if isinstance(rule, Preprocessing) else {"transform": str(rule)}
     origin = folder / ORIGIN_FILE
     return {
         "path": str(folder),
-        "holds": "CLIP encoder",
-        "config": config.model_dump(mode="json", exclude_none=True),
+        "holds": f"{ENCODER_KINDS[kind]} encoder",
+        "fingerprint": encoder.fingerprint,
+        "pictures": pictures,
+        "pictures_fingerprint": fingerprint_of(pictures, []),
+        "config": config,
         "origin": read_json(origin, "the origin") if origin.is_file() else {},
         "sha256": {file.name: checked_sha256(file) for file in files},
         "bytes": sum(file.stat().st_size for file in files),
@@ -88,7 +102,8 @@ def _numbers(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _is_encoder(folder: Path) -> bool:
     path = folder / CONFIG_FILE
-    return path.is_file() and "vision_config" in read_json(path, "the architecture")
+    towers = path.is_file() and "vision_config" in read_json(path, "the architecture")
+    return towers or (folder / OPEN_CLIP_CONFIG).is_file()
 
 
 def _is_plain(value: Any) -> bool:
