@@ -15,4 +15,4 @@ class TrainCoarse(TrainStage):
     settings_class = CoarseTraining
     train = staticmethod(train_coarse)
     reads_captions = True
-    sample_seconds = 3.8e-9
+    sample_seconds = 6e-9
