@@ -84,6 +84,36 @@ def test_a_link_opens_its_hit(page, served):
     assert page.find_element(By.ID, "sentence").get_attribute("value") == "grey"
 
 
+def test_a_link_brings_its_numbers_along(page, served):
+    count = page.find_element(By.ID, "count")
+    count.clear()
+    count.send_keys("3")
+    search(page, "grey")
+    assert len(cards(page)) == 3
+    link = page.current_url
+    assert "k=3" in link
+    page = open_page(page, link)
+    wait(page, lambda _: len(cards(page)) == 3)
+    page = open_page(page, f"{served.url}#q=grey&k=many")
+    wait(page, lambda _: len(cards(page)) > 3)
+
+
+def test_the_link_of_a_moment_is_copied_or_shown(page):
+    search(page, "grey")
+    open_title(page, "red beach")
+    page.execute_script("document.getElementById('link').click()")
+    wait(page, lambda _: "link to this moment" in page.find_element(By.ID, "status").text)
+
+
+def test_a_folder_that_is_not_named_or_not_there_is_said(page):
+    page.execute_script("document.getElementById('add').open = true")
+    page.find_element(By.ID, "index").click()
+    wait(page, lambda _: "such as" in page.find_element(By.ID, "status").text)
+    page.find_element(By.ID, "folder").send_keys("/no/such")
+    page.find_element(By.ID, "index").click()
+    wait(page, lambda _: "no file or folder" in page.find_element(By.ID, "status").text)
+
+
 def test_a_mistake_is_said_in_words(page):
     box = page.find_element(By.ID, "sentence")
     box.send_keys("?!", Keys.ENTER)

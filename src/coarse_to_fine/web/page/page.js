@@ -5,7 +5,7 @@ const form = byId("search"), sentence = byId("sentence"), finer = byId("finer"),
 const status = byId("status"), viewer = byId("viewer"), player = byId("player"), still = byId("still");
 const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
 
-const state = { hits: [], current: -1, query: "", moment: "", models: {}, offset: 0, window: null, request: 0 };
+const state = { hits: [], current: -1, query: "", moment: "", choices: {}, offset: 0, window: null, request: 0 };
 
 const clock = (seconds) => {
   const tenths = Math.round(seconds * 10), h = Math.floor(tenths / 36000), m = Math.floor((tenths % 36000) / 600);
@@ -32,12 +32,17 @@ async function getJson(url, options) {
   return body;
 }
 
-// Stage models that were chosen and are not those of the server, as parameters of a request or link.
-function models() {
+// What was chosen and is not as the server has it, as parameters of a request or link.
+const NUMBERS = { k: "count", videos: "videos" };
+const number = (id) => byId(id).value || byId(id).defaultValue;
+function choices() {
   const chosen = {};
   for (const stage of ["coarse", "fine"]) {
     const list = byId(stage);
     if (list.selectedIndex > 0) chosen[stage] = list.value;
+  }
+  for (const [name, id] of Object.entries(NUMBERS)) {
+    if (number(id) !== byId(id).defaultValue) chosen[name] = number(id);
   }
   return chosen;
 }
@@ -51,10 +56,11 @@ async function search(open = -1) {
   if (!state.query) { say("Type a sentence first, such as “a red cat jumps on a beach”.", true); sentence.focus(); return; }
   closeViewer();
   say("Searching…");
-  const parameters = new URLSearchParams({ q: state.query, k: byId("count").value, videos: byId("videos").value });
+  byId("notes").textContent = "";
+  const parameters = new URLSearchParams({ q: state.query, k: number("count"), videos: number("videos") });
   if (state.moment) parameters.set("m", state.moment);
-  state.models = models();
-  Object.entries(state.models).forEach(([stage, name]) => parameters.set(stage, name));
+  state.choices = choices();
+  Object.entries(state.choices).forEach(([name, value]) => parameters.set(name, value));
   try {
     const answer = await getJson(`api/search?${parameters}`);
     if (request !== state.request) return;
@@ -69,10 +75,10 @@ async function search(open = -1) {
 }
 
 function showHits(answer) {
-  const notes = answer.notes.length ? ` Note: ${answer.notes.join("; ")}.` : "";
+  byId("notes").textContent = answer.notes.join("; ");
   say(answer.hits.length
-    ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.${notes}`
-    : `No moment found. The library may be empty: add a folder.${notes}`);
+    ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.`
+    : "No moment found. The library may be empty: add a folder.");
   results.replaceChildren(...answer.hits.map(card));
 }
 
@@ -109,13 +115,16 @@ async function openHit(index, play = true) {
   byId("curve").replaceChildren();
   setLink();
   load(hit, hit, play);
-  viewer.scrollIntoView({ block: "nearest" });
+  reveal();
   try {
     const found = await getJson(`api/videos/${encodeURIComponent(hit.video_id)}/moments?` +
-      new URLSearchParams({ q: state.moment || state.query, ...(state.models.fine ? { fine: state.models.fine } : {}) }));
+      new URLSearchParams({ q: state.moment || state.query, ...(state.choices.fine ? { fine: state.choices.fine } : {}) }));
     if (state.current === index) { showTimeline(hit, found); showCurve(found); }
   } catch (error) { say(error.message, true); }
 }
+
+// The whole player if it fits on the screen, else its upper part.
+function reveal() { viewer.scrollIntoView({ block: viewer.offsetHeight > innerHeight ? "start" : "nearest" }); }
 
 function load(hit, window, play) {
   state.window = window;
@@ -134,7 +143,11 @@ function load(hit, window, play) {
   player.poster = pictureUrl(hit, window.start_s);
   if (asPreview) notice("This browser does not play the file itself; here is a preview of the moment.");
   if (player.getAttribute("src") !== url) { player.src = url; player.load(); }
-  const start = () => { player.currentTime = window.start_s - state.offset; if (play) player.play().catch(() => {}); };
+  const start = () => {
+    player.currentTime = window.start_s - state.offset;
+    reveal();  // only now the height of the picture is known
+    if (play) player.play().catch(() => {});
+  };
   if (player.readyState >= 1) start(); else player.addEventListener("loadedmetadata", start, { once: true });
 }
 
@@ -201,6 +214,11 @@ function closeViewer() {
 
 byId("close").addEventListener("click", () => { const last = state.current; closeViewer(); focusCard(last); setLink(); });
 byId("scaled").addEventListener("change", () => { if (state.found) showCurve(state.found); });
+byId("link").addEventListener("click", async (event) => {
+  event.preventDefault();
+  try { await navigator.clipboard.writeText(byId("link").href); say("The link to this moment is copied."); }
+  catch { say(`The link to this moment: ${byId("link").href}`); }
+});
 byId("again").addEventListener("click", () => load(state.hits[state.current], state.window, true));
 
 // ---- links, history, keys -----------------------------------------------------------------------------------------
@@ -208,7 +226,7 @@ byId("again").addEventListener("click", () => load(state.hits[state.current], st
 function setLink() {
   const parameters = new URLSearchParams({ q: state.query });
   if (state.moment) parameters.set("m", state.moment);
-  Object.entries(state.models).forEach(([stage, name]) => parameters.set(stage, name));
+  Object.entries(state.choices).forEach(([name, value]) => parameters.set(name, value));
   if (state.current >= 0) parameters.set("hit", String(state.current + 1));
   const hash = `#${parameters}`;
   byId("link").href = hash;
@@ -225,8 +243,12 @@ function readLink() {
     const name = parameters.get(stage), list = byId(stage);
     list.selectedIndex = Math.max(0, [...list.options].findIndex((option) => option.value === name));
   }
+  for (const [name, id] of Object.entries(NUMBERS)) {
+    byId(id).value = parameters.get(name) || "";
+    if (!byId(id).value || !byId(id).checkValidity()) byId(id).value = byId(id).defaultValue;
+  }
   const hit = Number(parameters.get("hit") || 0) - 1;
-  const same = sentence.value === state.query && finer.value === state.moment && JSON.stringify(state.models) === JSON.stringify(models());
+  const same = sentence.value === state.query && finer.value === state.moment && JSON.stringify(state.choices) === JSON.stringify(choices());
   if (same && state.hits.length) {
     if (hit >= 0 && hit < state.hits.length) openHit(hit, false); else closeViewer();
   } else search(hit);
@@ -298,6 +320,7 @@ function showIndexing(run) {
 }
 
 byId("index").addEventListener("click", async () => {
+  if (!byId("folder").value.trim()) { say("Type the path of a folder first, such as /home/me/Videos.", true); byId("folder").focus(); return; }
   try {
     await getJson("api/index", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ path: byId("folder").value }),
@@ -307,13 +330,16 @@ byId("index").addEventListener("click", async () => {
       const about = await showLibrary();
       if (!about || about.indexing.running) return;
       clearInterval(timer);
-      const { added, failed, error } = about.indexing;
-      say(error || `${added} videos added.${failed.length ? ` ${failed.length} files failed: ${failed.map((one) => one.join(": ")).join("; ")}` : ""}`,
+      const { added, failed, error, total } = about.indexing;
+      say(error || `${total || added || failed.length ? `${added} videos added.` : "No video found there."}${failed.length ? ` ${failed.length} files failed: ${failed.map((one) => one.join(": ")).join("; ")}` : ""}`,
         Boolean(error || failed.length));
     }, 600);
   } catch (error) { say(error.message, true); }
 });
 
-byId("options").open = matchMedia("(min-width: 40rem)").matches;
+const wide = matchMedia("(min-width: 40rem)");
+const showOptions = () => { byId("options").open = wide.matches; };
+wide.addEventListener("change", showOptions);
+showOptions();
 showHistory(readHistory());
 showLibrary().then(readLink);
