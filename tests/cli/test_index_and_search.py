@@ -90,7 +90,7 @@ def test_only_paths_one_a_line(ctf, folder, library):
     assert sorted(line.rsplit("/", 1)[-1] for line in lines) == sorted(ODD_NAMES)
 
 
-@pytest.mark.parametrize("sentence", ["", "   ", "?!"])
+@pytest.mark.parametrize("sentence", ["", "   ", "?!", "a", "x", "7", "of the and", "Is it there?", "__"])
 def test_a_sentence_without_words_is_the_users_mistake(ctf, folder, library, sentence):
     ctf("index", folder, "--library", library)
     result = ctf("search", sentence, "--library", library)

@@ -48,7 +48,7 @@ def test_the_hit_chooses_the_video(ctf, small_library, tmp_path):
 
 def test_mistakes_get_one_line_and_exit_code_two(ctf, small_library, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "two.txt").write_text("a\nb\n")
+    (tmp_path / "two.txt").write_text("a dog\na cat\n")
     for arguments, expected in (
         (("a dog", "--video", "nothing"), "ctf library list"),
         (("a dog", "--hit", "1000"), "hit 1000"),

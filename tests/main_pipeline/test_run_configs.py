@@ -99,7 +99,8 @@ def test_the_plan_of_the_world_stays_within_45_minutes(ctf, tmp_path):
     assert 60 < plan["seconds"] < 45 * 60
     assert 1e7 < plan["bytes"] < 1e9 < plan["free_bytes"]
     assert not (tmp_path / "run").exists()
-    twice = ctf("run", "--config", "world", "--out", tmp_path / "run", "--dry-run", "--json", "--set", "data.train=1000")
+    out = tmp_path / "run"
+    twice = ctf("run", "--config", "world", "--out", out, "--dry-run", "--json", "--set", "data.train=1000")
     longer = {line["step"]: line["seconds"] for line in json.loads(twice.out)["steps"]}
     before = {line["step"]: line["seconds"] for line in plan["steps"]}
     assert longer["coarse"] > 1.5 * before["coarse"]

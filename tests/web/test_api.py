@@ -51,7 +51,7 @@ def test_moments_of_a_video_come_with_its_curve(api):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"q": ""}, {"q": "?!"}, {}, {"q": "a", "k": 0}, {"q": "a", "k": 10**6}, {"q": "a" * 3000}],
+    [{"q": ""}, {"q": "?!"}, {"q": "of the"}, {}, {"q": "dog", "k": 0}, {"q": "dog", "k": 10**6}, {"q": "a" * 3000}],
 )
 def test_bad_parameters_get_a_reason(api, parameters):
     answer = api.get("/api/search", params=parameters)

@@ -91,6 +91,8 @@ class Question:
         from coarse_to_fine.main_pipeline import Pipeline
 
         asked, library = self.asked(), find_library(self.library)
+        for query in asked:
+            query.check()
         return asked, Pipeline.load(library, coarse=self.coarse, fine=self.fine, device=self.device)
 
     def search(self, pipeline: Pipeline, asked: list[Query]) -> list[list[MomentHit]]:

@@ -22,7 +22,7 @@ from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library, StoredVideo
-from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features
+from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
 from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
@@ -277,10 +277,7 @@ class Pipeline:
     def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
         for sentence in sentences:
             if not any(letter.isalnum() for letter in sentence):
-                raise UserError(
-                    f"the sentence is {sentence!r}; expected words that say what is to be seen, "
-                    'such as "a dog jumps into the water"'
-                )
+                raise wordless(sentence)
         fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
         if len(self._texts) + len(fresh) > KEPT_TEXTS:
             self._texts.clear()

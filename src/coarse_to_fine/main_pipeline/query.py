@@ -5,6 +5,8 @@ Axes: T word tokens, D embedding width, W width of word states.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ from coarse_to_fine.types import TextFeatures
 
 if TYPE_CHECKING:
     from coarse_to_fine.encoders.base import ImageTextEncoder
+
+FUNCTION_WORD_LIST = """a an the and or but not no of to in on at by for from with into onto as is are was were be been
+am do does did it its this that these those there here i you he she we they me him her us them my your his our their"""
+FUNCTION_WORDS = frozenset(FUNCTION_WORD_LIST.split())
+"""Of English; a sentence of nothing else shows nothing."""
 
 SENTENCE_FOR_LENGTH = "a video"
 """Gives a picture's embedding the length that a sentence has, which stochastic text models look at."""
@@ -69,6 +76,31 @@ class Query:
         """The query as a person would write it down: `a dog + snow - night`."""
         picture = (f"image {Path(self.image).name}",) if self.image is not None else ()
         return " ".join([" + ".join((*self.wanted, *picture)), *(f"- {text}" for text in self.minus)])
+
+    def check(self) -> None:
+        """Refuse what no picture can show; for what people type, before anything is loaded.
+
+        Raises:
+            UserError: a sentence of function words, single Latin letters or signs alone.
+        """
+        for sentence in (*self.wanted, *self.minus, *((self.moment,) if self.moment is not None else ())):
+            if not says_something(sentence):
+                raise wordless(sentence)
+
+
+def says_something(sentence: str) -> bool:
+    """Whether a sentence holds a word that a picture can show: of two letters, of another script, or an emoji."""
+    words = re.findall(r"[^\W_]+", sentence.casefold())
+    content = (word for word in words if word not in FUNCTION_WORDS and (len(word) > 1 or not word.isascii()))
+    return any(content) or any(unicodedata.category(sign) == "So" for sign in sentence)
+
+
+def wordless(sentence: str) -> UserError:
+    """What to say about a sentence that says nothing."""
+    return UserError(
+        f"the sentence is {sentence!r}; expected words that say what is to be seen, "
+        'such as "a dog jumps into the water"'
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from coarse_to_fine import __version__
 from coarse_to_fine.errors import CtfError, LibraryError, UserError, VideoError
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.main_pipeline import Pipeline
+from coarse_to_fine.main_pipeline import Query as Asked
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.web.indexing import Indexer
 from coarse_to_fine.web.media import MEDIA_TYPES, Media, is_playable
@@ -100,9 +101,11 @@ def _add_search(app: FastAPI, stages: Stages, searches: _Turns) -> None:
         """Moments for a sentence, best first."""
         started = time.perf_counter()
         moment = m if m and m.strip() else None
+        asked = Asked(q, moment)
+        asked.check()
         with searches.turn():
             pipeline = stages.pipeline(coarse, fine)
-            hits = pipeline.search(q, moment, top_videos=videos, top_moments=k)
+            hits = pipeline.search(asked, top_videos=videos, top_moments=k)
             notes = pipeline.notes(q, moment)
         stored = {hit.video_id: pipeline.library.video(hit.video_id) for hit in hits}
         timing = {"search": (time.perf_counter() - started) * 1e3}
