@@ -34,7 +34,7 @@ from coarse_to_fine.main_pipeline.steps.searching import (
 from coarse_to_fine.main_pipeline.video_lengths import queries_by_split
 from coarse_to_fine.stage_evaluation import evaluate_fine
 
-QUERY_SECONDS = 0.15
+QUERY_SECONDS = 0.03
 BYTES_A_QUERY = 9000
 
 

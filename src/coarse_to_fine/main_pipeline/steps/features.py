@@ -17,7 +17,7 @@ from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder
 from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split, seconds_by_split
 
-DRAWING_SECONDS = 0.003
+DRAWING_SECONDS = 0.004
 """To draw and encode, a second of a video of the world."""
 
 DECODING_SECONDS = {"tiny-world": 0.003}

@@ -15,4 +15,4 @@ class TrainFine(TrainStage):
     settings_class = FineTraining
     train = staticmethod(train_fine)
     reads_captions = False
-    sample_seconds = 4.5e-9
+    sample_seconds = 7e-9

@@ -14,7 +14,7 @@ from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_dige
 from coarse_to_fine.main_pipeline.run_config import VideoData, WorldData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
 
-WORLD_SECONDS, WORLD_BYTES = 0.8, 1.3e6
+WORLD_SECONDS, WORLD_BYTES = 1.0, 2.2e6
 """To render one video of the world, 75 s long in the mean."""
 
 ANNOTATION_BYTES = 300

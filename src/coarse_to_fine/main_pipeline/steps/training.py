@@ -25,8 +25,8 @@ from coarse_to_fine.training.config import CONTINUABLE, RunConfig
 Settings = TypeVar("Settings", bound=BaseModel)
 
 SETTINGS_FILE = "settings.json"
-CHECKPOINTS = 3
-"""Copies of the weights that a run holds: two checkpoints, one with the optimiser's state, and the model."""
+COPIES = 5
+"""Of the weights that a run leaves: the best ones, the last ones with two of the optimiser, and the model."""
 
 
 def stage_settings(model_class: type[Settings], stage: Stage) -> Settings:
@@ -65,7 +65,7 @@ def training_cost(run: RunConfig, samples: float, sample_seconds: float, paramet
     """Time by the number of samples that are seen, disk by the size of the model."""
     steps = run.epochs * math.ceil(samples / run.batch_size)
     seen = min(steps, run.max_steps or steps) * run.batch_size
-    return Cost(seen * sample_seconds, CHECKPOINTS * parameter_bytes + parameter_bytes)
+    return Cost(seen * sample_seconds, COPIES * parameter_bytes)
 
 
 def train_by_command(stage: str, settings: BaseModel, train: Path, validation: Path, folder: Path, work: Work) -> None:
