@@ -110,6 +110,29 @@ def test_readers_wait_for_a_slow_encoder():
     assert max(largest) <= 10 * BATCH_PICTURES
 
 
+def test_reading_goes_on_beside_the_encoder_in_several_files_at_once():
+    class Waiting(SmallEncoder):
+        def encode_images(self, pictures):
+            reached.append(all(source.later.wait(timeout=20) for source in sources))
+            return super().encode_images(pictures)
+
+    class Read(Numbered):
+        later = None
+
+        def pictures(self):
+            for position, picture in super().pictures():
+                if position > BATCH_PICTURES:
+                    self.later.set()
+                yield position, picture
+
+    reached, sources = [], [Read(200), Read(200)]
+    for source in sources:
+        source.later = threading.Event()
+    outcomes = list(embed_videos([lambda source=source: source for source in sources], Waiting(), 2))
+    assert all(outcome.error is None for outcome in outcomes)
+    assert reached and all(reached)  # the first batch was in the encoder while both files were read past their first
+
+
 def test_closing_ends_the_readers():
     before = threading.active_count()
     outcomes = embed_videos([lambda: Numbered(1000, delay_s=0.001)] * 30, SmallEncoder(), 3)
