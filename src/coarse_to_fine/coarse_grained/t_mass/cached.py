@@ -129,10 +129,8 @@ def mixing_scales(
         The factor of the weighted frames, and that of what all mixtures have in common.
     """
     frames = weights.shape[-1]
-    if weights.shape[1] == 1:  # so small a product of one row a video is slower than the sum it stands for
-        products = (weights.transpose(1, 2) * forms).sum(dim=1, keepdim=True)
-    else:
-        products = weights @ forms  # (V, T, 2 F + 1)
+    one_row = weights.shape[1] == 1  # a product so small is slower than the sum it stands for
+    products = (weights.mT * forms).sum(dim=1, keepdim=True) if one_row else weights @ forms  # (V, T, 2 F + 1)
     first = torch.rsqrt((products[..., :frames] * weights).sum(dim=-1) + EPSILON)
     variance = (products[..., frames : 2 * frames] * weights).sum(dim=-1) * first + 2 * products[..., -1]
     last = torch.rsqrt(variance * first + common_variance)
