@@ -35,7 +35,7 @@ def grown(folder: Path, seconds: float, fps: int, height: int, width: int, secon
 def test_ten_minutes_with_a_slow_encoder_stay_within_the_bound(tmp_path: Path) -> None:
     result = grown(tmp_path, 600, 1, 120, 160, 0.05)
     assert result["pictures"] * SIDE * SIDE * 3 / 1e6 > 45  # all pictures at once would break the bound of this size
-    assert result["grown_mb"] < 30
+    assert result["grown_mb"] < 40
 
 
 @pytest.mark.slow

@@ -41,8 +41,9 @@ const number = () => {
   const numbers = [];
   for (let frame = 0; frame < count; frame++) {
     const seeked = happens('seeked');
+    const shown = new Promise((good) => { video.requestVideoFrameCallback(good); setTimeout(good, 1000); });
     video.currentTime = (frame + .5) / rate;
-    await seeked;
+    await Promise.all([seeked, shown]);
     numbers.push(number());
   }
   video.currentTime = 0;
