@@ -34,7 +34,7 @@ class CandidateConfig(BaseModel):
 
     from_segments: int = Field(default=50_000, ge=0, description="galleries below this size are scored whole")
     kept: int = Field(default=1000, ge=1, description="segments a text that get an exact score, at least")
-    fraction: float = Field(default=0.005, ge=0, le=1, description="share of the gallery that gets one, at least")
+    fraction: float = Field(default=0.01, ge=0, le=1, description="share of the gallery that gets one, at least")
 
     def count(self, segments: int, wanted: int = 0) -> int:
         """C for a gallery of this size of which the `wanted` best will be asked for; V: no choice is made."""
