@@ -20,11 +20,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from timing import median_ms
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
@@ -210,17 +210,6 @@ def recall(found: Tensor, best: list[list[int]]) -> tuple[float, float]:
     """Mean and smallest share of the exact first that are among the candidates."""
     hits = [len(set(row) & set(top)) / len(top) for row, top in zip(found.tolist(), best)]
     return statistics.mean(hits), min(hits)
-
-
-def median_ms(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median milliseconds of the clock on the wall and of the process's CPU time; the first run does not count."""
-    wall, cpu = [], []
-    for _ in range(repeats + 1):
-        start, start_cpu = time.perf_counter(), time.process_time()
-        work()
-        wall.append((time.perf_counter() - start) * 1000)
-        cpu.append((time.process_time() - start_cpu) * 1000)
-    return statistics.median(wall[1:]), statistics.median(cpu[1:])
 
 
 def markdown(report: dict[str, object], options: argparse.Namespace) -> str:

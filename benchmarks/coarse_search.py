@@ -15,13 +15,12 @@ import argparse
 import json
 import platform
 import resource
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from timing import median_ms
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.candidates import CandidateConfig
@@ -31,8 +30,6 @@ from coarse_to_fine.coarse_grained.t_mass.model import TMass
 
 BLOCK = 1000
 """Segments of a block of the gallery; all blocks hold the same, each in memory of its own."""
-LONG_S = 10.0
-"""What takes longer is timed once."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,8 @@ def searches(
     found = []
     if size in options.cached:
         one = row("search", size, 1, held, lambda: retriever.rank(text[:1]), options)
-        floor = timed(lambda: [value.view(torch.float32).sum() for each in caches for value in each.values()], options)
+        values = [value.view(torch.float32) for cache in caches for value in cache.values()]
+        floor = median_ms(lambda: [value.sum() for value in values], options.repeats)
         found.append(one | {"read_floor_ms": round(floor[0], 3)})
     if size in options.batched and options.queries:
         found.append(row("search_many", size, len(text), held, lambda: retriever.rank(text), options))
@@ -120,7 +118,7 @@ def row(
 ) -> dict[str, object]:
     before = memory_now()
     forget_peak()
-    wall, cpu = timed(work, options)
+    wall, cpu = median_ms(work, options.repeats)
     return {
         "path": path,
         "segments": size,
@@ -131,19 +129,6 @@ def row(
         "megabytes_on_top": round(max(0, memory_peak() - before) / 2**20, 1),
         "megabytes_at_most": round(memory_peak() / 2**20),
     }
-
-
-def timed(work: Callable[[], object], options: argparse.Namespace) -> tuple[float, float]:
-    """Median milliseconds of the clock on the wall and of the process's CPU time; the first run does not count."""
-    wall, cpu = [], []
-    for _ in range(options.repeats + 1):
-        start, start_cpu = time.perf_counter(), time.process_time()
-        work()
-        wall.append((time.perf_counter() - start) * 1000)
-        cpu.append((time.process_time() - start_cpu) * 1000)
-        if wall[-1] > LONG_S * 1000:
-            return wall[-1], cpu[-1]
-    return statistics.median(wall[1:]), statistics.median(cpu[1:])
 
 
 def memory_now() -> int:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
+from timing import median_ms
 
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.mesm import features as mesm_features
@@ -70,13 +68,13 @@ def measure(model: FineModel, clips: int, options: argparse.Namespace) -> list[d
     videos = [random_video(index, clips, model.config) for index in range(options.videos)]
     config = model.config
     text = TextFeatures("x", torch.randn(config.video_feature_dims[0]), torch.randn(TOKENS, config.text_feature_dim))
-    plain = median_ms(lambda: run_plain(model, videos, text), options) / options.videos
+    plain = median_ms(lambda: run_plain(model, videos, text), options.repeats)[1] / options.videos
     rows: list[dict[str, object]] = [row(clips, "plain", 1, plain, 0.0)]
-    index = median_ms(lambda: [model.video_cache(video) for video in videos], options) / options.videos
+    index = median_ms(lambda: [model.video_cache(video) for video in videos], options.repeats)[1] / options.videos
     caches = [model.video_cache(video) for video in videos]
     pairs = [(cache, text) for cache in caches]
     for batch in options.batch:
-        cached = median_ms(lambda batch=batch: model.locate(pairs, batch), options) / options.videos
+        cached = median_ms(lambda batch=batch: model.locate(pairs, batch), options.repeats)[1] / options.videos
         rows.append(row(clips, "cached", batch, cached, index))
     return rows
 
@@ -93,17 +91,6 @@ def run_plain(model: FineModel, videos: list[SegmentFeatures], text: TextFeature
 def random_video(index: int, clips: int, config: QdDetrConfig | MesmConfig) -> SegmentFeatures:
     rows = torch.randn(clips, config.stored_dim)
     return SegmentFeatures(f"v{index}#0", f"v{index}", 0.0, 2.0 * clips, 2.0, rows[:12], rows)
-
-
-def median_ms(work: Callable[[], object], options: argparse.Namespace) -> float:
-    """CPU time of this process in ms, which busy neighbours disturb less than the clock on the wall; the median run."""
-    work()
-    times = []
-    for _ in range(options.repeats):
-        start = time.process_time()
-        work()
-        times.append((time.process_time() - start) * 1000)
-    return statistics.median(times)
 
 
 def row(clips: int, path: str, batch: int, ms: float, index_ms: float) -> dict[str, object]:
