@@ -39,6 +39,37 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
     assert torch.equal(stable_top(found, 20).indices, stable_top(expected, 20).indices)
 
 
+@pytest.mark.parametrize("texts", [1, 3])
+def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
+    head = small_model("t-mass")
+    text, frames = features(texts, 2 * cached_scores.LEAST_VIDEOS + 1)
+    plain = head.score(text, frames)
+    torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", ["in place", "loaded", "replaced"])
+def test_scores_follow_the_weights_after_a_search(change: str):
+    head, other = small_model("t-mass"), small_model("t-mass", seed=1)
+    text, frames = features(2, 5)
+    head.score_cached(text, head.video_cache(frames))
+    if change == "in place":
+        with torch.no_grad():
+            for weight, new in zip(head.parameters(), other.parameters()):
+                weight.copy_(new)
+    else:
+        head.load_state_dict(other.state_dict(), assign=change == "replaced")
+    torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), other.score(text, frames))
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("videos_a_block", [1, 7])
 def test_the_leaking_score_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch, videos_a_block: int):
     head = small_model("t-mass")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
@@ -76,47 +76,74 @@ def _centred(values: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """What depends on the weights only; matrices that a product takes from the right are stored as (in, out).
+
+    Attributes:
+        query, query_bias: (D, D) and (D,): a text after its layer norm to the direction whose products with unit frames
+            are the pooling's logits.
+        common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
+        common_variance: of c̄0, with the epsilon of the layer norm.
+        radius_weight, radius_bias: (F, D) and (D,) of the radius, for powers of 2.
+    """
+
+    query: Tensor
+    query_bias: Tensor
+    common: Tensor
+    common_variance: Tensor
+    radius_weight: Tensor
+    radius_bias: Tensor
+
+
+@torch.no_grad()
+def folded(pooling: FramePooling, radius: Radius) -> Folded:
+    """The products of weights in float64, so that folding adds no error of its own."""
+    binary = 1 / math.log(2)  # powers of 2 cost a third of powers of e
+    query = torch.cat([pooling.query.weight.T, pooling.query.bias[None]]).double() @ pooling.key.weight.double()
+    query = _centred(query * pooling.norm_input.weight)  # takes the mean of each frame out as well
+    query = (query / math.sqrt(query.shape[1])).to(pooling.query.weight.dtype)
+    common = offset(pooling)
+    return Folded(
+        query=query[:-1],
+        query_bias=query[-1],
+        common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
+        common_variance=common.square().mean() + EPSILON,
+        radius_weight=(radius.linear.weight * binary).T.contiguous(),
+        radius_bias=radius.linear.bias * binary,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Constants:
-    """What depends on texts and weights only; matrices that a product takes from the right are stored as (in, out).
+    """What depends on texts and weights only.
 
     Attributes:
         text: (T, D) the texts.
         text_squared: (T,) their squared lengths.
         directions: (2 T, D) unit texts, then the directions whose products with unit frames are the pooling's logits.
-        common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
-        common_variance: of c̄0, with the epsilon of the layer norm.
-        radius_weight, radius_bias: (F, D) and (D,) of the radius, for powers of 2.
         noise, noise_squared: (S, D).
+        weights: what does not depend on the texts.
     """
 
     text: Tensor
     text_squared: Tensor
     directions: Tensor
-    common: Tensor
-    common_variance: Tensor
-    radius_weight: Tensor
-    radius_bias: Tensor
     noise: Tensor
     noise_squared: Tensor
+    weights: Folded
 
 
 def constants(
-    pooling: FramePooling, radius: Radius, text: Float[Tensor, "T D"], noise: Float[Tensor, "S D"]
+    weights: Folded, norm_input: nn.LayerNorm, text: Float[Tensor, "T D"], noise: Float[Tensor, "S D"]
 ) -> Constants:
-    binary = 1 / math.log(2)  # powers of 2 cost a third of powers of e
-    query = pooling.query(pooling.norm_input(text)) @ pooling.key.weight * pooling.norm_input.weight
-    query = _centred(query) / math.sqrt(text.shape[1])  # takes the mean of each frame out as well
-    common = offset(pooling)
+    asked = torch.addmm(weights.query_bias, norm_input(text), weights.query)
     return Constants(
         text=text,
         text_squared=text.square().sum(dim=-1),
-        directions=torch.cat([unit(text), query]),
-        common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
-        common_variance=common.square().mean() + EPSILON,
-        radius_weight=(radius.linear.weight * binary).T.contiguous(),
-        radius_bias=radius.linear.bias * binary,
+        directions=torch.cat([unit(text), asked]),
         noise=noise,
         noise_squared=noise.square(),
+        weights=weights,
     )
 
 

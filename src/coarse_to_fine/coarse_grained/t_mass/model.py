@@ -79,6 +79,7 @@ class TMass(CoarseModel):
         self.pooling = FramePooling(config.embed_dim, config.num_heads)
         self.radius = Radius(config.num_frames, config.embed_dim)
         self.logit_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE))
+        self._folded: tuple[list[tuple[int, int]], cached.Folded] | None = None
 
     def forward(
         self, text: Float[Tensor, "N D"], frames: Float[Tensor, "N F D"], noise: Float[Tensor, "N D"]
@@ -130,7 +131,8 @@ class TMass(CoarseModel):
             return torch.cat([self.score(text, cache["frames"], seed) for cache in caches], dim=1)
         text = text.to(self.device).float()
         self._check(text, None)
-        return cached_scores.score(self.pooling, self.radius, text, caches, self.noise_bank(seed))
+        known = [self._constants(text[rows], seed) for rows in blocks(len(text), cached_scores.TEXTS_AT_ONCE)]
+        return cached_scores.score(known, text, caches)
 
     def compact(self, cache: VideoCache) -> VideoCache:
         return {name: value.half() if name == "mixed" else value for name, value in cache.items()}
@@ -143,13 +145,24 @@ class TMass(CoarseModel):
             return self.score(text, frames, seed)
         text = text.to(self.device).float()
         self._check(text, frames)
-        return score_unprepared(self.pooling, self.radius, text, frames, self.noise_bank(seed))
+        known = [self._constants(one, seed) for one in torch.split(text, 1)]
+        return score_unprepared(self.pooling, known, frames)
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
         """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device."""
         shape = (self.config.trials, self.config.embed_dim)
         generator = torch.Generator().manual_seed(seed)
         return draw_noise(shape, self.config.prior, self.config.prior_std, generator).to(self.device)
+
+    def _constants(self, text: Float[Tensor, "T D"], seed: int) -> cached.Constants:
+        return cached.constants(self._folded_weights(), self.pooling.norm_input, text, self.noise_bank(seed))
+
+    def _folded_weights(self) -> cached.Folded:
+        """Folded once, and again when a weight has been changed or replaced."""
+        state = [(weight.data_ptr(), weight._version) for weight in self.parameters()]
+        if self._folded is None or self._folded[0] != state:
+            self._folded = state, cached.folded(self.pooling, self.radius)
+        return self._folded[1]
 
     @torch.no_grad()
     def limit_logit_scale(self) -> None:

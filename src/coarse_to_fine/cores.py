@@ -1,0 +1,68 @@
+"""Parts of one task beside one another, each on a core of its own.
+
+PyTorch divides every single operation among its threads. Where blocks of a task fit a core's cache, whole blocks beside
+one another are faster: nothing moves from core to core, and no core waits for the others after each operation.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+
+_sharing = threading.Lock()
+
+
+def share(work: Callable[[slice], None], length: int, least: int) -> None:
+    """Run `work` on equal parts of 0 ... length, as many as torch has threads here, and wait for all of them.
+
+    While another thread shares its task, the cores are taken, and a single part runs where it is asked for.
+
+    Args:
+        work: writes its results itself; it runs without gradients, its operations on one thread each.
+        length: of all parts together.
+        least: length of a part below which fewer are made.
+
+    Raises:
+        Exception: the first that `work` raised.
+    """
+    threads = torch.get_num_threads()
+    parts = min(threads, length // max(1, least))
+    if parts < 2 or not _sharing.acquire(blocking=False):
+        work(slice(0, length))
+        return
+    try:
+        bounds = [length * part // parts for part in range(parts + 1)]
+        with _one_thread_an_operation(threads):
+            waiting = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
+            for part in waiting:
+                part.result()
+    finally:
+        _sharing.release()
+
+
+@contextmanager
+def _one_thread_an_operation(before: int) -> Iterator[None]:
+    """For all threads: torch knows the number by thread, the library that multiplies matrices for it does not."""
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads of this process; a fork gets its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="core", initializer=_start)
+
+
+def _start() -> None:
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
