@@ -2,11 +2,11 @@
 
 And what does it save? The gallery has topics: frames of a segment are two topics and common backgrounds, sentences name
 a topic pair of some segment. The head is trained for a moment on other segments of the same kind, so it is not the
-identity. Candidates are chosen by their best frame; scores of the survivors are exact, so recall is all that can be
-lost. Topics and backgrounds lie in `--rank` directions, as embeddings of real towers nearly do, and texts are as long
-beside the noise of T-MASS as those of such towers. The frames lie in one memory-mapped file, as a library's blocks do
-(12 GB for a million segments; it is deleted at the end). Prints a table and, as the last line, the same as JSON;
-`--out` gets the table and a plot:
+identity. Candidates are chosen by the cosines of their frames (`FrameCosines`); scores of the survivors are exact, so
+recall is all that can be lost. Topics and backgrounds lie in `--rank` directions, as embeddings of real towers nearly
+do, and texts are as long beside the noise of T-MASS as those of such towers. The frames lie in one memory-mapped file,
+as a library's blocks do (12 GB for a million segments; it is deleted at the end). Prints a table and, as the last line,
+the same as JSON; `--out` gets the table and a plot:
 
     python benchmarks/candidates.py --segments 20000
     python benchmarks/candidates.py --segments 1000000 --queries 16 --threads 2 --exact-part 20000 --folder /tmp
@@ -28,7 +28,7 @@ from timing import median_ms
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
-from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig
+from coarse_to_fine.coarse_grained.candidates import CandidateConfig, FrameCosines
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.loss import t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -124,7 +124,7 @@ class Seen:
     """What one pass over the gallery leaves: all frames, the choice among them, and what they are compared with."""
 
     frames: Tensor
-    engine: BestFrames
+    engine: FrameCosines
     exact: Tensor
     by_mean: Tensor
     timed_caches: list[VideoCache]
@@ -136,7 +136,7 @@ def fill(model: TMass, world: World, text: Tensor, folder: Path, options: argpar
     file = folder / "frames.f16"
     frames = torch.from_file(str(file), shared=True, size=shape[0] * shape[1] * shape[2], dtype=torch.float16)
     frames = frames.view(shape)
-    engine = BestFrames(directions=0) if options.whole else BestFrames()
+    engine = FrameCosines(directions=0) if options.whole else FrameCosines()
     seen = Seen(frames, engine, torch.empty(len(text), shape[0]), torch.empty(len(text), shape[0]), [])
     started = time.perf_counter()
     for part in blocks(options.segments, CHUNK):
@@ -236,7 +236,7 @@ def plot(report: dict[str, object]) -> str:
     rows = report["rows"]
     cost = [100 * row["cost"] for row in rows]
     lines = [
-        Line("best frame", cost, [100 * row["recall"] for row in rows]),
+        Line("best frame and mean", cost, [100 * row["recall"] for row in rows]),
         Line("mean frame, as many candidates", cost, [100 * row["recall_by_mean_frame"] for row in rows]),
     ]
     chart = line_chart(lines, "cost, % of the exact pass", "recall@50, %", log_x=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from coarse_to_fine.coarse_grained import COARSE_MODELS
 from coarse_to_fine.coarse_grained.base import CoarseModel, unit
-from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig, Candidates, main_directions
+from coarse_to_fine.coarse_grained.candidates import CandidateConfig, Candidates, FrameCosines, main_directions
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever
 from tests.coarse_grained.models import features, small_model
 from tests.coarse_grained.test_retrieve import Block, ListedGallery
@@ -95,18 +95,20 @@ def test_a_changed_gallery_is_held_anew():
     assert len(engine) == 20
 
 
-def test_the_engine_finds_the_frames_nearest_to_a_text(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("mean_weight", [0.0, 1.0])
+def test_the_engine_finds_the_frames_nearest_to_a_text(monkeypatch: pytest.MonkeyPatch, mean_weight: float):
     text, frames = features(7, 500)
     frames[3] = 0
     monkeypatch.setattr("coarse_to_fine.coarse_grained.candidates.CHUNK_NUMBERS", 10_000)
-    expected = (unit(text) @ unit(frames).flatten(0, 1).T).view(7, 500, -1).amax(dim=2).topk(30, dim=1).indices
-    for kind, least in ((torch.float32, 30), (torch.float16, 28)):
-        engine = BestFrames()
+    cosines = (unit(text) @ unit(frames).flatten(0, 1).T).view(7, 500, -1)
+    expected = (cosines.amax(dim=2) + mean_weight * cosines.mean(dim=2)).topk(30, dim=1).indices
+    for kind in (torch.float32, torch.float16):
+        engine = FrameCosines(mean_weight=mean_weight)
         engine.extend(frames[:200].to(kind))
         engine.extend(frames[200:].to(kind))
         assert len(engine) == 500
         for found, best in zip(engine.search(text, 30).tolist(), expected.tolist()):
-            assert len(set(found) & set(best)) >= least
+            assert len(set(found) & set(best)) >= 29
         assert engine.search(text, 9999).shape == (7, 500)
 
 
@@ -123,7 +125,7 @@ def in_few_directions(segments: int, directions: int, noise: float) -> tuple[Ten
 def test_frames_in_few_directions_are_shortened_without_loss(kind):
     text, frames = in_few_directions(300, 16, 0.05)
     frames[5] = 0
-    short, whole = BestFrames(directions=20), BestFrames(directions=0)
+    short, whole = FrameCosines(directions=20), FrameCosines(directions=0)
     for engine in (short, whole):
         engine.extend(frames[:200].to(kind))
         engine.extend(frames[200:].to(kind))
@@ -156,7 +158,7 @@ def test_scores_of_unprepared_segments_are_the_same(model):
 def test_unchanged_blocks_are_given_to_the_engine_once():
     given = []
 
-    class Recording(BestFrames):
+    class Recording(FrameCosines):
         def extend(self, frames: Tensor) -> None:
             given.append(len(frames))
             super().extend(frames)

@@ -1,26 +1,31 @@
 """The first choice in a large gallery: of all segments those that are worth an exact score.
 
-A segment is a candidate by the largest cosine of any of its frames with the text: a moment fills few of its segment's
-frames, so the mean frame loses what T-MASS finds. The exact pass in this process is the default; an engine of its own
-kind stands in by the same three methods.
+A segment is a candidate by the largest cosine of its frames with the text plus their mean: a moment fills few of its
+segment's frames, so the mean alone loses what T-MASS finds, and among segments that show a thing equally well T-MASS
+prefers those that show it longer. The pass in this process is the default; an engine of its own kind stands in by the
+same three methods.
 
-Axes: T texts, V segments, C candidates, F frames, D width.
+Axes: T texts, V segments, C candidates, F frames, D width, K shortened width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8, Shaped
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import blocks, unit
+from coarse_to_fine.cores import share
 
-CHUNK_NUMBERS = 2**19
-"""V * F * D multiplied at once; in float16 it fits the processor's cache."""
+CHUNK_NUMBERS = 2**22
+"""V * F * K multiplied at once; smaller chunks cost more calls than the processor's cache saves."""
+LEAST_SEGMENTS = 4096
+"""Below this number of segments a core, sharing costs more than it saves."""
 DIRECTIONS = 128
 HELD = 0.9
 SAMPLED_FRAMES = 8192
@@ -53,31 +58,29 @@ class CandidateEngine(Protocol):
         """Append the frames of further columns."""
 
     def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
-        """The columns with the largest cosine of any frame with each text, in any order; all where there are fewer."""
+        """The columns whose frames are nearest to each text, in any order; all where there are fewer."""
 
 
-class BestFrames:
+class FrameCosines:
     """Every cosine, chunk by chunk, in this process.
 
-    Where few directions hold nearly all of the frames, as in the towers that are in use, the frames are kept a second
-    time by their parts in these directions, which are a fraction of the bytes; else they are read where they lie (a
-    memory-mapped float16 block is not copied). The directions are those of a sample of the first block.
-
-    One text after another over a chunk that stays in the processor's cache: a matrix-vector product reads float16
-    directly, while a product with several texts would widen it first, which costs more than it saves.
+    Frames are kept a second time as bytes, 1.5 kB a segment of 12 frames: where few directions hold nearly all of the
+    frames, as in the towers that are in use, by their parts in these directions, else whole. The directions are those
+    of a sample of the first block. Products of bytes are exact; rounding to them moves a cosine by less than 0.01.
 
     Args:
-        directions: width of a shortened frame; 0 keeps the frames as they are.
+        directions: width of a shortened frame; 0 keeps frames whole.
         held: share of the frames' energy that the directions must hold to be used.
+        mean_weight: of the mean cosine of a segment's frames beside the largest.
     """
 
-    def __init__(self, directions: int = DIRECTIONS, held: float = HELD) -> None:
-        self._directions, self._least = directions, held
+    def __init__(self, directions: int = DIRECTIONS, held: float = HELD, mean_weight: float = 1.0) -> None:
+        self._directions, self._least, self._mean_weight = directions, held, mean_weight
         self._basis: Tensor | None = None
         self._blocks: list[tuple[Tensor, Tensor]] = []
 
     def __len__(self) -> int:
-        return sum(len(frames) for frames, _ in self._blocks)
+        return sum(len(steps) for _, steps in self._blocks)
 
     @property
     def shortened(self) -> bool:
@@ -90,30 +93,50 @@ class BestFrames:
     def extend(self, frames: Float[Tensor, "V F D"]) -> None:
         if not self._blocks:
             self._basis = main_directions(frames, self._directions, self._least)
-        parts = [_inverse_norm(frames[part]) for part in _chunks(frames)]
-        inverse_norm = torch.cat(parts) if parts else frames.new_zeros(frames.shape[:2], dtype=torch.float32)
-        if self._basis is not None:
-            short = [(frames[part].float() @ self._basis).half() for part in _chunks(frames)]
-            frames = torch.cat(short) if short else frames[..., : self._basis.shape[1]].half()
-        self._blocks.append((frames, inverse_norm))
+        width = frames.shape[2] if self._basis is None else self._basis.shape[1]
+        held = torch.empty((*frames.shape[:2], width), dtype=torch.int8)
+        steps = torch.empty(frames.shape[:2])
+
+        def own_part(part: slice) -> None:
+            for chunk in _chunks(frames[part]):
+                rows = slice(part.start + chunk.start, part.start + chunk.stop)
+                held[rows], steps[rows] = as_bytes(self._shorten(unit(frames[rows].float())))
+
+        share(own_part, len(frames), LEAST_SEGMENTS)
+        self._blocks.append((held, steps))
 
     def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
-        asked = unit(text.float())
-        asked = asked if self._basis is None else asked.to(self._basis.device) @ self._basis
-        best = torch.cat([self._cosines(asked, *block) for block in self._blocks], dim=1)
-        return torch.topk(best, min(count, best.shape[1]), dim=1, sorted=False).indices
+        asked, steps = as_bytes(self._shorten(unit(text.float())).cpu())
+        scores = torch.empty(len(text), len(self))
+        start = 0
+        for block in self._blocks:
+            own = scores[:, start : start + len(block[0])]
+            share(partial(self._score, asked, block, own), own.shape[1], LEAST_SEGMENTS)
+            start += own.shape[1]
+        scores *= steps.unsqueeze(1)
+        return torch.topk(scores, min(count, scores.shape[1]), dim=1, sorted=False).indices
 
-    def _cosines(
-        self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], inverse_norm: Float[Tensor, "V F"]
-    ) -> Float[Tensor, "T V"]:
-        """The largest cosine of each text with a frame of each segment."""
-        asked = text.to(frames.device, frames.dtype)
-        best = torch.empty(len(text), len(frames))
-        for part in _chunks(frames):
-            rows = frames[part].flatten(0, 1)
-            for row, one in enumerate(asked):
-                best[row, part] = (torch.mv(rows, one).view(-1, frames.shape[1]) * inverse_norm[part]).amax(dim=1)
-        return best
+    def _shorten(self, rows: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows K"]:
+        return rows if self._basis is None else rows @ self._basis.to(rows.device)
+
+    def _score(
+        self, asked: Int8[Tensor, "T K"], block: tuple[Tensor, Tensor], scores: Float[Tensor, "T V"], part: slice
+    ) -> None:
+        """One text after another over each chunk."""
+        held, steps = block[0][part], block[1][part]
+        own = scores[:, part]
+        for chunk in _chunks(held):
+            rows = held[chunk].flatten(0, 1)
+            for row, one in enumerate(asked.unsqueeze(2)):
+                cosines = torch._int_mm(rows, one).view(-1, held.shape[1]) * steps[chunk]
+                torch.add(cosines.amax(dim=1), cosines.mean(dim=1), alpha=self._mean_weight, out=own[row, chunk])
+
+
+def as_bytes(rows: Float[Tensor, "*rows K"]) -> tuple[Int8[Tensor, "*rows K"], Float[Tensor, "*rows"]]:
+    """Rows as whole numbers in [-127, 127], and what one of them is worth in each row; 0 for a row of zeros."""
+    steps = rows.abs().amax(dim=-1) / 127
+    scaled = rows / torch.where(steps > 0, steps, torch.ones_like(steps)).unsqueeze(-1)
+    return scaled.round_().to(torch.int8), steps
 
 
 def main_directions(frames: Float[Tensor, "V F D"], count: int, held: float) -> Float[Tensor, "D K"] | None:
@@ -133,13 +156,8 @@ def main_directions(frames: Float[Tensor, "V F D"], count: int, held: float) -> 
     return kept
 
 
-def _chunks(frames: Tensor) -> Iterator[slice]:
+def _chunks(frames: Shaped[Tensor, "V F K"]) -> Iterator[slice]:
     return blocks(len(frames), CHUNK_NUMBERS // (frames.shape[1] * frames.shape[2]))
-
-
-def _inverse_norm(frames: Float[Tensor, "V F D"]) -> Float[Tensor, "V F"]:
-    norm = frames.float().norm(dim=-1)
-    return torch.where(norm > 0, 1 / norm, torch.zeros_like(norm))
 
 
 class Candidates:

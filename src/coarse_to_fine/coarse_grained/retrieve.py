@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
-from coarse_to_fine.coarse_grained.candidates import BestFrames, CandidateConfig, CandidateEngine, Candidates
+from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, FrameCosines
 from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
 from coarse_to_fine.coarse_grained.rescoring import rescore
@@ -83,7 +83,7 @@ class CoarseRetriever:
         self.model, self.gallery = model, gallery
         self._ranker = model.ranker
         self._memory_bytes, self._compact = memory_bytes, compact
-        self._candidates = Candidates(engine or BestFrames(), candidates or CandidateConfig())
+        self._candidates = Candidates(engine or FrameCosines(), candidates or CandidateConfig())
         self._content: Content | None = None
 
     def rank(

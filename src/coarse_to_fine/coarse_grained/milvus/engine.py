@@ -1,8 +1,9 @@
 """A candidate engine that keeps the frames of a gallery on a Milvus server.
 
 One row a frame: its unit vector, so that the inner product is the cosine, and the segment that it is of. The server
-groups by segment, so a segment counts by its best frame, as in the pass of this process. Rows are named by the content
-of their block: what the server holds already, from this process or an earlier one, is not sent again.
+groups by segment, so a segment counts by its best frame alone; the pass of this process adds the mean of all frames,
+which a server that groups cannot. Rows are named by the content of their block: what the server holds already, from
+this process or an earlier one, is not sent again.
 
 Axes: T texts, V segments, C candidates, F frames, D width.
 """

@@ -82,6 +82,7 @@ class Folded:
     Attributes:
         query, query_bias: (D, D) and (D,): a text after its layer norm to the direction whose products with unit frames
             are the pooling's logits.
+        output, output_bias: (D, D) and (D,): a mixture of frames after their layer norm to what the attention gives.
         common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
         common_variance: of c̄0, with the epsilon of the layer norm.
         radius_weight, radius_bias: (F, D) and (D,) of the radius, for powers of 2.
@@ -89,6 +90,8 @@ class Folded:
 
     query: Tensor
     query_bias: Tensor
+    output: Tensor
+    output_bias: Tensor
     common: Tensor
     common_variance: Tensor
     radius_weight: Tensor
@@ -101,11 +104,15 @@ def folded(pooling: FramePooling, radius: Radius) -> Folded:
     binary = 1 / math.log(2)  # powers of 2 cost a third of powers of e
     query = torch.cat([pooling.query.weight.T, pooling.query.bias[None]]).double() @ pooling.key.weight.double()
     query = _centred(query * pooling.norm_input.weight)  # takes the mean of each frame out as well
-    query = (query / math.sqrt(query.shape[1])).to(pooling.query.weight.dtype)
+    query = (query / math.sqrt(query.shape[1])).float()
+    output = torch.cat([pooling.value.weight.T, pooling.value.bias[None]]).double() @ pooling.output.weight.T.double()
+    output = output.float()
     common = offset(pooling)
     return Folded(
         query=query[:-1],
         query_bias=query[-1],
+        output=output[:-1],
+        output_bias=output[-1] + pooling.output.bias,
         common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
         common_variance=common.square().mean() + EPSILON,
         radius_weight=(radius.linear.weight * binary).T.contiguous(),

@@ -26,7 +26,7 @@ LEAST_VIDEOS = 64
 def score_unprepared(
     pooling: FramePooling, known: Sequence[Constants], frames: Float[Tensor, "V F D"]
 ) -> Float[Tensor, "T V"]:
-    """Scores without a cache, `known` of one text each: frames are mixed before they are projected, 3 D D
+    """Scores without a cache, `known` of one text each: frames are mixed before they are projected, 2 D D
     multiplications a pair instead of the 2 F D D a video of a cache that serves once."""
     device = known[0].text.device
     scores = torch.empty(len(known), len(frames), device=device)
@@ -41,14 +41,16 @@ def score_unprepared(
 
 def _score_text(pooling: FramePooling, known: Constants, frames: Float[Tensor, "V F D"]) -> Float[Tensor, " V"]:
     scores = known.text.new_empty(len(frames))
+    norm, width = pooling.norm_input, known.text.shape[1:]
     for part in blocks(len(frames), BLOCK_FLOATS // known.text.numel()):
         block = frames[part].to(scores.device, torch.float32)
         products = functional.linear(block, known.directions)  # (V, F, 2)
-        inverse_std = torch.rsqrt(block.var(dim=-1, correction=0) + EPSILON)
-        weights = torch.softmax(products[..., 1] * inverse_std, dim=1).unsqueeze(1)  # (V, 1, F)
-        pooled = pooling.project(pooling.output(pooling.value(weights @ pooling.norm_input(block))))  # (V, 1, D)
+        normed, _, inverse_std = torch.native_layer_norm(block, width, norm.weight, norm.bias, EPSILON)
+        weights = torch.softmax(products[..., 1] * inverse_std.squeeze(-1), dim=1).unsqueeze(1)  # (V, 1, F)
+        mixture = (weights @ normed).squeeze(1)  # (V, D)
+        pooled = pooling.project(torch.addmm(known.weights.output_bias, mixture, known.weights.output))
         cosines = products[..., 0] * inverse_norm(block)
-        scores[part] = _best_trial(pooled.squeeze(1), cosines, known)
+        scores[part] = _best_trial(pooled, cosines, known)
     return scores
 
 
