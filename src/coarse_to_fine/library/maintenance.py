@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -96,13 +97,12 @@ def named_videos(videos: Sequence[StoredVideo], names: Sequence[str], library: P
         UserError: a name means none.
     """
     ids = {video.video_id for video in videos}
+    by_path = sorted((video.path, video.video_id) for video in videos)
     chosen: dict[str, None] = {}
     for name in names:
         path = os.path.abspath(name)  # noqa: PTH100 (stored paths are made the same way)
-        below = os.path.join(path, "")  # noqa: PTH118
-        found = [video.video_id for video in videos if video.path == path or video.path.startswith(below)]
-        if name in ids:
-            found = [name]
+        found = [name] if name in ids else [*_starting_with(by_path, path, whole=True)]
+        found = found or [*_starting_with(by_path, os.path.join(path, ""))]  # noqa: PTH118
         if not found:
             raise UserError(
                 f"no video of {library} is called {name!r} or lies there; expected an id, file or folder of "
@@ -110,6 +110,15 @@ def named_videos(videos: Sequence[StoredVideo], names: Sequence[str], library: P
             )
         chosen.update(dict.fromkeys(found))
     return list(chosen)
+
+
+def _starting_with(by_path: Sequence[tuple[str, str]], start: str, whole: bool = False) -> Iterator[str]:
+    """Ids whose path, in the order of which they are given, starts with this, or is this."""
+    for place in range(bisect_left(by_path, (start, "")), len(by_path)):
+        path, video_id = by_path[place]
+        if path != start if whole else not path.startswith(start):
+            return
+        yield video_id
 
 
 def by_block(placements: Sequence[Placement]) -> dict[int, list[Placement]]:
@@ -121,11 +130,13 @@ def _rewrite(folder: Path, catalogue: Catalogue, blocks: BlockStore, rows: Seque
     """Copy the live rows of blocks into new ones of about MERGED_BYTES, each swapped in by one transaction."""
     placements = by_block(catalogue.placements())
     group: list[BlockRow] = []
+    held = 0
     for row in rows:
-        if group and sum(one.bytes for one in group) + row.bytes > MERGED_BYTES:
+        if group and held + row.bytes > MERGED_BYTES:
             _swap(folder, catalogue, blocks, group, placements)
-            group = []
+            group, held = [], 0
         group.append(row)
+        held += row.bytes
     _swap(folder, catalogue, blocks, group, placements)
 
 
