@@ -2,9 +2,10 @@
 
 Random features of CLIP's width and the published architectures; a step is the forward pass, the gradients and the
 update of all weights, its batch collated beforehand. One by one, a fine model sees each sample as a batch of one and
-adds the gradients up: the same layers, losses and matching, but nothing shared. T-MASS compares every sentence of a
-batch with every video; one by one it pools pair after pair as the paper writes it, and its loss is checked to be that
-of the batch. Prints a table and, as the last line, the same as JSON:
+adds the gradients up: the same layers, losses and matching, but nothing shared. T-MASS and T-MASS-V2 compare every
+sentence of a batch with every video; one by one they see pair after pair as the papers write it. The encoder sees
+scenes of four pictures with four sentences each; one by one its towers see a single picture with its sentences. The
+losses of these three are checked to be those of the batch. Prints a table and, as the last line, the same as JSON:
 
     python benchmarks/training_step.py --threads 2
 """
@@ -17,16 +18,20 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.pairs import coarse_pairs
-from coarse_to_fine.coarse_grained.t_mass.loss import t_mass_loss
+from coarse_to_fine.coarse_grained.t_mass.loss import contrastive_loss, t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass, TMassBatch, paired_similarity
 from coarse_to_fine.coarse_grained.t_mass.stochastic import draw_noise, stochastic_text, support_text
 from coarse_to_fine.coarse_grained.t_mass.training import TMassRecipe
+from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
+from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Learning, TMassV2Recipe
+from coarse_to_fine.encoders.pretraining.samples import SceneSamples
+from coarse_to_fine.encoders.train import EncoderTask, EncoderTrainingConfig, world_tokenizer
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
 from coarse_to_fine.fine_grained.qd_detr.recipe import QdDetrRecipe
@@ -34,7 +39,7 @@ from coarse_to_fine.training.task import Batch, TrainingTask
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 
 SMALL = {"hidden_dim": 128, "heads": 4, "feed_forward_dim": 512}
-MODELS = ("t-mass", "qd-detr", "mesm")
+MODELS = ("encoder", "t-mass", "t-mass-v2", "qd-detr", "mesm")
 WIDTH, TOKENS, FRAMES = 512, 14, 12
 
 
@@ -61,7 +66,7 @@ def main(given: list[str] | None = None) -> None:
     rows = []
     print(f"{'model':>8} {'clips':>6} {'batch':>6} {'ms a step':>10} {'one by one':>11} {'times':>6} {'CPU times':>10}")
     for name in options.models:
-        for clips in options.clips if name != "t-mass" else [FRAMES]:
+        for clips in {"encoder": [4], "t-mass": [FRAMES], "t-mass-v2": [FRAMES]}.get(name, options.clips):
             for batch in options.batch:
                 rows.append(measure(name, clips, batch, options))
                 row = rows[-1]
@@ -73,8 +78,7 @@ def main(given: list[str] | None = None) -> None:
 
 def measure(name: str, clips: int, batch: int, options: argparse.Namespace) -> dict[str, object]:
     torch.manual_seed(options.seed)
-    samples = examples(batch, clips)
-    ways = t_mass_ways(samples) if name == "t-mass" else fine_ways(name, samples, options.size)
+    ways = ways_of(name, batch, clips, options.size)
     ways.task.model.train()
     optimizer = torch.optim.AdamW(ways.task.model.parameters(), lr=1e-4)
     wall, cpu = step_ms(ways.batched, optimizer, options.repeats)
@@ -88,6 +92,15 @@ def measure(name: str, clips: int, batch: int, options: argparse.Namespace) -> d
         "times": round(slow_wall / wall, 2),
         "cpu_times": round(slow_cpu / cpu, 2),
     }
+
+
+def ways_of(name: str, batch: int, clips: int, size: str) -> Ways:
+    if name == "encoder":
+        return encoder_ways(batch)
+    samples = examples(batch, clips)
+    if name in ("t-mass", "t-mass-v2"):
+        return coarse_ways(name, samples)
+    return fine_ways(name, samples, size)
 
 
 def fine_ways(name: str, samples: list[TrainingExample], size: str) -> Ways:
@@ -111,23 +124,60 @@ def backward(task: TrainingTask, batch: Batch, parts: int = 1) -> Tensor:
     return loss.detach()
 
 
-def t_mass_ways(samples: list[TrainingExample]) -> Ways:
+def coarse_ways(name: str, samples: list[TrainingExample]) -> Ways:
     """The dropout is left out, so that both ways compute the same."""
-    recipe = TMassRecipe.model_validate({"name": "t-mass", "architecture": {"embed_dim": WIDTH, "dropout": 0.0}})
+    if name == "t-mass":
+        recipe, apart = TMassRecipe.model_validate(recipe_of(name, dropout=0.0)), pair_after_pair
+    else:
+        recipe, apart = TMassV2Recipe.model_validate(recipe_of(name, align_dropout=0.0)), aligned_pair_after_pair
     pairs = coarse_pairs(samples)
     model, task = recipe.task(pairs, pairs)
     batch = task.data.batch(range(len(samples)), torch.Generator())
+    return checked(task, batch, lambda: apart(model, batch.data["text"], batch.data["frames"]))
 
-    def one_by_one() -> Tensor:
-        loss = pair_after_pair(model, batch.data["text"], batch.data["frames"])
+
+def recipe_of(name: str, **architecture: float) -> dict[str, object]:
+    return {"name": name, "architecture": {"embed_dim": WIDTH, **architecture}}
+
+
+def encoder_ways(scenes: int) -> Ways:
+    config = EncoderTrainingConfig(vocabulary_scenes=200, scenes=scenes)
+    task = EncoderTask(config, world_tokenizer(config))
+    batch = task.data.batch(range(scenes), torch.Generator().manual_seed(0))
+
+    def apart() -> Tensor:
+        rows = [[picture(task, batch, scene, frame) for frame in range(config.frames)] for scene in range(scenes)]
+        joined = {
+            name: torch.cat([torch.cat([each[name] for each in one], dim=1) for one in rows]) for name in rows[0][0]
+        }
+        return task.contrast(joined, torch.Generator()).total
+
+    return checked(task, batch, apart)
+
+
+def picture(task: EncoderTask, batch: Batch, scene: int, frame: int) -> dict[str, Tensor]:
+    """What the towers make of one picture and its sentences."""
+    one = (slice(scene, scene + 1), slice(frame, frame + 1))
+    alone = {field.name: getattr(batch.data, field.name)[one] for field in fields(batch.data)}
+    return task.encode(replace(batch, data=SceneSamples(**alone)), torch.Generator())
+
+
+def checked(task: TrainingTask, batch: Batch, apart: Callable[[], Tensor]) -> Ways:
+    """Both ways, if they give the same loss.
+
+    Args:
+        apart: the loss, one by one.
+    """
+    with torch.no_grad():
+        one_by_one, together = apart(), task.losses(batch, torch.Generator().manual_seed(0)).total
+    assert float((one_by_one - together).abs()) < 1e-4, f"the two ways differ: {one_by_one} and {together}"
+
+    def backward_apart() -> Tensor:
+        loss = apart()
         loss.backward()
         return loss.detach()
 
-    with torch.no_grad():
-        apart = pair_after_pair(model, **batch.data)
-        together = task.losses(batch, torch.Generator().manual_seed(0)).total
-    assert float((apart - together).abs()) < 1e-4, f"the two ways differ: {apart} and {together}"
-    return Ways(task, lambda: backward(task, batch), one_by_one)
+    return Ways(task, lambda: backward(task, batch), backward_apart)
 
 
 def pair_after_pair(model: TMass, text: Tensor, frames: Tensor) -> Tensor:
@@ -145,6 +195,17 @@ def pair_after_pair(model: TMass, text: Tensor, frames: Tensor) -> Tensor:
     similarities = paired_similarity(stochastic, pooled), paired_similarity(support, pooled)
     found = TMassBatch(pooled, log_radius, stochastic, support, *similarities)
     return t_mass_loss(found, model.logit_scale, 0.8).total
+
+
+def aligned_pair_after_pair(model: TMassV2, text: Tensor, frames: Tensor) -> Tensor:
+    """The loss of the first phase, in which T-MASS stays as it is, from single pairs."""
+    shape = (len(text), TMassV2Learning().samples, text.shape[1])
+    noise = draw_noise(shape, model.config.prior, model.config.prior_std, torch.Generator().manual_seed(0))
+    rows = [
+        [model(one[None], video[None], own[None], frozen=True).mean() for video in frames]
+        for one, own in zip(text, noise)
+    ]
+    return contrastive_loss(torch.stack([torch.stack(row) for row in rows]), model.t_mass.logit_scale)
 
 
 def examples(count: int, clips: int) -> list[TrainingExample]:

@@ -22,7 +22,7 @@ _sharing = threading.Lock()
 def share(work: Callable[[slice], None], length: int, least: int) -> None:
     """Run `work` on equal parts of 0 ... length, as many as torch has threads here, and wait for all of them.
 
-    While another thread shares its task, the cores are taken, and a single part runs where it is asked for.
+    A single part runs where it is asked for: of a short task, or while another thread shares its own.
 
     Args:
         work: writes its results itself; it runs without gradients, its operations on one thread each.
@@ -33,18 +33,24 @@ def share(work: Callable[[slice], None], length: int, least: int) -> None:
         Exception: the first that `work` raised.
     """
     threads = torch.get_num_threads()
-    parts = min(threads, length // max(1, least))
-    if parts < 2 or not _sharing.acquire(blocking=False):
+    if threads == 1 or not _sharing.acquire(blocking=False):
         work(slice(0, length))
         return
     try:
-        bounds = [length * part // parts for part in range(parts + 1)]
         with _one_thread_an_operation(threads):
-            waiting = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
-            for part in waiting:
-                part.result()
+            _run(work, length, max(1, min(threads, length // max(1, least))), threads)
     finally:
         _sharing.release()
+
+
+def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -> None:
+    if parts == 1:
+        work(slice(0, length))
+        return
+    bounds = [length * part // parts for part in range(parts + 1)]
+    waiting = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
+    for part in waiting:
+        part.result()
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_all_segments_as_candidates_lose_nothing(run, tmp_path):
 def test_a_step_of_every_model_is_timed_both_ways(run):
     given = ["--size", "small", "--clips", 8, "--batch", 2, "--repeats", 1]
     rows = run("training_step", *given)["rows"]
-    assert [row["model"] for row in rows] == ["t-mass", "qd-detr", "mesm"]
+    assert [row["model"] for row in rows] == ["encoder", "t-mass", "t-mass-v2", "qd-detr", "mesm"]
     assert all(row["ms"] > 0 and row["one_by_one_ms"] > 0 for row in rows)
 
 

@@ -42,7 +42,7 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
 @pytest.mark.parametrize("texts", [1, 3])
 def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
     head = small_model("t-mass")
-    text, frames = features(texts, 2 * cached_scores.LEAST_VIDEOS + 1)
+    text, frames = features(texts, 2 * cached_scores.LEAST_PAIRS + 1)
     plain = head.score(text, frames)
     torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
     torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)

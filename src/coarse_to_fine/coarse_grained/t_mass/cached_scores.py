@@ -25,8 +25,8 @@ from coarse_to_fine.cores import share
 
 BLOCK_FLOATS = 2**18
 """N * D of one block."""
-LEAST_VIDEOS = 128
-"""Below this number of videos a core, sharing costs more than it saves."""
+LEAST_PAIRS = 128
+"""Below this number of pairs a core, sharing costs more than it saves."""
 WIDENED_FLOATS = 2**18
 """V * F * D that are made float32 at once."""
 TEXTS_AT_ONCE = 256
@@ -96,7 +96,8 @@ def _score_cache(known: Sequence[Constants], text: Float[Tensor, "T D"], cache: 
     def own_part(part: slice) -> None:
         score_part(known, _rows(cache, part), scores[:, part])
 
-    share(own_part, scores.shape[1], LEAST_VIDEOS if text.device.type == "cpu" else scores.shape[1])
+    least = max(VIDEOS_AT_ONCE, LEAST_PAIRS // max(1, len(text)))
+    share(own_part, scores.shape[1], least if text.device.type == "cpu" else scores.shape[1])
     return scores
 
 
