@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained import COARSE_MODELS, load_coarse
+from coarse_to_fine.coarse_grained.learning import PairData
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import coarse_pairs
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
-from coarse_to_fine.coarse_grained.t_mass.training import TMassData, TMassLearning, TMassTask
+from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTask
 from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.config import load_config
@@ -68,7 +69,7 @@ def test_it_learns_what_mean_pooling_cannot_see_and_is_stored_with_its_best_weig
 def test_batches_hold_no_video_and_no_sentence_twice_and_every_pair_once():
     made = examples(90, 3, videos=20, segments=2)
     made[7] = replace(made[7], text=made[30].text)
-    data = TMassData(coarse_pairs(made))
+    data = PairData(coarse_pairs(made))
     batches = data.order(8, generator())
     assert sorted(sample for batch in batches for sample in batch) == list(range(90))
     for batch in batches:
@@ -80,13 +81,13 @@ def test_batches_hold_no_video_and_no_sentence_twice_and_every_pair_once():
 
 
 def test_pairs_are_merely_shuffled_as_in_the_release_when_asked():
-    data = TMassData(coarse_pairs(examples(90, 3, videos=20)), distinct=False)
+    data = PairData(coarse_pairs(examples(90, 3, videos=20)), distinct=False)
     assert [len(batch) for batch in data.order(8, generator())] == [8] * 11 + [2]
 
 
 def test_a_batch_joins_each_sentence_with_the_frames_of_its_own_segment():
     made = examples(12, 4, videos=5, segments=2)
-    data = TMassData(coarse_pairs(made)).batch([11, 0, 7], generator()).data
+    data = PairData(coarse_pairs(made)).batch([11, 0, 7], generator()).data
     for row, sample in enumerate([11, 0, 7]):
         assert torch.equal(data["text"][row], made[sample].text.embedding)
         assert torch.equal(data["frames"][row], made[sample].segment.frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.learning import CoarseLearning
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.training.task import TrainingTask
@@ -13,15 +14,12 @@ from coarse_to_fine.training.task import TrainingTask
 class CoarseRecipe(Recipe, ABC):
     """The section `recipe` of a training of stage one."""
 
+    learning: CoarseLearning
+
     @property
     @abstractmethod
     def frames(self) -> tuple[int, int]:
         """Number of coarse frames of a segment and their width, as the architecture expects them."""
-
-    @property
-    @abstractmethod
-    def validation_seeds(self) -> tuple[int, ...]:
-        """Seeds over which validation metrics are averaged."""
 
     @abstractmethod
     def task(self, train: CoarsePairs, validation: CoarsePairs) -> tuple[CoarseModel, TrainingTask]:

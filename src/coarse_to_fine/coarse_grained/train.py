@@ -102,7 +102,7 @@ def train_coarse(
     model.cpu().eval()
     baselines = {"mean_pool": retrieval_metrics(MeanPool(), held_out)}
     if model.ranker is not model:
-        baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.validation_seeds)
+        baselines["ranker"] = retrieval_metrics(model.ranker, held_out, config.recipe.learning.validation_seeds)
     folder = store_trained(model, out, result, config.run, train, extra, baselines)
     return TrainedCoarse(model, folder, result, baselines["mean_pool"])
 

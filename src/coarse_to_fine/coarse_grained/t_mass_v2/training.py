@@ -8,27 +8,24 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from coarse_to_fine.coarse_grained.learning import CoarseLearning, CoarseTask
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.coarse_grained.recipe import CoarseRecipe
 from coarse_to_fine.coarse_grained.t_mass.loss import contrastive_loss, t_mass_loss
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.stochastic import draw_noise
-from coarse_to_fine.coarse_grained.t_mass.training import TMassData
 from coarse_to_fine.coarse_grained.t_mass_v2.config import TMassV2Config
 from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
-from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.model_folders import build, read_document
-from coarse_to_fine.training.task import Batch, ContrastiveTask, Losses
+from coarse_to_fine.training.task import Losses
 
 
-class TMassV2Learning(BaseModel):
+class TMassV2Learning(CoarseLearning):
     """How the alignment learns; none of it changes what a trained model computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: str | None = Field(default=None, description="folder of the trained T-MASS to begin with; none: a new head")
     phase: Literal["alignment", "all"] = Field(
@@ -36,28 +33,20 @@ class TMassV2Learning(BaseModel):
     )
     samples: int = Field(default=4, ge=1, description="random texts of a pair in training; their mean cosine counts")
     support_weight: float = Field(default=0.8, ge=0, description="phase 'all': weight of the support texts' loss")
-    distinct: bool = Field(default=True, description="batches without two pairs of one video or one sentence")
-    validation_seeds: tuple[int, ...] = Field(
-        default=(0, 1, 2), min_length=1, description="seeds of the noise; validation metrics are the mean over them"
-    )
 
 
-class TMassV2Task(ContrastiveTask):
-    """The model with its pairs; selected by R@1 of the re-scored order on the validation split."""
+class TMassV2Task(CoarseTask):
+    """The model with its pairs; selected by the re-scored order."""
 
     model: TMassV2
-    data: TMassData
 
     def __init__(
         self, model: TMassV2, train: CoarsePairs, validation: CoarsePairs | None, learning: TMassV2Learning
     ) -> None:
-        self.model, self.data = model, TMassData(train, learning.distinct)
-        self._validation, self._learning = validation, learning
+        super().__init__(model, train, validation, learning)
+        self._learning = learning
         self._frozen = learning.phase == "alignment"
         model.t_mass.requires_grad_(not self._frozen)
-
-    def encode(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        return {"text": batch.data["text"], "frames": batch.data["frames"]}
 
     def contrast(self, rows: dict[str, Tensor], generator: torch.Generator) -> Losses:
         text, frames, config = rows["text"], rows["frames"], self.model.config
@@ -69,11 +58,6 @@ class TMassV2Task(ContrastiveTask):
             return Losses(aligned, {"aligned": aligned})
         head = t_mass_loss(self.model.t_mass(text, frames, noise[:, 0]), scale, self._learning.support_weight)
         return Losses(aligned + head.total, {"aligned": aligned, "t_mass": head.total})
-
-    def validate(self) -> dict[str, float]:
-        if self._validation is None:
-            return {}
-        return retrieval_metrics(self.model, self._validation, self._learning.validation_seeds)
 
     def after_step(self) -> None:
         self.model.t_mass.limit_logit_scale()
@@ -89,10 +73,6 @@ class TMassV2Recipe(CoarseRecipe):
     @property
     def frames(self) -> tuple[int, int]:
         return self.architecture.num_frames, self.architecture.embed_dim
-
-    @property
-    def validation_seeds(self) -> tuple[int, ...]:
-        return self.learning.validation_seeds
 
     def task(self, train: CoarsePairs, validation: CoarsePairs) -> tuple[TMassV2, TMassV2Task]:
         """A new alignment over the T-MASS head that training begins with.
