@@ -35,7 +35,8 @@ def test_every_part_computes_on_one_thread_and_without_gradients():
     seen = []
     weight = torch.ones(2, requires_grad=True)
     share(lambda part: seen.append((torch.get_num_threads(), (2 * weight).requires_grad)), 300, 1)
-    assert seen == [(1, False)] * 3
+    share(lambda part: seen.append((torch.get_num_threads(), (2 * weight).requires_grad)), 1, 1)
+    assert seen == [(1, False)] * 4
     assert torch.get_num_threads() == 3 and (2 * weight).requires_grad
 
 

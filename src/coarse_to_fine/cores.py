@@ -19,6 +19,7 @@ import torch
 _sharing = threading.Lock()
 
 
+@torch.no_grad()
 def share(work: Callable[[slice], None], length: int, least: int) -> None:
     """Run `work` on equal parts of 0 ... length, as many as torch has threads here, and wait for all of them.
 
