@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from coarse_to_fine.library.indexing import IndexedFile
 from tests.library.contents import content
 from tests.library.small_videos import set_older, write_video
 
@@ -48,6 +49,27 @@ def test_broken_files_are_listed_and_the_rest_is_indexed(library, broken):
         assert len(reason) > 15
         assert "unexpected" not in reason
     assert names(library.info().failures) == BROKEN
+
+
+def test_an_error_that_nobody_expected_is_not_held_against_the_file(library, folder, monkeypatch):
+    """Nor against a file of the same content: no memory today says nothing about tomorrow."""
+    twin = folder / "w001.mp4"
+    twin.write_bytes((folder / "v001.mp4").read_bytes())
+    whole = IndexedFile.pictures
+
+    def fail_at_one(self):
+        if Path(self._file.path).name in ("v001.mp4", "w001.mp4"):
+            raise RuntimeError("not enough memory")
+        return whole(self)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(IndexedFile, "pictures", fail_at_one)
+        report = library.add(folder)
+    assert names(report.failed) == ["v001.mp4", "w001.mp4"]
+    assert all(reason.startswith("unexpected RuntimeError: not enough memory; run") for _, reason in report.failed)
+    assert library.info().failures == ()
+    assert names([(path, "") for path in library.add(folder).added]) == ["v001.mp4"]
+    assert library.info().copies == 1
 
 
 def test_known_failures_are_not_tried_again(library, broken):

@@ -61,7 +61,8 @@ class Indexed:
         index: of its work.
         finished: what is to be stored; None where the file cannot be indexed.
         reason: why it cannot, for people.
-        lasting: the file itself is at fault, so it is not tried again before it changes.
+        lasting: the file itself is at fault, so it is not tried again before it changes; not known of an error that
+            nobody expected (no memory, a fault of a library): the next run tries again.
     """
 
     index: int
@@ -124,7 +125,7 @@ def _indexed(work: Work, outcome: Outcome) -> Indexed:
             return Indexed(outcome.index, finished)
         except CtfError as problem:
             error = problem
-    return Indexed(outcome.index, None, _reason(error), lasting=not isinstance(error, OSError))
+    return Indexed(outcome.index, None, _reason(error), lasting=isinstance(error, CtfError))
 
 
 class _Run:
@@ -135,6 +136,7 @@ class _Run:
         self._storer = storer
         self._added: list[str] = []
         self._failed: dict[str, FileNote] = {}
+        self._lasting: set[str] = set()
         self._warnings: list[FileNote] = []
 
     def take(self, result: Indexed) -> None:
@@ -152,7 +154,7 @@ class _Run:
         owners = catalogue.ids_of_paths([path for _, path in twins])
         for file, first in twins:
             if first in self._failed:
-                self._fail(file, self._failed[first].reason, lasting=True)
+                self._fail(file, self._failed[first].reason, first in self._lasting)
             elif first in owners:
                 self._storer.put_copy(file, owners[first])
                 self._plan.skipped.append(file.path)
@@ -171,6 +173,7 @@ class _Run:
     def _fail(self, file: FileState, reason: str, lasting: bool) -> None:
         self._failed[file.path] = FileNote(file.path, reason)
         if lasting:
+            self._lasting.add(file.path)
             self._storer.put_failure(file, reason)
 
 
@@ -179,4 +182,5 @@ def _reason(error: Exception | None) -> str:
         return f"{error.strerror}; check that the file is there and readable"
     if isinstance(error, VideoError | OSError):
         return " ".join(str(error).split())
-    return " ".join(f"unexpected {type(error).__name__}: {error}".split())
+    what = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+    return f"{what}; run the same command again, and report it where it comes back"
