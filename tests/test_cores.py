@@ -40,6 +40,12 @@ def test_every_part_computes_on_one_thread_and_without_gradients():
     assert torch.get_num_threads() == 3 and (2 * weight).requires_grad
 
 
+def test_another_device_gets_everything_at_once_and_threads_are_left_alone():
+    seen = []
+    share(lambda part: seen.append((part, torch.get_num_threads())), 300, 1, device="cuda")
+    assert seen == [(slice(0, 300), 3)]
+
+
 def test_a_failure_in_a_part_is_raised_and_the_next_task_is_shared_again():
     def fail(part: slice) -> None:
         raise ValueError(f"part {part.start}")

@@ -20,7 +20,7 @@ _sharing = threading.Lock()
 
 
 @torch.no_grad()
-def share(work: Callable[[slice], None], length: int, least: int) -> None:
+def share(work: Callable[[slice], None], length: int, least: int, device: str = "cpu") -> None:
     """Run `work` on equal parts of 0 ... length, as many as torch has threads here, and wait for all of them.
 
     A single part runs where it is asked for: of a short task, or while another thread shares its own.
@@ -29,12 +29,13 @@ def share(work: Callable[[slice], None], length: int, least: int) -> None:
         work: writes its results itself; it runs without gradients, its operations on one thread each.
         length: of all parts together.
         least: length of a part below which fewer are made.
+        device: type of the device that computes; one that is no processor gets everything at once.
 
     Raises:
         Exception: the first that `work` raised.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or not _sharing.acquire(blocking=False):
+    if device != "cpu" or threads == 1 or not _sharing.acquire(blocking=False):
         work(slice(0, length))
         return
     try:

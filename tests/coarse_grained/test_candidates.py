@@ -149,9 +149,10 @@ def test_frames_in_all_directions_are_kept_as_they_are():
     torch.testing.assert_close(basis.T @ basis, torch.eye(20), rtol=0, atol=1e-5)
 
 
-def test_scores_of_unprepared_segments_are_the_same(model):
-    text, frames = features(4, 9)
-    frames[2] = 0
+@pytest.mark.parametrize(("texts", "videos"), [(4, 9), (0, 9), (4, 0)])
+def test_scores_of_unprepared_segments_are_the_same(model, texts, videos):
+    text, frames = features(texts, videos)
+    frames[2:3] = 0
     torch.testing.assert_close(model.score_once(text, frames, 3), model.score(text, frames, 3), rtol=0, atol=1e-5)
 
 

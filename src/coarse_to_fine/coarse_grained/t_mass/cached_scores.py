@@ -97,7 +97,7 @@ def _score_cache(known: Sequence[Constants], text: Float[Tensor, "T D"], cache: 
         score_part(known, _rows(cache, part), scores[:, part])
 
     least = max(VIDEOS_AT_ONCE, LEAST_PAIRS // max(1, len(text)))
-    share(own_part, scores.shape[1], least if text.device.type == "cpu" else scores.shape[1])
+    share(own_part, scores.shape[1], least, text.device.type)
     return scores
 
 

@@ -145,7 +145,7 @@ class TMass(CoarseModel):
             return self.score(text, frames, seed)
         text = text.to(self.device).float()
         self._check(text, frames)
-        known = [self._constants(one, seed) for one in torch.split(text, 1)]
+        known = [self._constants(one.unsqueeze(0), seed) for one in text]
         return score_unprepared(self.pooling, known, frames)
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:

@@ -28,14 +28,14 @@ def score_unprepared(
 ) -> Float[Tensor, "T V"]:
     """Scores without a cache, `known` of one text each: frames are mixed before they are projected, 2 D D
     multiplications a pair instead of the 2 F D D a video of a cache that serves once."""
-    device = known[0].text.device
+    device = pooling.key.weight.device
     scores = torch.empty(len(known), len(frames), device=device)
 
     def own_part(part: slice) -> None:
         for row, one in enumerate(known):
             scores[row, part] = _score_text(pooling, one, frames[part])
 
-    share(own_part, len(frames), LEAST_VIDEOS if device.type == "cpu" else len(frames))
+    share(own_part, len(frames), LEAST_VIDEOS, device.type)
     return scores
 
 
