@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -98,6 +99,13 @@ def test_long_drawn_video_has_an_item_a_segment(tmp_path):
     bounds = [(reader.item(name).about["start_s"], reader.item(name).about["end_s"]) for name in reader]
     assert bounds == [(0, 10), (6, 16), (12, 21)]
     assert torch.equal(reader.read("d0#0")["clips"][3:], reader.read("d0#1")["clips"][:2])
+
+
+def test_shorter_file_of_the_same_name_leaves_nothing_of_the_longer(tmp_path):
+    for seconds in (21.0, 9.0):
+        videos = [replace(video, source=f"{seconds} s") for video in drawn(1, seconds)]
+        extract_drawn(videos, SmallEncoder(), tmp_path, sampling=SHORT)
+    assert list(FeatureReader(tmp_path)) == ["d0#0"]
 
 
 def test_texts_are_encoded_once_each(tmp_path):

@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 
 from coarse_to_fine.errors import DataError, FingerprintError, LibraryError
-from coarse_to_fine.features.store import FeatureReader, Manifest, tensor_key
-from coarse_to_fine.features.writer import FeatureWriter
+from coarse_to_fine.features.store import FeatureReader, Manifest, read_index, tensor_key
+from coarse_to_fine.features.writer import FeatureWriter, NewItem
 
 MADE_BY = Manifest("video_segments", {"name": "small", "fingerprint": "ab"}, {"clip_seconds": 2.0})
 ODD_IDS = ["plain", "with space/and ../dots", "視頻 'q\" #%&", "-dash", "new\nline", "line\u2028separator"]
@@ -126,6 +126,36 @@ def test_item_is_replaced_when_its_source_changed(tmp_path):
     assert reader.read("a")["clips"].shape == (4, 4)
     assert reader.item("a").about == {"source": "newest"}
     assert reader.verify() == []
+
+
+def add_video(writer, source, segments):
+    about = {"video_id": "v", "source": source}
+    writer.add_together([NewItem(f"v#{number}", tensors(number), about) for number in range(segments)])
+
+
+def test_segments_of_a_video_are_stored_all_or_none(tmp_path):
+    """A shard that is full in the middle of a video waits for the rest of it."""
+    writer = FeatureWriter(tmp_path, MADE_BY, shard_bytes=1)
+    with pytest.raises(DataError):
+        segments = [NewItem("a#0", tensors(0), {}), NewItem("a#1", {"x": torch.full((2,), torch.inf)}, {})]
+        writer.add_together(segments)
+    assert not writer.has("a#0")
+    add_video(writer, "first", 3)
+    assert len({item.shard for item in read_index(tmp_path)}) == 1
+    writer.close(complete=False)
+    assert list(FeatureReader(tmp_path)) == ["v#0", "v#1", "v#2"]
+
+
+@pytest.mark.parametrize("shard_bytes", [1, 1 << 20])
+def test_segments_that_a_shorter_file_does_not_have_are_gone(tmp_path, shard_bytes):
+    with FeatureWriter(tmp_path, MADE_BY, shard_bytes=shard_bytes) as writer:
+        add_video(writer, "long file", 3)
+        writer.add("other", tensors(0))
+        add_video(writer, "short file", 1)
+        assert [writer.has(f"v#{number}") for number in range(3)] == [True, False, False]
+    for _ in range(2):  # the second finds what the first wrote again
+        assert sorted(FeatureReader(tmp_path)) == ["other", "v#0"]
+        FeatureWriter(tmp_path, MADE_BY).close()
 
 
 def test_exception_leaves_the_folder_incomplete_and_readable(tmp_path):

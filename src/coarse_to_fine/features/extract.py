@@ -21,7 +21,7 @@ from coarse_to_fine.features.files import FilePictures
 from coarse_to_fine.features.pictures import Outcome, PictureSource, embed_videos
 from coarse_to_fine.features.sampling import SAMPLING_RULES, Sampling
 from coarse_to_fine.features.store import Manifest
-from coarse_to_fine.features.writer import FeatureWriter
+from coarse_to_fine.features.writer import FeatureWriter, NewItem
 
 VIDEO_KIND = "video_segments"
 TEXT_KIND = "text"
@@ -164,16 +164,23 @@ def _write(writer: FeatureWriter, name: str, source: str, outcome: Outcome, samp
     if outcome.error is not None:
         raise outcome.error
     assert outcome.source is not None and outcome.features is not None
-    for segment, frames in zip(outcome.source.plan.segments, outcome.features.frames):
-        writer.add(
-            f"{name}#{segment.index}",
-            {"frames": frames, "clips": outcome.features.clips[segment.clip_slice]},
-            video_id=name,
-            start_s=segment.start_s,
-            end_s=segment.end_s,
-            clip_seconds=sampling.clip_seconds,
-            source=source,
-        )
+    features = outcome.features
+    writer.add_together(
+        [
+            NewItem(
+                f"{name}#{segment.index}",
+                {"frames": frames, "clips": features.clips[segment.clip_slice]},
+                {
+                    "video_id": name,
+                    "start_s": segment.start_s,
+                    "end_s": segment.end_s,
+                    "clip_seconds": sampling.clip_seconds,
+                    "source": source,
+                },
+            )
+            for segment, frames in zip(outcome.source.plan.segments, features.frames)
+        ]
+    )
 
 
 def _about(encoder: ImageTextEncoder) -> dict[str, object]:

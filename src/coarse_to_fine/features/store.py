@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class FeatureReader:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         present = {file for file, _, _ in self.manifest.shards}
-        self._items = {item.item_id: item for item in read_index(self.folder) if item.shard in present}
+        self._items = current_items([item for item in read_index(self.folder) if item.shard in present])
         self._shards: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -218,6 +218,17 @@ def read_index(folder: Path) -> list[FeatureItem]:
         shapes = {name: tuple(shape) for name, shape in values.pop("tensors").items()}
         items.append(FeatureItem(values.pop("id"), values.pop("shard"), shapes, values))
     return items
+
+
+def current_items(lines: Sequence[FeatureItem]) -> dict[str, FeatureItem]:
+    """What the lines of an index hold in the end: by id the last one, and of a video what its last source gave."""
+    items = {item.item_id: item for item in lines}
+    last = {item.about["video_id"]: item.about.get("source") for item in lines if "video_id" in item.about}
+    return {
+        item_id: item
+        for item_id, item in items.items()
+        if "video_id" not in item.about or item.about.get("source") == last[item.about["video_id"]]
+    }
 
 
 def index_line(item: FeatureItem) -> str:

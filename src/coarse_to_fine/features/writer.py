@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,14 @@ from coarse_to_fine.features.store import FeatureItem, Manifest
 
 SHARD_BYTES = 256 << 20
 LOCK = "writer.lock"
+
+
+class NewItem(NamedTuple):
+    """An item to be stored; `about` holds JSON values."""
+
+    item_id: str
+    tensors: Mapping[str, Tensor]
+    about: Mapping[str, Any]
 
 
 class FeatureWriter:
@@ -89,21 +97,40 @@ class FeatureWriter:
         Raises:
             DataError: a value that is not finite.
         """
-        stored = {
-            store.tensor_key(item_id, name): store.to_stored(value, self._dtype) for name, value in tensors.items()
-        }
-        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        item = FeatureItem(item_id, self._next_shard(), shapes, about)
-        if any(waiting.item_id == item_id for waiting in self._waiting_items):
+        self.add_together([NewItem(item_id, tensors, about)])
+
+    def add_together(self, items: Sequence[NewItem]) -> None:
+        """Store items that are of use only together, such as the segments of a video: a kill leaves all or none.
+
+        Raises:
+            DataError: a value that is not finite; then none is stored.
+        """
+        stored = [self._as_stored(item) for item in items]
+        if {waiting.item_id for waiting in self._waiting_items} & {item.item_id for item in items}:
             self.flush()
-            item = replace(item, shard=self._next_shard())
-        self._waiting.update(stored)
-        self._waiting_items.append(item)
-        self._items[item_id] = item
-        self._failed.pop(item_id, None)
-        self._waiting_bytes += sum(value.nbytes for value in stored.values())
+        replaced = any(item.item_id in self._items for item in items)
+        for item, tensors in zip(items, stored, strict=True):
+            self._wait(item, tensors)
+        if replaced:
+            self._items = store.current_items(list(self._items.values()))
         if self._waiting_bytes >= self._shard_bytes:
             self.flush()
+
+    def _wait(self, item: NewItem, stored: Mapping[str, Tensor]) -> None:
+        shapes = {name: tuple(value.shape) for name, value in item.tensors.items()}
+        line = FeatureItem(item.item_id, self._next_shard(), shapes, item.about)
+        self._waiting.update(stored)
+        self._waiting_items.append(line)
+        self._waiting_bytes += sum(value.nbytes for value in stored.values())
+        self._items.pop(item.item_id, None)  # a line that replaces another comes last, as in the index
+        self._items[item.item_id] = line
+        self._failed.pop(item.item_id, None)
+
+    def _as_stored(self, item: NewItem) -> dict[str, Tensor]:
+        return {
+            store.tensor_key(item.item_id, name): store.to_stored(value, self._dtype)
+            for name, value in item.tensors.items()
+        }
 
     def fail(self, item_id: str, reason: str) -> None:
         """Record that an item cannot be had."""
@@ -155,7 +182,7 @@ class FeatureWriter:
                 path.unlink()
         kept = {file for file, _, _ in self._manifest.shards}
         lines = [item for item in lines if item.shard in kept]
-        self._items = {item.item_id: item for item in lines}
+        self._items = store.current_items(lines)
         write_text_atomically(self.folder / store.INDEX, "".join(map(store.index_line, lines)))
 
     def _add_shard(self, file: str, sha256: str, size: int) -> None:
