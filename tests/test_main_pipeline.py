@@ -120,6 +120,21 @@ def test_a_video_that_is_added_later_is_found(tmp_path):
         assert {hit.video_id for hit in pipeline.search("a square")} == {"two"}
 
 
+def test_a_file_that_changed_is_seen_anew_by_both_stages(tmp_path):
+    """Its segments keep their ids, so nothing that was computed of them may stay."""
+    write_video(tmp_path / "videos" / "v.mp4", 8, 1)
+    with Library.create(tmp_path / "library.ctf", encoder=SmallEncoder()) as made:
+        made.add(tmp_path / "videos")
+        running = Pipeline(made, load_coarse("mean-pool"), load_fine("similarity"))
+        before = running.moments(SENTENCES[0], "v")
+        write_video(tmp_path / "videos" / "v.mp4", 8, 5)
+        made.add(tmp_path / "videos")
+        after = running.moments(SENTENCES[0], "v")
+        fresh = Pipeline(made, load_coarse("mean-pool"), load_fine("similarity"))
+        assert after.hits == fresh.moments(SENTENCES[0], "v").hits != before.hits
+        assert running.search(SENTENCES[0]) == fresh.search(SENTENCES[0])
+
+
 def test_fused_scores_are_a_weighted_geometric_mean():
     log_p = video_log_probability(torch.tensor([0.4, 0.3]), temperature=0.1)
     assert log_p.exp().sum() == pytest.approx(1.0)

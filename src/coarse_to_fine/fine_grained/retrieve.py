@@ -51,6 +51,10 @@ class FineRetriever:
         outputs = iter(self.model.locate([(caches[segment], text) for segment, text in pairs], self.batch_size))
         return [{segment: next(outputs) for segment in own} for own in candidates]
 
+    def forget(self) -> None:
+        """Forget all caches: the features of a segment may have changed."""
+        self._caches.clear()
+
     def _prepare(self, segments: Sequence[str], features: FeatureSource) -> Mapping[str, Any]:
         prepared: dict[str, Any] = {}
         for segment in dict.fromkeys(segments):

@@ -58,6 +58,7 @@ class Pipeline:
         self._coarse = CoarseRetriever(coarse, library, engine=engine)
         self._fine = FineRetriever(fine)
         self._wordless: FineRetriever | None = None
+        self._generation = library.generation
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
         self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
@@ -294,6 +295,11 @@ class Pipeline:
         return self._coarse.rank(embeddings, top_videos, SEGMENTS_A_VIDEO, seed, among)
 
     def _features(self, segment_ids: Sequence[str]) -> dict[str, SegmentFeatures]:
+        generation = self.library.generation
+        if generation != self._generation:  # a segment of the same id may show another film now
+            for stage in filter(None, (self._fine, self._wordless)):
+                stage.forget()
+            self._generation = generation
         unique = list(dict.fromkeys(segment_ids))
         return dict(zip(unique, self.library.segment_features(unique), strict=True))
 
