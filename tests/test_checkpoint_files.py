@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from coarse_to_fine.checkpoint_files import read_checkpoint
+from coarse_to_fine.checkpoint_files import ALLOWED, read_checkpoint
 from coarse_to_fine.errors import WeightsError
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(1)}
@@ -70,3 +70,16 @@ def test_a_damaged_safetensors_file_is_one_line(tmp_path: Path):
     (tmp_path / "a.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00broken")
     with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
         read_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_what_is_allowed_is_known_by_its_name_alone():
+    """Pairs of an object and a name are new in torch 2.5; older releases take objects only."""
+    assert [f"{one.__module__}.{one.__qualname__}" for one in ALLOWED] == ["argparse.Namespace", "easydict.EasyDict"]
+
+
+def test_what_a_program_allows_besides_stays_as_it_was(tmp_path: Path):
+    with torch.serialization.safe_globals([Path]):
+        before = set(torch.serialization.get_safe_globals())
+        torch.save({"model": TENSORS}, tmp_path / "a.ckpt")
+        read_checkpoint(tmp_path / "a.ckpt")
+        assert set(torch.serialization.get_safe_globals()) == before

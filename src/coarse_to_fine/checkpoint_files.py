@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import threading
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -23,8 +24,23 @@ from torch import Tensor
 
 from coarse_to_fine.errors import WeightsError
 
-ALLOWED: list[Any] = [argparse.Namespace, (OrderedDict, "easydict.EasyDict")]
-"""Beside tensors and plain values: options, an EasyDict as an ordered dict, so that no code of its package runs."""
+
+class _Options:
+    """Stands for an EasyDict and makes an ordered dict, which may be filled, so that no code of its package runs.
+
+    torch looks it up by these names. Pairs of an object and a name would do the same from torch 2.5 on.
+    """
+
+    __module__, __qualname__ = "easydict", "EasyDict"
+
+    def __new__(cls) -> OrderedDict[str, Any]:  # type: ignore[misc]
+        return OrderedDict()
+
+
+_Options.__name__ = "EasyDict"
+ALLOWED: list[Any] = [argparse.Namespace, _Options]
+"""Beside tensors and plain values: options of a training run."""
+_allowing = threading.Lock()
 
 HOLDERS = ("model", "state_dict")
 """Entries under which the releases keep the tensors."""
@@ -89,14 +105,8 @@ def _restricted_load(path: Path) -> Any:
             f"{path} is a TorchScript archive, a program that is not run here; expected tensors by name; where you "
             "trust it, write them with torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), 'clip.pt')"
         )
-    before = torch.serialization.get_safe_globals()
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        torch.serialization.add_safe_globals(ALLOWED)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an odd pickle is refused below, in one line
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is not safe to read: {_reason(error)}; expected tensors and plain values only, "
@@ -117,9 +127,20 @@ def _restricted_load(path: Path) -> Any:
             f"{path} cannot be read as a checkpoint ({_reason(error)}); expected a file of torch.save or safetensors, "
             "copy it again"
         ) from error
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
+
+
+def _load_pickled(path: Path) -> Any:
+    """With options allowed for the time of reading; the list of what is allowed belongs to the whole process."""
+    with _allowing:
+        before = torch.serialization.get_safe_globals()
+        torch.serialization.add_safe_globals(ALLOWED)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an odd pickle is refused in one line
+                return torch.load(path, map_location="cpu", weights_only=True)
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(before)
 
 
 def _options(options: Any) -> tuple[dict[str, Any], str]:
