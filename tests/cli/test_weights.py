@@ -316,6 +316,8 @@ def test_the_list_has_where_licence_and_offline_path_for_every_entry(ctf):
         assert {"bytes", "sha256", "mirror"} <= entry.keys()
         assert entry["sha256"] is None or len(entry["sha256"]) == 64
         assert not entry["bundled"] or (entry["bytes"] and entry["sha256"])
+    kinds = {entry["name"]: entry["kind"] for entry in entries if entry["bundled"]}
+    assert kinds == {"tiny-world": "encoder", "t-mass-world": "coarse", "mesm-world": "fine", "qd-detr-world": "fine"}
     text = ctf("weights", "list").out
     assert "clip_slowfast_qd_detr_qvhighlight.ckpt" in text
     assert "Zenodo record 13960580" in text

@@ -6,12 +6,15 @@ Sizes and hashes are those that their publishers print, or that were computed fr
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from coarse_to_fine.coarse_grained.load import COARSE_MODELS
 from coarse_to_fine.encoders.load import ALIASES
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.foreign_weights.recognise import Kind
 
 NOT_PUBLISHED = "not published"
@@ -86,12 +89,11 @@ def bundled() -> list[PublishedWeights]:
     entries = []
     for weights in sorted(root.glob("*/model.safetensors")):
         name = weights.parent.name
-        kind = "coarse" if name.startswith("t-mass") else "fine" if name.startswith("qd-detr") else "encoder"
         content = weights.read_bytes()
         entries.append(
             PublishedWeights(
                 name=name,
-                kind=kind,
+                kind=_kind(weights.parent),
                 file=weights.name,
                 where="in this package",
                 licence="as this package",
@@ -102,6 +104,12 @@ def bundled() -> list[PublishedWeights]:
             )
         )
     return entries
+
+
+def _kind(folder: Path) -> str:
+    """Of a bundled folder, from the model that its config names; those of encoders name none of ours."""
+    model = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model")
+    return "coarse" if model in COARSE_MODELS else "fine" if model in FINE_MODELS else "encoder"
 
 
 HUGGING_FACE_FILES = "config.json, preprocessor_config.json, tokenizer.json, model.safetensors (or pytorch_model.bin)"
