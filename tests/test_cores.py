@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -54,6 +55,21 @@ def test_a_failure_in_a_part_is_raised_and_the_next_task_is_shared_again():
         share(fail, 300, 1)
     assert torch.get_num_threads() == 3
     assert len(parts_of(300, 1)) == 3
+
+
+def test_a_failure_is_raised_when_no_part_is_at_work_any_more():
+    """They write into memory of the caller, who goes on with the exception."""
+    finished = []
+
+    def work(part: slice) -> None:
+        if part.start == 0:
+            raise ValueError("the first part")
+        time.sleep(0.2)
+        finished.append(part)
+
+    with pytest.raises(ValueError, match="the first part"):
+        share(work, 300, 1)
+    assert len(finished) == 2
 
 
 def test_a_second_task_does_not_wait_for_the_first():

@@ -10,7 +10,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -50,8 +50,9 @@ def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -
         work(slice(0, length))
         return
     bounds = [length * part // parts for part in range(parts + 1)]
-    waiting = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
-    for part in waiting:
+    parts_at_work = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
+    wait(parts_at_work)
+    for part in parts_at_work:
         part.result()
 
 
