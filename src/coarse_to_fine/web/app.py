@@ -144,7 +144,6 @@ def _add_library(app: FastAPI, stages: Stages, indexer: Indexer) -> None:
             fine=pipeline.fine_name,
             coarse_models=stages.coarse,
             fine_models=stages.fine,
-            writable=True,
             indexing=indexer.state,
         )
 

@@ -100,18 +100,27 @@ class Media:
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         with self._lock:
             own = self._making.setdefault(name, threading.Lock())
-        with own:
-            path = self._clips.get(name)
-            if path is None:
-                with self._working:
-                    path = cut(Path(self._folder.name) / f"{name}.mp4")
-                self._keep(name, path)
+        try:
+            with own:
+                path = self._kept(name)
+                if path is None:
+                    with self._working:
+                        path = cut(Path(self._folder.name) / f"{name}.mp4")
+                    self._keep(name, path)
+        finally:
+            with self._lock:
+                self._making.pop(name, None)
         return path
+
+    def _kept(self, name: str) -> Path | None:
+        with self._lock:
+            if name in self._clips:
+                self._clips.move_to_end(name)
+            return self._clips.get(name)
 
     def _keep(self, name: str, path: Path) -> None:
         with self._lock:
             self._clips[name] = path
-            self._making.pop(name, None)
             while len(self._clips) > 1 and self._holds_too_much():
                 self._clips.popitem(last=False)[1].unlink(missing_ok=True)
 

@@ -73,7 +73,6 @@ class LibraryResponse(BaseModel):
     fine: str
     coarse_models: list[str] = Field(description="names that a search may ask for, the one in use first")
     fine_models: list[str]
-    writable: bool
     indexing: IndexingState
 
 
