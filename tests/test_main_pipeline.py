@@ -8,7 +8,7 @@ import torch
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
-from coarse_to_fine.fusion import FusionConfig, fuse, video_log_probability
+from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline, Query
 from tests.library.small_encoder import SmallEncoder
@@ -133,6 +133,25 @@ def test_a_file_that_changed_is_seen_anew_by_both_stages(tmp_path):
         fresh = Pipeline(made, load_coarse("mean-pool"), load_fine("similarity"))
         assert after.hits == fresh.moments(SENTENCES[0], "v").hits != before.hits
         assert running.search(SENTENCES[0]) == fresh.search(SENTENCES[0])
+
+
+def test_the_bundled_fusion_goes_with_bundled_models_alone(tmp_path):
+    with Library.create(tmp_path / "library.ctf", encoder="tiny-world"):
+        pass
+    named = Pipeline.load(tmp_path / "library.ctf", "mean-pool", "similarity", "cpu")
+    assert named.fusion == bundled_fusion("mean-pool", "similarity") != FusionConfig()
+    load_coarse("t-mass", encoder="tiny-world").save_pretrained(tmp_path / "t-mass")
+    own = Pipeline.load(tmp_path / "library.ctf", tmp_path / "t-mass", "similarity", "cpu")
+    assert own.fusion == own.with_models(fine="mesm").fusion == FusionConfig()
+    assert own.with_models(coarse="t-mass").fusion == bundled_fusion("t-mass", "similarity")
+
+
+def test_a_fusion_that_was_given_stays_with_other_models(tmp_path):
+    given = FusionConfig(alpha=0.3)
+    with Library.create(tmp_path / "library.ctf", encoder="tiny-world"):
+        pass
+    made = Pipeline.load(tmp_path / "library.ctf", "mean-pool", "similarity", "cpu", given)
+    assert made.fusion == made.with_models("t-mass", "mesm").fusion == given
 
 
 def test_fused_scores_are_a_weighted_geometric_mean():

@@ -53,6 +53,6 @@ def read_fusion(path: str | Path) -> FusionConfig:
 
 
 def bundled_fusion(coarse: str, fine: str) -> FusionConfig:
-    """What was chosen on the world's validation split for two bundled models; the defaults for others."""
+    """What was chosen on the world's validation split for two bundled models, by name; the defaults for others."""
     path = BUNDLED / f"fusion-{coarse}-{fine}.json"
     return read_fusion(path) if path.is_file() else FusionConfig()

@@ -209,3 +209,19 @@ def test_a_search_loads_neither_a_video_library_nor_a_compiler(small_library):
     )
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_chosen_fusion_joins_the_scores(search, tmp_path):
+    """With the weight of the coarse stage at 1 a score is the video's probability, the same for all its moments."""
+    (tmp_path / "fusion.json").write_text('{"alpha": 1.0, "temperature": 0.05}')
+    hits = search("a dog", "--fusion", str(tmp_path / "fusion.json"))["hits"]
+    scores = {}
+    for hit in hits:
+        scores.setdefault(hit["path"], set()).add(round(hit["score"], 3))
+    assert len(hits) > len(scores) and all(len(own) == 1 for own in scores.values())
+
+
+def test_a_fusion_that_is_none_is_one_line(ctf, small_library, tmp_path):
+    (tmp_path / "fusion.json").write_text('{"alpha": 2.0}')
+    result = ctf("search", "a dog", "-l", small_library, *FREE, "--fusion", tmp_path / "fusion.json")
+    assert result.code == 2 and "ctf train fusion" in result.err and len(result.err.strip().splitlines()) == 1

@@ -14,6 +14,7 @@ from coarse_to_fine.cli.options import (
     CoarseOption,
     DeviceOption,
     FineOption,
+    FusionOption,
     JsonOption,
     LibraryOption,
     find_library,
@@ -198,6 +199,7 @@ def pipeline(
     queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
     coarse: CoarseOption = None,
     fine: FineOption = None,
+    fusion: FusionOption = None,
     top_videos: Annotated[int, typer.Option(min=1, help="Videos that the fine stage looks into.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
     predictions: Annotated[
@@ -218,10 +220,12 @@ def pipeline(
     """
     from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.experiment import evaluate_pipeline, read_queries
+    from coarse_to_fine.fusion import read_fusion
     from coarse_to_fine.main_pipeline import Pipeline
 
     asked = read_queries(annotations, split, queries)
-    loaded = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
+    joined_by = None if fusion is None else read_fusion(fusion)
+    loaded = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
     with output.progress_bar("searching", quiet=as_json) as advance:
         answers, report = evaluate_pipeline(
             loaded, asked, top_videos=top_videos, seed=seed, resamples=resamples, progress=advance

@@ -46,6 +46,15 @@ COARSE = typer.Option("--coarse", metavar="NAME", help="A name such as t-mass, a
 FINE = typer.Option("--fine", metavar="NAME", help="A name such as qd-detr, an unknown one lists all; or a folder.")
 CoarseOption = Annotated[str | None, COARSE]
 FineOption = Annotated[str | None, FINE]
+FusionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--fusion",
+        metavar="FILE",
+        help="How the scores of both stages are joined, as `ctf train fusion` writes it. Left out: what was chosen for "
+        "two bundled models, the defaults for others.",
+    ),
+]
 
 
 def find_library(given: Path | None) -> Path:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_ty
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, LibraryOption, find_library
+from coarse_to_fine.cli.options import (
+    CoarseOption,
+    DeviceOption,
+    FineOption,
+    FusionOption,
+    LibraryOption,
+    find_library,
+)
 from coarse_to_fine.cli.output import SCORE_DIGITS
 from coarse_to_fine.errors import UserError
 
@@ -64,6 +71,7 @@ class Question:
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Only moments with at least this score.")] = 0.0
     coarse: CoarseOption = None
     fine: FineOption = None
+    fusion: FusionOption = None
     device: DeviceOption = "auto"
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0
 
@@ -88,12 +96,14 @@ class Question:
 
     def ready(self) -> tuple[list[Query], Pipeline]:
         """The queries, and the library with the models of both stages, which are loaded last: mistakes come at once."""
+        from coarse_to_fine.fusion import read_fusion
         from coarse_to_fine.main_pipeline import Pipeline
 
         asked, library = self.asked(), find_library(self.library)
         for query in asked:
             query.check()
-        return asked, Pipeline.load(library, coarse=self.coarse, fine=self.fine, device=self.device)
+        fusion = None if self.fusion is None else read_fusion(self.fusion)
+        return asked, Pipeline.load(library, self.coarse, self.fine, self.device, fusion)
 
     def search(self, pipeline: Pipeline, asked: list[Query]) -> list[list[MomentHit]]:
         """Hits for each query after the filters; notes go to stderr."""

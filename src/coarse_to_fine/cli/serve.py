@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, LibraryOption, find_library
+from coarse_to_fine.cli.options import (
+    CoarseOption,
+    DeviceOption,
+    FineOption,
+    FusionOption,
+    LibraryOption,
+    find_library,
+)
 from coarse_to_fine.errors import UserError
 
 WAITING_CONNECTIONS = 2048
@@ -23,6 +30,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8321,
     coarse: CoarseOption = None,
     fine: FineOption = None,
+    fusion: FusionOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Serve the web page of a library: search, watch the moments, add folders.
@@ -41,10 +49,12 @@ def serve(
         raise UserError(
             f"{error.name} is not installed; the page needs it; run: pip install 'coarse-to-fine[web]'"
         ) from None
+    from coarse_to_fine.fusion import read_fusion
     from coarse_to_fine.main_pipeline import Pipeline
     from coarse_to_fine.web.security import is_loopback
 
-    pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
+    joined_by = None if fusion is None else read_fusion(fusion)
+    pipeline = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     app = create_app(pipeline, hosts=frozenset() if token is None else None, token=token)
     with listening(host, port) as own:

@@ -53,7 +53,7 @@ class Pipeline:
     ) -> None:
         """Join loaded parts; `load` does it by name."""
         self.library = library
-        self.fusion = fusion or FusionConfig()
+        self.fusion, self._given_fusion = fusion or FusionConfig(), fusion
         self._engine = engine
         self._coarse = CoarseRetriever(coarse, library, engine=engine)
         self._fine = FineRetriever(fine)
@@ -61,6 +61,7 @@ class Pipeline:
         self._generation = library.generation
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
+        self._asked_for: tuple[str | Path, str | Path] = coarse.name, fine.name
         self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
         self._device = "cpu"
 
@@ -82,7 +83,8 @@ class Pipeline:
                 for: trained ones with the bundled encoder, `mean-pool` with others.
             fine: `similarity`, `mesm`, `qd-detr` or a folder; None as for `coarse`.
             device: `auto`, `cpu`, `cuda` or `mps`.
-            fusion: how the stages' scores are joined; None takes what was chosen on validation for bundled models.
+            fusion: how the stages' scores are joined; None takes what was chosen on validation where both models are
+                bundled ones, else the defaults. `read_fusion` reads what `ctf train fusion` has written.
             engine: chooses candidates in a large library (`coarse_grained.milvus.MilvusFrames`); None: this process.
 
         Raises:
@@ -97,14 +99,12 @@ class Pipeline:
         place = str(resolve_device(device))
         coarse_model = load_coarse(coarse_name, encoder=opened.encoder_name, device=place)
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
-        if fusion is None and trained:
-            fusion = bundled_fusion(coarse_model.name, fine_model.name)
-        loaded = cls(opened, coarse_model, fine_model, fusion, engine)
-        loaded._device = place
-        return loaded
+        return cls(opened, coarse_model, fine_model, fusion, engine)._loaded((coarse_name, fine_name), fusion, place)
 
     def with_models(self, coarse: str | Path | None = None, fine: str | Path | None = None) -> Pipeline:
         """The same library with another model in one or both stages; None keeps the one that is there.
+
+        A fusion that was given stays.
 
         Raises:
             UserError: an unknown name.
@@ -116,10 +116,16 @@ class Pipeline:
             coarse_model = load_coarse(coarse, encoder=encoder, device=self._device)
         if fine is not None:
             fine_model = load_fine(fine, encoder=encoder, device=self._device)
-        fusion = bundled_fusion(coarse_model.name, fine_model.name) if encoder == BUNDLED_ENCODER else None
-        made = type(self)(self.library, coarse_model, fine_model, fusion, self._engine)
-        made._device = self._device
-        return made
+        made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
+        asked_for = (coarse or self._asked_for[0], fine or self._asked_for[1])
+        return made._loaded(asked_for, self._given_fusion, self._device)
+
+    def _loaded(self, asked_for: tuple[str | Path, str | Path], fusion: FusionConfig | None, device: str) -> Pipeline:
+        """Note how the models were asked for: a name stands for bundled weights, whose fusion is known."""
+        self._asked_for, self._device = asked_for, device
+        if fusion is None and self.library.encoder_name == BUNDLED_ENCODER:
+            self.fusion = bundled_fusion(*map(str, asked_for))
+        return self
 
     def search(
         self,
