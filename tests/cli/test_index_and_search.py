@@ -76,6 +76,19 @@ def test_a_search_prints_one_json_document(ctf, folder, library):
     assert "tiny-world" in result.err or "drawn world" in result.err
 
 
+def test_a_search_prints_the_curve_of_each_video_found(ctf, folder, library):
+    ctf("index", folder, "--library", library)
+    found = json.loads(ctf("search", "a red cat jumps", "--library", library, "--json", "-k", "20").out)
+    assert found["saliency"].keys() == {hit["video_id"] for hit in found["hits"]}
+    for video_id, curve in found["saliency"].items():
+        plotted = ctf(
+            "plot", "a red cat jumps", "--video", video_id, "--library", library, "--json", "-o", library / "x.png"
+        )
+        assert curve == json.loads(plotted.out)["saliency"]
+    without = ctf("search", "a red cat jumps", "--library", library, "--json", "--no-curves")
+    assert "saliency" not in json.loads(without.out)
+
+
 def test_the_table_shows_times_and_paths(ctf, folder, library):
     ctf("index", folder, "--library", library)
     result = ctf("search", "a dog on a beach", "-m", "the dog jumps", "--library", library)

@@ -211,6 +211,13 @@ def test_a_search_loads_neither_a_video_library_nor_a_compiler(small_library):
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+def test_a_sentence_that_is_no_utf_8_is_one_line(ctf, small_library, tmp_path):
+    (tmp_path / "latin.txt").write_bytes("café\n".encode("latin-1"))
+    for arguments in (("caf\udce9 dog",), ("--queries", str(tmp_path / "latin.txt"))):
+        result = ctf("search", *arguments, "--library", small_library, *FREE)
+        assert result.code == 2 and "UTF-8" in result.err and len(result.err.strip().splitlines()) == 1
+
+
 def test_a_chosen_fusion_joins_the_scores(search, tmp_path):
     """With the weight of the coarse stage at 1 a score is the video's probability, the same for all its moments."""
     (tmp_path / "fusion.json").write_text('{"alpha": 1.0, "temperature": 0.05}')

@@ -59,6 +59,13 @@ def test_bad_parameters_get_a_reason(api, parameters):
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize("sentence", ["", "?!", "of the", "a", "a" * 3000])
+def test_what_a_search_refuses_the_curve_refuses_too(api, sentence):
+    answer = api.get("/api/videos/red beach/moments", params={"q": sentence})
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+
+
 def test_byte_ranges_suffixes_and_ends(api):
     url = f"/media/{quote('grün 😀 #1 %20')}"
     whole = api.get(url)

@@ -83,6 +83,11 @@ def index(
         output.print_json(report_as_json(report, total))
     else:
         print_report(report, total, library)
+        if not any((report.added, report.skipped, report.failed, report.failed_before)):
+            wanted = f" that match {only!r}" if only else ""
+            output.warn(
+                f"no videos{wanted} in {', '.join(map(str, paths))}; expected files such as .mp4; check the path"
+            )
     if report.failed or report.failed_before:
         raise typer.Exit(1)
 

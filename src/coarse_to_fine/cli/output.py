@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCORE_DIGITS = 6
 """Decimals of a score as it is shown; a least score is compared with what was shown."""
+SALIENCY_DIGITS = 4
 
 WIDEST = 5000
 """Columns of a table that nobody's terminal has to show."""

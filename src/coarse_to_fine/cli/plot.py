@@ -98,6 +98,6 @@ def moments_as_json(pipeline: Pipeline, query: Query, video_id: str, found: Vide
         "path": pipeline.library.video(video_id).path,
         "plot": str(out),
         "clip_seconds": found.clip_seconds,
-        "saliency": [round(value, 4) for value in found.saliency.tolist()],
+        "saliency": [round(value, output.SALIENCY_DIGITS) for value in found.saliency.tolist()],
         "hits": [output.hit_as_json(hit) for hit in found.hits],
     }

@@ -127,14 +127,12 @@ class Question:
         return among
 
     def _lines(self) -> list[str]:
-        if self.queries is None or str(self.queries) == STDIN:
-            text, name = sys.stdin.read(), "stdin"
-        else:
-            name = str(self.queries)
-            try:
-                text = self.queries.read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"{name} cannot be read ({error}); expected a UTF-8 text file; check it") from error
+        given = self.queries is None or str(self.queries) == STDIN
+        name = "stdin" if given else str(self.queries)
+        try:
+            text = sys.stdin.read() if given else Path(name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{name} cannot be read ({error}); expected text in UTF-8; check it") from error
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if not lines:
             raise UserError(f"no sentence in {name}; expected one a line; write some")

@@ -35,6 +35,10 @@ def search(
         str | None, typer.Option(metavar="NAME", help="Player for --open: mpv, vlc, mplayer or ffplay; default: any.")
     ] = None,
     paths_only: Annotated[bool, typer.Option("--paths-only", help="Only the paths, one a line, best first.")] = False,
+    curves: Annotated[
+        bool,
+        typer.Option("--curves/--no-curves", help="With --json: the saliency of each video found, one value a clip."),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Find moments for a sentence, a picture, or many sentences.
@@ -59,7 +63,7 @@ def search(
     found = question.search(pipeline, asked)
     timing = {"load": (loaded - started) * 1e3, "search": (time.perf_counter() - loaded) * 1e3}
     if as_json:
-        output.print_json(results_as_json(pipeline, asked, found, timing))
+        output.print_json(results_as_json(pipeline, asked, found, timing, curves))
     elif paths_only:
         for path in dict.fromkeys(hit.path for hits in found for hit in hits):
             typer.echo(path)
@@ -74,10 +78,15 @@ def search(
 
 
 def results_as_json(
-    pipeline: Pipeline, asked: Sequence[Query], found: Sequence[Sequence[MomentHit]], timing_ms: dict[str, float]
+    pipeline: Pipeline,
+    asked: Sequence[Query],
+    found: Sequence[Sequence[MomentHit]],
+    timing_ms: dict[str, float],
+    curves: bool,
 ) -> dict[str, Any]:
     """The public JSON form: one search, or `searches` where there are several sentences."""
     clip_seconds = pipeline.library.sampling.clip_seconds
+    saliency = saliency_by_video(pipeline, asked, found) if curves else [{} for _ in asked]
     results = [
         output.result_as_json(
             query.title,
@@ -86,14 +95,26 @@ def results_as_json(
             timing_ms,
             clip_seconds=clip_seconds,
             notes=pipeline.notes(query),
+            **({"saliency": own} if curves else {}),
         )
-        for query, hits in zip(asked, found)
+        for query, hits, own in zip(asked, found, saliency, strict=True)
     ]
     if len(results) == 1:
         return results[0]
     for result in results:
         del result["timing_ms"]
     return {"searches": results, "timing_ms": {name: round(value, 2) for name, value in timing_ms.items()}}
+
+
+def saliency_by_video(
+    pipeline: Pipeline, asked: Sequence[Query], found: Sequence[Sequence[MomentHit]]
+) -> list[dict[str, list[float]]]:
+    """For each query the curves of the videos of its hits, by their ids; a rank score of any sign, one value a clip."""
+    pairs = [(row, video) for row, hits in enumerate(found) for video in dict.fromkeys(hit.video_id for hit in hits)]
+    curves: list[dict[str, list[float]]] = [{} for _ in asked]
+    for (row, video), moments in zip(pairs, pipeline.moments_many([(asked[row], video) for row, video in pairs])):
+        curves[row][video] = [round(value, output.SALIENCY_DIGITS) for value in moments.saliency.tolist()]
+    return curves
 
 
 def print_results(pipeline: Pipeline, asked: Sequence[Query], found: Sequence[Sequence[MomentHit]]) -> None:

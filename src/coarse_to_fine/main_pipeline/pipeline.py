@@ -252,7 +252,8 @@ class Pipeline:
         without = (
             [f"{self.fine_name} needs words: the moments for an image are those of {WORDLESS}"] if wordless else []
         )
-        return [*([warning] if warning is not None else []), *self._foreign, *without, *cut]
+        empty = [] if len(self.library) else [f"{self.library.path} holds no videos; add some with: ctf index"]
+        return [*([warning] if warning is not None else []), *self._foreign, *empty, *without, *cut]
 
     def _asked(self, queries: Sequence[str | Query]) -> list[AskedFeatures]:
         asked = [query if isinstance(query, Query) else Query(query) for query in queries]

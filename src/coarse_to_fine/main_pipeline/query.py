@@ -81,9 +81,14 @@ class Query:
         """Refuse what no picture can show; for what people type, before anything is loaded.
 
         Raises:
-            UserError: a sentence of function words, single Latin letters or signs alone.
+            UserError: a sentence of function words, single Latin letters or signs alone, or of bytes that are no text.
         """
         for sentence in (*self.wanted, *self.minus, *((self.moment,) if self.moment is not None else ())):
+            if any("\ud800" <= sign <= "\udfff" for sign in sentence):
+                raise UserError(
+                    f"the sentence is {sentence!r}, which is no text in UTF-8; expected that encoding; set the "
+                    "terminal to it, or convert the file"
+                )
             if not says_something(sentence):
                 raise wordless(sentence)
 

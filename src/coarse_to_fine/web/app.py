@@ -115,10 +115,11 @@ def _add_search(app: FastAPI, stages: Stages, searches: _Turns) -> None:
     @app.get("/api/videos/{video_id}/moments")
     def moments(video_id: str, q: Sentence, fine: ModelName = None) -> MomentsResponse:
         """All moments of one video and its saliency curve."""
-        video = _video(stages.pipeline(), video_id)
+        video, query = _video(stages.pipeline(), video_id), Asked(q)
+        query.check()
         with searches.turn():
             pipeline = stages.pipeline(fine=fine)
-            found = pipeline.moments(q, video_id)
+            found = pipeline.moments(query, video_id)
         return MomentsResponse(
             video_id=video_id,
             duration_s=video.duration_s,
