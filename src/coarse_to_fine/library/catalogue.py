@@ -6,20 +6,18 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from coarse_to_fine.errors import LibraryError
 from coarse_to_fine.library import schema
 from coarse_to_fine.library.changes import SegmentWindow
+from coarse_to_fine.library.connection import CATALOGUE, CatalogueConnection, connect_for_writing
 from coarse_to_fine.library.records import FileNote, StoredSegment, StoredVideo
 from coarse_to_fine.library.schema import path_of, path_value
 
-CATALOGUE = "catalogue.sqlite"
-BUSY_SECONDS = 30.0
 IDS_A_QUERY = 500
 
 VIDEO_COLUMNS = (
@@ -66,17 +64,18 @@ class Catalogue:
     """Owns one connection; safe to share between threads."""
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
-        """Open the catalogue; `writable` becomes False where its folder cannot be written."""
+        """Open the catalogue; `writable` becomes False where its folder cannot be written.
+
+        Raises:
+            LibraryError: the catalogue is locked, damaged, or may not be read.
+        """
         self.folder = folder
-        self.writable = writable
         self._lock = threading.RLock()
         try:
-            self._connection = _connect(folder, writable)
-        except sqlite3.OperationalError:
-            if not writable:
-                raise
-            self.writable = False
-            self._connection = _connect(folder, writable=False)
+            self._connection = CatalogueConnection(folder, writable=writable)
+        except sqlite3.Error as error:
+            raise _unreadable(folder, error) from error
+        self.writable = self._connection.writable
 
     def close(self) -> None:
         with self._lock:
@@ -90,15 +89,16 @@ class Catalogue:
             LibraryError: the disk is full or the folder cannot be written.
         """
         with self._lock:
+            connection = self._connection.sqlite
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN IMMEDIATE")
                 try:
-                    yield self._connection
-                    self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
-                    self._connection.execute("COMMIT")
+                    yield connection
+                    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                    connection.execute("COMMIT")
                 except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
                     raise
             except sqlite3.OperationalError as error:
                 raise LibraryError(
@@ -114,12 +114,9 @@ class Catalogue:
         """
         try:
             with self._lock:
-                return self._connection.execute(sql, values).fetchall()
+                return self._connection.rows(sql, values)
         except sqlite3.Error as error:
-            raise LibraryError(
-                f"{self.folder / CATALOGUE} cannot be read ({error}); expected the catalogue of an open library; "
-                "run `ctf library check` on it"
-            ) from error
+            raise _unreadable(self.folder, error) from error
 
     def rows_for(self, sql: str, keys: Iterable[Any], convert: Callable[[Any], Any] = lambda row: row) -> list[Any]:
         """Rows of a query that ends in `IN` for any number of keys."""
@@ -209,15 +206,10 @@ def is_library(folder: Path) -> bool:
     if not (folder / CATALOGUE).is_file():
         return False
     try:
-        connection = _connect(folder, writable=False)
-    except LibraryError:
-        return True
-    try:
-        return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0])
+        with closing(CatalogueConnection(folder, writable=False)) as connection:
+            return bool(connection.rows("SELECT count(*) FROM sqlite_master WHERE name = 'meta'")[0][0])
     except sqlite3.Error:
         return True
-    finally:
-        connection.close()
 
 
 def create_catalogue(folder: Path, meta: dict[str, str]) -> None:
@@ -228,7 +220,7 @@ def create_catalogue(folder: Path, meta: dict[str, str]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        connection = _connect(folder, writable=True)
+        connection = connect_for_writing(folder)
         try:
             connection.execute("BEGIN IMMEDIATE")
             schema.create_tables(connection)
@@ -243,35 +235,10 @@ def create_catalogue(folder: Path, meta: dict[str, str]) -> None:
         ) from error
 
 
-def _connect(folder: Path, writable: bool) -> sqlite3.Connection:
-    path = folder / CATALOGUE
-    if writable:
-        connection = _open(str(path))
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-    address = "file:" + quote(str(path.absolute()).encode("utf-8", "surrogateescape")) + "?mode=ro"
-    try:
-        connection = _open(address)
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return connection
-    except sqlite3.OperationalError:
-        # WAL needs two files beside the catalogue; where they cannot be made nobody writes, so it may be read as it is
-        return _open(address + "&immutable=1")
-
-
-def _open(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        address,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        uri=address.startswith("file:"),
+def _unreadable(folder: Path, error: sqlite3.Error) -> LibraryError:
+    return LibraryError(
+        f"{folder / CATALOGUE} cannot be read ({error}); expected the whole catalogue of a library that no process "
+        "keeps locked; try again, and run `ctf library check` on it if this comes back"
     )
 
 

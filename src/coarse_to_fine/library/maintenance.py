@@ -15,7 +15,8 @@ from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes
 from coarse_to_fine.library.blocks import BlockStore, read_block, write_block
-from coarse_to_fine.library.catalogue import CATALOGUE, BlockRow, Catalogue, Placement
+from coarse_to_fine.library.catalogue import BlockRow, Catalogue, Placement
+from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.records import CheckReport, CompactReport, LibraryInfo, StoredVideo
 
 MERGED_BYTES = 64 << 20

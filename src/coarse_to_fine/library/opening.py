@@ -12,7 +12,8 @@ from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import FingerprintError, LibraryError
 from coarse_to_fine.features.sampling import Sampling
-from coarse_to_fine.library.catalogue import CATALOGUE, is_library
+from coarse_to_fine.library.catalogue import is_library
+from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.schema import FORMAT_VERSION
 
 STORED_PRECISION: Precision = "fp32"
