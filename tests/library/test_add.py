@@ -13,6 +13,7 @@ from coarse_to_fine import Library
 from coarse_to_fine.features.files import FilePictures
 from coarse_to_fine.features.pictures import embed_videos
 from coarse_to_fine.library import Sampling
+from coarse_to_fine.video import find_videos
 from tests.library.contents import content
 from tests.library.small_videos import set_older, write_video, write_videos
 
@@ -208,6 +209,24 @@ def test_links_hidden_files_and_other_endings(library, tmp_path):
     (videos / "notes.txt").write_text("no video")
     assert library.add(videos).added == (str(shown),)
     assert len(library.add(videos, include_hidden=True).added) == 3
+
+
+def test_a_library_takes_the_files_that_features_take(library, tmp_path):
+    videos, elsewhere = tmp_path / "videos", tmp_path / "elsewhere"
+    for number, name in enumerate(("a.mxf", "b.m2v", "c.vob", "d.asf", "$RECYCLE.BIN/r.mp4", "@eaDir/t.mp4")):
+        write_video(tmp_path / "made" / f"{number}.mp4", seed=number)
+        (videos / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "made" / f"{number}.mp4").rename(videos / name)
+    write_video(elsewhere / "linked.mp4", seed=9)
+    (videos / "far").symlink_to(elsewhere)
+    (videos / "far" / "round").symlink_to(videos)
+    (videos / "nowhere.mp4").symlink_to(tmp_path / "absent")
+    found = [str(path) for path in find_videos([videos]).files]
+    report = library.add(videos)
+    assert sorted(report.added) == sorted(found)
+    assert [Path(path).name for path in found] == ["a.mxf", "b.m2v", "c.vob", "d.asf", "linked.mp4"]
+    assert report.failed == ((str(videos / "nowhere.mp4"), "a link that leads nowhere"),)
+    assert library.add(videos, only="*.mxf").failed == ()
 
 
 def test_named_file_is_tried_whatever_its_ending(library, tmp_path):

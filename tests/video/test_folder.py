@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from coarse_to_fine.video import find_videos
 from coarse_to_fine.video.folder import VIDEO_SUFFIXES
+from tests.library.test_sharing import without_rights
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -46,6 +48,7 @@ def test_partial_downloads_are_left_out_and_named(tmp_path: Path) -> None:
     found = find_videos([tmp_path])
     assert [path.name for path in found.files] == ["e.mp4"]
     assert {path.name for path, reason in found.skipped} == {"a.mp4.part", "b.mkv.crdownload", "c.webm.tmp"}
+    assert names(tmp_path, include_hidden=True) == ["a.mp4.part", "b.mkv.crdownload", "c.webm.tmp", "e.mp4"]
 
 
 def test_a_named_file_is_always_taken(tmp_path: Path) -> None:
@@ -62,7 +65,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "nowhere.mp4").symlink_to(tmp_path / "absent.mp4")
     found = find_videos([tmp_path])
     assert len(found.files) == 1
-    assert [(path.name, reason) for path, reason in found.skipped] == [("nowhere.mp4", "a link that leads nowhere")]
+    assert [(path.name, reason) for path, reason in found.problems] == [("nowhere.mp4", "a link that leads nowhere")]
 
 
 def test_odd_names_are_kept(tmp_path: Path) -> None:
@@ -79,7 +82,21 @@ def test_a_folder_named_like_a_video_is_searched(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
-    assert find_videos([tmp_path]).skipped == ((tmp_path / "pipe.mp4", "not a regular file"),)
+    assert find_videos([tmp_path]).problems == ((tmp_path / "pipe.mp4", "not a regular file"),)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions")
+def test_a_folder_that_may_be_listed_and_not_entered_is_said() -> None:
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top)
+        touch(folder, "closed/a.mp4")
+        folder.chmod(0o755)
+        (folder / "closed").chmod(0o444)
+        with without_rights():
+            found = find_videos([folder, folder / "closed" / "a.mp4"])
+        (folder / "closed").chmod(0o755)
+    assert found.files == (folder / "closed" / "a.mp4",)
+    assert found.problems == ((folder / "closed" / "a.mp4", "Permission denied; check the permissions of the folder"),)
 
 
 def test_the_same_folder_twice_gives_each_file_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from coarse_to_fine.errors import LibraryError
 from coarse_to_fine.library import schema
@@ -19,6 +19,7 @@ from coarse_to_fine.library.records import FileNote, StoredSegment, StoredVideo
 from coarse_to_fine.library.schema import path_of, path_value
 
 IDS_A_QUERY = 500
+T = TypeVar("T")
 
 VIDEO_COLUMNS = (
     "video_id, path, size, mtime_ns, sha256, duration_s, width, height, fps, codec, rotation, warnings, lost_s, "
@@ -131,6 +132,14 @@ class Catalogue:
 
     def generation(self) -> int:
         return int(self.rows("SELECT value FROM meta WHERE key = 'generation'")[0][0])
+
+    def unchanged(self, read: Callable[[], T]) -> T:
+        """What several queries give with no commit between them."""
+        while True:
+            before = self.generation()
+            found = read()
+            if self.generation() == before:
+                return found
 
     def count(self, table: str) -> int:
         return int(self.rows(f"SELECT count(*) FROM {table}")[0][0])

@@ -18,8 +18,10 @@ from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, reading, schema
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
-from coarse_to_fine.library.merging import copy_videos
+from coarse_to_fine.library.exporting import export_videos
+from coarse_to_fine.library.merging import copy_videos, stored_videos
 from coarse_to_fine.library.opening import (
+    LOCK,
     STORED_PRECISION,
     first_meta,
     load_tower,
@@ -38,15 +40,14 @@ from coarse_to_fine.library.records import (
     StoredSegment,
     StoredVideo,
 )
-from coarse_to_fine.library.scan import StrPath, find_videos
-from coarse_to_fine.library.storing import Storer
+from coarse_to_fine.library.scan import StrPath, scan_videos
+from coarse_to_fine.library.storing import FinishedVideo, Storer
 from coarse_to_fine.types import SegmentFeatures
 
 if TYPE_CHECKING:
     from coarse_to_fine.library.indexing import Progress
 
 DEFAULT_ENCODER = "tiny-world"
-LOCK = "writer.lock"
 READ_ATTEMPTS = 5
 T = TypeVar("T")
 
@@ -277,7 +278,7 @@ class Library:
         from coarse_to_fine.library.on_ray import index_on_ray
 
         indexer = partial(index_on_ray, address=ray, workers=workers) if ray else partial(index_here, workers=workers)
-        found = find_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
+        found = scan_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
         with self._writing():
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
             self._blocks.delete(emptied)
@@ -314,21 +315,20 @@ class Library:
             FingerprintError: the other one was made by another encoder or with another sampling.
             LibraryError: it is no library, or this one cannot be written.
         """
-        with Library.open(other, read_only=True) as source, self._writing():
+        with Library.open(other, read_only=True) as source:
             require_same_features(self._catalogue.meta(), source._catalogue.meta(), source.path)
-            return copy_videos(source._catalogue, source._blocks, self.path, self._catalogue, self._blocks)
+            with self._writing():
+                return copy_videos(source._stored_videos(), self.path, self._catalogue, self._blocks)
 
     def export(self, path: StrPath) -> MergeReport:
-        """Copy the whole content, compacted, into a new library.
+        """Copy the whole content of one generation, compacted, into a new library; it is there when it is whole.
 
         Raises:
             LibraryError: there is something already, or the folder cannot be written.
         """
         folder = Path(os.path.abspath(path))  # noqa: PTH100
         require_free(folder)
-        create_catalogue(folder, self._catalogue.meta() | {"generation": "0"})
-        with Library.open(folder) as target, target._writing():
-            return copy_videos(self._catalogue, self._blocks, folder, target._catalogue, target._blocks)
+        return export_videos(self._stored_videos(), self._catalogue.meta() | {"generation": "0"}, folder)
 
     def check(self) -> CheckReport:
         """Read and hash everything again."""
@@ -341,6 +341,9 @@ class Library:
     def info(self) -> LibraryInfo:
         """The library in numbers."""
         return maintenance.info(self._catalogue, self.path)
+
+    def _stored_videos(self) -> list[FinishedVideo]:
+        return self._reading(lambda: stored_videos(self._catalogue, self._blocks))
 
     def _reading(self, read: Callable[[], T]) -> T:
         """Read again when a writer has replaced blocks between the catalogue's answer and their opening."""

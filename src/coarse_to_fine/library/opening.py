@@ -16,6 +16,8 @@ from coarse_to_fine.library.catalogue import is_library
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.schema import FORMAT_VERSION
 
+LOCK = "writer.lock"
+
 STORED_PRECISION: Precision = "fp32"
 """Of libraries that were made before it was stored, and of encoders that state none."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".ogv"}
-    | {".ts", ".mts", ".m2ts", ".mpg", ".mpeg"}
+    | {".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".m2v", ".vob", ".asf", ".mxf"}
 )
 PARTIAL_SUFFIXES = frozenset(
     {".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".!ut", ".!qb", ".aria2"}
@@ -23,14 +24,16 @@ class FoundVideos:
 
     Attributes:
         files: the files to read, folders in the order of names, each file once.
-        skipped: what looks like a video and is left out, with the reason.
+        skipped: what looks like a video and is left out for its name, with the reason.
+        problems: folders and files that cannot be looked at, with the reason.
     """
 
     files: tuple[Path, ...]
     skipped: tuple[tuple[Path, str], ...]
+    problems: tuple[tuple[Path, str], ...]
 
 
-def find_videos(paths: Iterable[str | Path], *, include_hidden: bool = False) -> FoundVideos:
+def find_videos(paths: Iterable[str | os.PathLike[str]], *, include_hidden: bool = False) -> FoundVideos:
     """Video files of the given files and of all folders below the given ones.
 
     A file that is named is always taken, whatever its name is and whether or not it exists: reading it says what is
@@ -39,15 +42,15 @@ def find_videos(paths: Iterable[str | Path], *, include_hidden: bool = False) ->
 
     Args:
         paths: files and folders.
-        include_hidden: take hidden files, side files and hidden folders too.
+        include_hidden: take hidden files, side files, partial downloads and hidden folders too.
     """
     search = _Search(include_hidden)
     for path in map(Path, paths):
-        if path.is_dir():
+        if _is_folder(path):
             search.walk(path)
         else:
             search.take(path)
-    return FoundVideos(tuple(search.files), tuple(search.skipped))
+    return FoundVideos(tuple(search.files), tuple(search.skipped), tuple(search.problems))
 
 
 class _Search:
@@ -56,6 +59,7 @@ class _Search:
     def __init__(self, include_hidden: bool) -> None:
         self.files: list[Path] = []
         self.skipped: list[tuple[Path, str]] = []
+        self.problems: list[tuple[Path, str]] = []
         self._include_hidden = include_hidden
         self._seen_folders: set[tuple[int, int]] = set()
         self._seen_files: set[str] = set()
@@ -75,7 +79,7 @@ class _Search:
                 continue
             below: list[Path] = []
             for entry in self._entries(folder):
-                if entry.is_dir():
+                if _is_folder(entry):
                     if not self._is_hidden(entry) and entry.name not in SYSTEM_FOLDERS:
                         below.append(entry)
                 else:
@@ -87,7 +91,7 @@ class _Search:
         try:
             status = folder.stat()
         except OSError as error:
-            self.skipped.append((folder, f"cannot be opened ({error.strerror})"))
+            self.problems.append((folder, _unreadable(error)))
             return False
         key = status.st_dev, status.st_ino
         fresh = key not in self._seen_folders
@@ -98,22 +102,44 @@ class _Search:
         try:
             yield from sorted(folder.iterdir(), key=lambda path: path.name)
         except OSError as error:
-            self.skipped.append((folder, f"cannot be opened ({error.strerror})"))
+            self.problems.append((folder, _unreadable(error)))
 
     def _consider(self, path: Path) -> None:
-        suffix = path.suffix.lower()
-        if suffix in PARTIAL_SUFFIXES and Path(path.stem).suffix.lower() in VIDEO_SUFFIXES:
-            self.skipped.append((path, "a partial download"))
-        elif suffix not in VIDEO_SUFFIXES:
+        suffix = _suffix(path)
+        partial = suffix in PARTIAL_SUFFIXES and _suffix(path.with_suffix("")) in VIDEO_SUFFIXES
+        if not partial and suffix not in VIDEO_SUFFIXES:
             return
-        elif self._is_hidden(path):
+        if self._is_hidden(path):
             self.skipped.append((path, "a side file of another system" if path.name.startswith("._") else "hidden"))
-        elif not path.exists():
-            self.skipped.append((path, "a link that leads nowhere"))
-        elif not path.is_file():
-            self.skipped.append((path, "not a regular file"))
+        elif partial and not self._include_hidden:
+            self.skipped.append((path, "a partial download"))
         else:
-            self.take(path)
+            self._take_readable(path)
+
+    def _take_readable(self, path: Path) -> None:
+        try:
+            regular = stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:
+            self.problems.append((path, "a link that leads nowhere"))
+        except OSError as error:
+            self.problems.append((path, _unreadable(error)))
+        else:
+            if regular:
+                self.take(path)
+            else:
+                self.problems.append((path, "not a regular file"))
 
     def _is_hidden(self, path: Path) -> bool:
         return path.name.startswith(".") and not self._include_hidden
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 (`Path.is_dir` raises where a folder above may not be entered)
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().strip()
+
+
+def _unreadable(error: OSError) -> str:
+    return f"{error.strerror or error}; check the permissions of the folder"
