@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from coarse_to_fine import Library
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.features.files import FilePictures
 from coarse_to_fine.features.pictures import embed_videos
 from coarse_to_fine.library import Sampling
@@ -232,6 +233,12 @@ def test_a_library_takes_the_files_that_features_take(library, tmp_path):
 def test_named_file_is_tried_whatever_its_ending(library, tmp_path):
     path = write_video(tmp_path / "odd.bin")
     assert library.add(path).added == (str(path),)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_are_refused(library, folder, workers):
+    with pytest.raises(UserError, match=f"workers is {workers}; expected 1 or more"):
+        library.add(folder, workers=workers)
 
 
 def test_only_takes_a_pattern(library, folder):

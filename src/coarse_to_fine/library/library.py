@@ -269,10 +269,12 @@ class Library:
             ray: address of a Ray cluster whose workers decode and encode; `local` starts `workers` of them here.
 
         Raises:
-            UserError: there is no such cluster.
+            UserError: there is no such cluster, or fewer than one worker.
             LibraryError: another process writes, the disk is full, or the folder is read-only.
             FingerprintError: the encoder is not the library's.
         """
+        if workers < 1:
+            raise UserError(f"workers is {workers}; expected 1 or more; say how many files to decode side by side")
         # these load a video library, which a search does not need
         from coarse_to_fine.library.indexing import index_files, index_here
         from coarse_to_fine.library.on_ray import index_on_ray
