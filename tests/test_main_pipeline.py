@@ -102,6 +102,28 @@ def test_a_video_that_is_not_there_is_named(pipeline):
         pipeline.moments("a square", "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("search", "call"),
+    [("search", "segment_features"), ("search", "video"), ("rank_videos", "video"), ("rank_videos", "segments")],
+)
+def test_a_video_removed_after_it_was_ranked_is_not_found(tmp_path, monkeypatch, search, call):
+    for number in range(3):
+        write_video(tmp_path / "videos" / f"v{number}.mp4", 4.0, number)
+    with Library.create(tmp_path / "library.ctf", encoder=SmallEncoder()) as made:
+        made.add(tmp_path / "videos")
+        pipeline = Pipeline(made, load_coarse("mean-pool"), load_fine("similarity"))
+        original = getattr(made, call)
+
+        def remove_first(*arguments):
+            monkeypatch.undo()
+            with Library.open(made.path) as other:
+                other.remove("v1")
+            return original(*arguments)
+
+        monkeypatch.setattr(made, call, remove_first)
+        assert {hit.video_id for hit in getattr(pipeline, search)("a red square")} == {"v0", "v2"}
+
+
 def test_an_empty_library_gives_no_hit(tmp_path):
     with Library.create(tmp_path / "empty.ctf", encoder=SmallEncoder()) as empty:
         pipeline = Pipeline(empty, load_coarse("mean-pool"), load_fine("similarity"))

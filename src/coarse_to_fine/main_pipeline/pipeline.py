@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
 KEPT_TEXTS = 10_000
+T = TypeVar("T")
 NMS_IOU = 0.7
 WORDLESS = "similarity"
 """The fine model that needs no words."""
@@ -171,11 +173,10 @@ class Pipeline:
         """
         _require_positive(top_videos=top_videos, top_moments=top_moments)
         asked = self._asked(queries)
-        ranked = self._rank([one.coarse for one in asked], top_videos, seed, among)
+        texts = [one.coarse for one in asked]
+        ranked, features, stored = self._settled(lambda: self._ranked_features(texts, top_videos, seed, among))
         candidates = [[segment for video in videos for segment in video.segment_ids] for videos in ranked]
-        features = self._features([segment for own in candidates for segment in own])
         outputs = self._locate(asked, candidates, features)
-        stored = {video.video_id: self.library.video(video.video_id) for videos in ranked for video in videos}
         return [
             self._joined(videos, found, features, stored)[:top_moments]
             for videos, found in zip(ranked, outputs, strict=True)
@@ -197,23 +198,7 @@ class Pipeline:
         """
         _require_positive(top_videos=top_videos)
         texts = self._encode(queries)
-        ranked = self._rank([texts[query] for query in queries], top_videos, seed)
-        found = {video.video_id for videos in ranked for video in videos}
-        stored = {video_id: self.library.video(video_id) for video_id in found}
-        windows = {
-            part.segment_id: (part.start_s, part.end_s)
-            for video_id in found
-            for part in self.library.segments(video_id)
-        }
-        return [
-            [
-                VideoHit(
-                    video.video_id, stored[video.video_id].path, video.score, video.rank, windows[video.segment_ids[0]]
-                )
-                for video in videos
-            ]
-            for videos in ranked
-        ]
+        return self._settled(lambda: self._video_hits([texts[query] for query in queries], top_videos, seed))
 
     def moments(self, query: str | Query, video_id: str) -> VideoMoments:
         """The fine stage alone: moments and the saliency curve of one video.
@@ -230,9 +215,7 @@ class Pipeline:
             UserError: an empty sentence, or no video of an id.
         """
         asked = self._asked([query for query, _ in pairs])
-        stored = {video_id: self.library.video(video_id) for _, video_id in pairs}
-        own = {video: [part.segment_id for part in self.library.segments(video)] for video in stored}
-        features = self._features([segment for segments in own.values() for segment in segments])
+        stored, own, features = self._settled(lambda: self._whole_videos([video_id for _, video_id in pairs]))
         outputs = self._locate(asked, [own[video] for _, video in pairs], features)
         return [
             self._video_moments(stored[video], [features[segment] for segment in own[video]], found)
@@ -300,6 +283,52 @@ class Pipeline:
             return []
         embeddings = torch.stack([text.embedding for text in texts])
         return self._coarse.rank(embeddings, top_videos, SEGMENTS_A_VIDEO, seed, among)
+
+    def _settled(self, read: Callable[[], T]) -> T:
+        """Read again where a writer has taken away meanwhile what was to be read next."""
+        while True:
+            before = self.library.generation
+            try:
+                return read()
+            except (UserError, KeyError):
+                if self.library.generation == before:
+                    raise
+
+    def _ranked_features(
+        self, texts: Sequence[TextFeatures], top_videos: int, seed: int, among: Collection[str] | None
+    ) -> tuple[list[list[RankedVideo]], dict[str, SegmentFeatures], dict[str, StoredVideo]]:
+        """The videos of each text, the features of their named segments, and what is stored of them."""
+        ranked = self._rank(texts, top_videos, seed, among)
+        found = [video for videos in ranked for video in videos]
+        features = self._features([segment for video in found for segment in video.segment_ids])
+        return ranked, features, {video.video_id: self.library.video(video.video_id) for video in found}
+
+    def _video_hits(self, texts: Sequence[TextFeatures], top_videos: int, seed: int) -> list[list[VideoHit]]:
+        ranked = self._rank(texts, top_videos, seed)
+        found = {video.video_id for videos in ranked for video in videos}
+        stored = {video_id: self.library.video(video_id) for video_id in found}
+        windows = {
+            part.segment_id: (part.start_s, part.end_s)
+            for video_id in found
+            for part in self.library.segments(video_id)
+        }
+        return [
+            [
+                VideoHit(
+                    video.video_id, stored[video.video_id].path, video.score, video.rank, windows[video.segment_ids[0]]
+                )
+                for video in videos
+            ]
+            for videos in ranked
+        ]
+
+    def _whole_videos(
+        self, video_ids: Sequence[str]
+    ) -> tuple[dict[str, StoredVideo], dict[str, list[str]], dict[str, SegmentFeatures]]:
+        """What is stored of videos, the ids of all their segments, and the features of these."""
+        stored = {video_id: self.library.video(video_id) for video_id in video_ids}
+        own = {video: [part.segment_id for part in self.library.segments(video)] for video in stored}
+        return stored, own, self._features([segment for segments in own.values() for segment in segments])
 
     def _features(self, segment_ids: Sequence[str]) -> dict[str, SegmentFeatures]:
         generation = self.library.generation
