@@ -245,6 +245,16 @@ def test_only_takes_a_pattern(library, folder):
     assert [Path(path).name for path in library.add(folder, only="*3.mp4").added] == ["v003.mp4"]
 
 
+def test_new_videos_get_the_wanted_ids(library, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    library.add({"v000.mp4": "clip 0", "v001.mp4": "v001.mp4"})
+    assert [video.video_id for video in library.videos()] == ["clip 0", "v001.mp4"]
+    library.add({folder / "v000.mp4": "other", folder / "v002.mp4": "clip 0"})
+    taken = next(video.video_id for video in library.videos() if video.path.endswith("v002.mp4"))
+    assert taken == f"clip 0~{library.video(taken).sha256[:8]}"
+    assert [video.video_id for video in library.videos()] == ["clip 0", taken, "v001.mp4"]
+
+
 def test_relative_paths_are_stored_absolute(library, folder, monkeypatch):
     monkeypatch.chdir(folder)
     library.add("v001.mp4")

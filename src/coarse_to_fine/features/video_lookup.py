@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.video.folder import find_videos
 
 SHOWN = 5
@@ -47,6 +49,24 @@ def locate_videos(folder: str | Path, video_ids: Iterable[str]) -> LocatedVideos
         else:
             absent.append(video_id)
     return LocatedVideos(paths, tuple(absent))
+
+
+def refuse_copies(split: str, paths: Mapping[str, Path]) -> None:
+    """Raise if two videos of a split that is searched have the same content: a library keeps it once, for one id.
+
+    Raises:
+        DataError: names two of them and their files.
+    """
+    sizes = Counter(path.stat().st_size for path in paths.values())
+    first: dict[str, str] = {}
+    for video_id, path in paths.items():
+        if sizes[path.stat().st_size] > 1:
+            other = first.setdefault(sha256_of(path), video_id)
+            if other != video_id:
+                raise DataError(
+                    f"{split}: videos {other!r} and {video_id!r} have the same content ({paths[other]} and {path}); "
+                    "expected one id for each video that is searched; leave one of them out of the annotations"
+                )
 
 
 def refuse_absent(absent: tuple[str, ...], total: int, folder: str | Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -145,9 +145,10 @@ class _Run:
         if result.finished is None:
             self._fail(file, result.reason, result.lasting)
             return
+        video = replace(result.finished.video, video_id=self._plan.ids.get(file.path, ""))
         self._added.append(file.path)
-        self._warnings += [FileNote(file.path, warning) for warning in result.finished.video.warnings]
-        self._storer.put_video(result.finished)
+        self._warnings += [FileNote(file.path, warning) for warning in video.warnings]
+        self._storer.put_video(replace(result.finished, video=video))
 
     def take_twins(self, twins: Sequence[tuple[FileState, str]], catalogue: Catalogue) -> None:
         """Files with the content of one that was just indexed share its fate."""

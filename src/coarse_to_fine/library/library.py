@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -248,7 +248,7 @@ class Library:
 
     def add(
         self,
-        paths: StrPath | Sequence[StrPath],
+        paths: StrPath | Sequence[StrPath] | Mapping[str, str] | Mapping[Path, str],
         *,
         workers: int = 2,
         progress: Progress | None = None,
@@ -260,7 +260,8 @@ class Library:
         """Index files and folders; again, it does only what is new or changed.
 
         Args:
-            paths: files and folders; folders are searched to the bottom.
+            paths: files and folders; folders are searched to the bottom. Or the wanted ids of new videos by file: a
+                video that is stored keeps its id, and one that another video has gets the start of its content hash.
             workers: files decoded side by side.
             progress: called as progress(done, total, path) after each decoded file.
             retry_failed: try unchanged files again that failed before.
@@ -280,11 +281,12 @@ class Library:
         from coarse_to_fine.library.on_ray import index_on_ray
 
         indexer = partial(index_on_ray, address=ray, workers=workers) if ray else partial(index_here, workers=workers)
-        found = scan_videos([paths] if isinstance(paths, str | os.PathLike) else paths, only, include_hidden)
+        found = scan_videos([paths] if isinstance(paths, str | os.PathLike) else [*paths], only, include_hidden)
         with self._writing():
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
             self._blocks.delete(emptied)
             plan.failed += found.problems
+            plan.ids = {os.path.abspath(path): paths[path] for path in paths} if isinstance(paths, Mapping) else {}
             storer = Storer(self.path, self._catalogue, self._blocks)
             report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, indexer, progress)
             maintenance.merge_small_blocks(self.path, self._catalogue, self._blocks)

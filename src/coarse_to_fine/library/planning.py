@@ -36,6 +36,7 @@ class Plan:
         work: files to decode, in the order in which they are to be stored.
         twins: files with the content of one in `work`, and the path of that one.
         skipped, notes, failed, failed_before: as in `AddReport`.
+        ids: wanted ids of new videos by path.
     """
 
     work: list[Work] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Plan:
     notes: list[FileNote] = field(default_factory=list)
     failed: list[FileNote] = field(default_factory=list)
     failed_before: list[FileNote] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

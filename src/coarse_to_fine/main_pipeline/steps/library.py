@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.datasets.layout import read_annotations
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline.fingerprints import digest
 from coarse_to_fine.main_pipeline.run_config import RunFile
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
-from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder, library_folder
+from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder, library_folder, searched
 from coarse_to_fine.main_pipeline.video_lengths import seconds_by_split
 
 
@@ -36,18 +38,20 @@ class BuildLibrary(Step):
         for split in searched(self.config):
             annotations = read_annotations(annotations_folder(self.config, self.root, split), split)
             files = {name: annotations.videos[name].path for name in annotations.video_ids()}
-            present = [path for path in files.values() if path is not None]
+            present = {name: path for name, path in files.items() if path is not None}
             path = library_folder(self.root, split)
             path.parent.mkdir(parents=True, exist_ok=True)
             device = "cpu" if work.ray else self.config.device  # the encoder travels to the workers
             with Library.open_or_create(path, self.config.encoder, device=device) as library:
-                report = library.add(present, workers=self.config.workers, progress=work.progress, ray=work.ray)
                 stale = sorted({video.video_id for video in library.videos()} - files.keys())
                 if stale:
                     library.remove(stale)
-            for name, warning in report.warnings:
-                work.note(f"{split}: {name}: {warning}")
-            refuse_failed(split, (*report.failed, *report.failed_before))
+                ids = {path: name for name, path in present.items()}
+                report = library.add(ids, workers=self.config.workers, progress=work.progress, ray=work.ray)
+                for name, warning in report.warnings:
+                    work.note(f"{split}: {name}: {warning}")
+                refuse_failed(split, (*report.failed, *report.failed_before))
+                _refuse_lost(split, library, present)
 
     def outputs(self) -> Mapping[str, str]:
         found = {}
@@ -67,6 +71,11 @@ class BuildLibrary(Step):
         return Cost(seconds * decoding_seconds(self.config), seconds * BYTES_A_SECOND)
 
 
-def searched(config: RunFile) -> tuple[str, ...]:
-    """The splits whose videos are searched: the one that chooses the fusion, and the reported one."""
-    return ("val", "test") if config.tested == "test" else ("val",)
+def _refuse_lost(split: str, library: Library, files: Mapping[str, Path]) -> None:
+    """Raise DataError if a video of a split is not stored under its id."""
+    lost = sorted(files.keys() - {video.video_id for video in library.videos()})
+    if lost:
+        raise DataError(
+            f"{split}: {len(lost)} videos are not stored under their id, the first is {lost[0]!r} of {files[lost[0]]}; "
+            f"expected one for each id; remove {library.path} and run again"
+        )

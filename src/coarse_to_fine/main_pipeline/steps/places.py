@@ -41,3 +41,8 @@ def model_files(name: str | Path) -> list[Path]:
     folders = (Path(name), BUNDLED / f"{name}-world")
     folder = next((folder for folder in folders if (folder / "config.json").is_file()), None)
     return sorted(path for path in folder.glob("*") if path.suffix in (".json", ".safetensors")) if folder else []
+
+
+def searched(config: RunFile) -> tuple[str, ...]:
+    """The splits whose videos are searched: the one that chooses the fusion, and the reported one."""
+    return ("val", "test") if config.tested == "test" else ("val",)

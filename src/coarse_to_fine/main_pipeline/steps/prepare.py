@@ -9,10 +9,12 @@ from typing import Any
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.features.video_lookup import refuse_copies
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, read_splits
 from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_digest
 from coarse_to_fine.main_pipeline.run_config import VideoData, WorldData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.main_pipeline.steps.places import searched
 
 WORLD_SECONDS, WORLD_BYTES = 1.0, 2.2e6
 """To render one video of the world, 75 s long in the mean."""
@@ -62,7 +64,9 @@ class PrepareData(Step):
         for split, part in found.items():
             for line in part.report.lines():
                 work.note(f"{split}: {Path(part.report.file).name}: {line}")
-            _write_split(data, part, self.folder / split, work)
+            paths = _write_split(data, part, self.folder / split, work)
+            if split in searched(self.config):
+                refuse_copies(split, paths)
 
     def outputs(self) -> Mapping[str, str]:
         if not isinstance(self.config.data, WorldData):
@@ -92,19 +96,21 @@ class PrepareData(Step):
             )
 
 
-def _write_split(data: Any, found: Annotations, folder: Path, work: Work) -> None:
+def _write_split(data: Any, found: Annotations, folder: Path, work: Work) -> Mapping[str, Path]:
+    """Write a split; returns the file of each video, where there are any."""
     from coarse_to_fine.features.set_annotations import write_set
     from coarse_to_fine.features.training_set import with_files
 
     if not isinstance(data, VideoData):
         write_set(found, folder, {})
-        return
+        return {}
     placed = with_files(found, data.path(data.videos), data.missing)
     for video_id in placed.absent:
         work.note(f"{video_id}: no file in {data.videos}; its queries are left out")
     for video_id, reason in placed.broken.items():
         work.note(f"{video_id}: {reason}; its queries are left out")
     write_set(placed.annotations, folder, placed.paths)
+    return {name: path for name, path in placed.paths.items() if name not in placed.broken}
 
 
 def _annotation_digest(folder: Path) -> str:
