@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.training import export_model, load_exported
 from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, write_atomically, write_tensors
 
 
@@ -60,27 +57,3 @@ def test_damaged_checkpoints_are_refused_by_name(tmp_path: Path, cut: int) -> No
 def test_missing_checkpoints_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"none\.safetensors: no such file"):
         read_tensors(tmp_path / "none.safetensors")
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_exported_models_load_as_float32(tmp_path: Path, half: bool) -> None:
-    weights = {"w": torch.randn(3, 4), "ids": torch.arange(3)}
-    export_model(tmp_path / "m", {"width": 4}, weights, half=half)
-    config, loaded = load_exported(tmp_path / "m")
-    assert config == {"width": 4}
-    assert json.loads((tmp_path / "m" / "config.json").read_text())["format_version"] == 1
-    assert loaded["w"].dtype == torch.float32
-    assert loaded["ids"].dtype == torch.int64
-    torch.testing.assert_close(loaded["w"], weights["w"], rtol=1e-3 if half else 0, atol=1e-4 if half else 0)
-    stored = load_file(tmp_path / "m" / "model.safetensors")["w"].dtype
-    assert stored == (torch.float16 if half else torch.float32)
-
-
-def test_half_export_refuses_what_float16_cannot_hold(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="big holds values that float16 cannot"):
-        export_model(tmp_path / "m", {}, {"big": torch.tensor([1e6])}, half=True)
-
-
-def test_folder_without_config_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"config\.json"):
-        load_exported(tmp_path)

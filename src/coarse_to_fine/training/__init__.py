@@ -3,7 +3,6 @@
 A trainer writes a `TrainingData` and a `TrainingTask` and calls `fit(task, run_config, out)`.
 """
 
-from coarse_to_fine.training.checkpoints import export_model, load_exported
 from coarse_to_fine.training.config import ParameterGroup, RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.task import Batch, ContrastiveTask, Losses, TrainingData, TrainingTask
@@ -17,7 +16,5 @@ __all__ = [
     "RunConfig",
     "TrainingData",
     "TrainingTask",
-    "export_model",
     "fit",
-    "load_exported",
 ]

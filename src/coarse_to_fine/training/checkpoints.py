@@ -1,7 +1,6 @@
 """Files of a training run, written so that the last good one is always intact.
 
 A checkpoint is one safetensors file: tensors under `model/`, `optimizer/`; the rest as JSON in the header (`state`).
-A finished model is a folder with `config.json` and `model.safetensors`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -86,37 +84,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header.get("state", "{}"))
 
 
-def export_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool = False) -> None:
-    """Write a finished model: `config.json` and `model.safetensors`.
-
-    Args:
-        folder: made if it is not there.
-        config: architecture and origin, as plain JSON.
-        weights: a state dict.
-        half: store floating-point tensors as float16 (they are loaded into float32 models without further ado).
-
-    Raises:
-        WeightsError: with `half`, a value that float16 cannot hold.
-    """
-    stored = {name: _halved(name, tensor) if half else tensor for name, tensor in weights.items()}
-    write_tensors(folder / "model.safetensors", stored, {"config": dict(config)})
-    write_json(folder / "config.json", {"format_version": FORMAT_VERSION, **config})
-
-
-def load_exported(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and weights (floating point as float32) of a folder written by `export_model`."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path}: cannot be read ({error}); expected a folder with config.json and weights"
-        ) from None
-    tensors, _ = read_tensors(folder / "model.safetensors")
-    config.pop("format_version", None)
-    return config, {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-
-
 def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous tensors on the CPU of which no two share memory (safetensors refuses that)."""
     seen: set[int] = set()
@@ -129,15 +96,6 @@ def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         seen.add(address)
         plain[name] = stored
     return plain
-
-
-def _halved(name: str, tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    half = tensor.detach().to(torch.float16)
-    if not torch.isfinite(half).all():
-        raise WeightsError(f"{name} holds values that float16 cannot; expected at most 65504, export in float32")
-    return half
 
 
 def _sync_folder(folder: Path) -> None:
