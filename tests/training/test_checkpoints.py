@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, write_atomically, write_tensors
+from coarse_to_fine.training.checkpoints import read_tensors, write_tensors
 
 
 def test_tensors_and_state_come_back(tmp_path: Path) -> None:
@@ -36,13 +36,6 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monke
     tensors, state = read_tensors(path)
     assert (tensors["a"].tolist(), state) == ([1, 1], {"step": 1})
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.safetensors"]
-
-
-def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "kept.json", b"{}")
-    (tmp_path / ".last.safetensors.123.part").write_bytes(b"half")
-    remove_leftovers(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["kept.json"]
 
 
 @pytest.mark.parametrize("cut", [0, 7, 60, -1])

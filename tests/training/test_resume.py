@@ -62,7 +62,7 @@ def check_continued(out: Path, straight: tuple[dict[str, torch.Tensor], list[dic
     for name, tensor in task.model.state_dict().items():
         assert torch.equal(tensor, expected[name]), name
     assert without_time(out) == lines
-    assert not list(out.glob(".*.part"))
+    assert not list(out.glob(".unfinished-*"))
 
 
 @pytest.mark.parametrize("call", [1, 4, 12])

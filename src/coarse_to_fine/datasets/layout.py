@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.errors import DataError
 
@@ -111,7 +112,7 @@ def write_annotations(
         rows.append(row | ({"path": str(video.path)} if video.path is not None else {}))
     _write(folder / VIDEOS, rows)
     _write(folder / f"queries.{split}.jsonl", map(query_row, queries))
-    (folder / DATASET).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(folder / DATASET, json.dumps(about, indent=2) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,4 @@ def _known_video(line: _Line, videos: dict[str, LayoutVideo]) -> str:
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    waiting = path.with_name(path.name + ".tmp")
-    waiting.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    waiting.replace(path)
+    write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import write_atomically, write_text_atomically
 from coarse_to_fine.datasets.layout import AnnotationSet, with_alternates
 from coarse_to_fine.errors import FingerprintError
-from coarse_to_fine.features.atomic import write_atomically, write_text_atomically
 from coarse_to_fine.features.examples import segment_features, segments_by_video, text_features
 from coarse_to_fine.features.published.names import written_stem
 from coarse_to_fine.features.store import FeatureItem, FeatureReader

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.datasets.layout import LayoutVideo, write_annotations
 from coarse_to_fine.datasets.licences import licence_line
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import Annotations
-from coarse_to_fine.features.atomic import write_text_atomically
 
 REPORT = "report.{split}.json"
 

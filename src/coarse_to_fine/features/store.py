@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import DataError, FingerprintError
-from coarse_to_fine.features.atomic import sha256_of, write_text_atomically
+from coarse_to_fine.file_hashes import sha256_of
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

@@ -15,15 +15,11 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import TEMPORARY_SUFFIX, write_tensors_atomically, write_text_atomically
 from coarse_to_fine.features import store
-from coarse_to_fine.features.atomic import (
-    TEMPORARY_SUFFIX,
-    sha256_of,
-    write_tensors_atomically,
-    write_text_atomically,
-)
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.store import FeatureItem, Manifest
+from coarse_to_fine.file_hashes import sha256_of
 
 SHARD_BYTES = 256 << 20
 LOCK = "writer.lock"

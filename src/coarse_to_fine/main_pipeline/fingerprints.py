@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.file_hashes import sha256_of
 
 PACKAGE = "coarse_to_fine"
 SOURCE = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.features.atomic import write_text_atomically
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.main_pipeline.records import read_record
 from coarse_to_fine.main_pipeline.run_config import RunFile
 from coarse_to_fine.training.records import code_version

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from coarse_to_fine.features.atomic import write_text_atomically
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.main_pipeline.fingerprints import digest
 
 STATE = "state"

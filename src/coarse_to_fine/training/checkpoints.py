@@ -6,9 +6,7 @@ A checkpoint is one safetensors file: tensors under `model/`, `optimizer/`; the 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import WeightsError
 
 FORMAT_VERSION = 1
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write; then it is synced and renamed.
-
-    After a crash the old or the new content is there, whole; after an error in the block the old one is.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of a file as a whole."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -54,13 +29,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """A JSON file, written atomically."""
-    write_atomically(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files that a killed process left in a folder."""
-    for path in folder.glob(".*.part"):
-        path.unlink(missing_ok=True)
+    write_text_atomically(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -96,13 +65,3 @@ def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         seen.add(address)
         plain[name] = stored
     return plain
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # directories cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

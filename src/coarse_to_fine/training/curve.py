@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.training.checkpoints import write_atomically
+from coarse_to_fine.atomic_files import write_atomically
 
 
 def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]], select: str | None) -> bool:

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import TrainingError
-from coarse_to_fine.training.checkpoints import write_atomically
 from coarse_to_fine.training.config import CONTINUABLE, RunConfig
 
 
@@ -83,7 +83,7 @@ class MetricsLog:
     def keep_until(self, step: int) -> None:
         """Drop the lines of later steps: the run will write them again."""
         kept = [line for line in self.lines() if line["step"] <= step]
-        write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        write_text_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def append(self, line: Mapping[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from coarse_to_fine.atomic_files import remove_leftovers
 from coarse_to_fine.errors import TrainingError
-from coarse_to_fine.training.checkpoints import read_tensors, remove_leftovers, write_json, write_tensors
+from coarse_to_fine.training.checkpoints import read_tensors, write_json, write_tensors
 from coarse_to_fine.training.optimisers import load_optimizer_tensors, optimizer_tensors
 from coarse_to_fine.training.records import MetricsLog, check_continues, code_version
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.video.caption import caption
 from coarse_to_fine.video.container import describe
@@ -101,27 +100,21 @@ def piece_bounds(piece: Piece, video: VideoFile) -> Bounds:
 
 @contextmanager
 def complete_file(out: Path) -> Iterator[Path]:
-    """A temporary name beside `out` that becomes `out` if all went well and is removed if not.
+    """`replacing` in a folder that is made where absent.
 
     Raises:
-        UserError: its folder cannot be made or written.
+        UserError: the folder cannot be made or written.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".mp4", prefix=".unfinished-", dir=out.parent)
-        os.close(handle)
-    except OSError as error:
-        raise UserError(
-            f"nothing can be written into {str(out.parent)!r} ({error.strerror}); expected a folder to write into; "
-            "choose another one"
-        ) from error
-    unfinished = Path(name)
-    try:
+    with ExitStack() as opened:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = opened.enter_context(replacing(out))
+        except OSError as error:
+            raise UserError(
+                f"nothing can be written into {str(out.parent)!r} ({error.strerror}); expected a folder to write into; "
+                "choose another one"
+            ) from error
         yield unfinished
-        unfinished.chmod(0o644)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def mux_in_time(out: OutputContainer, *streams: Iterable[Any]) -> None:

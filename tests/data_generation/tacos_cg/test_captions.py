@@ -216,6 +216,19 @@ def test_answered_requests_are_never_asked_again(server, endpoint):
     assert (again.usage.calls, again.usage.cached, len(server.requests)) == (0, 1, 1)
 
 
+@pytest.mark.parametrize("content", ["", '{"choices": [{"mes', "[]"])
+def test_a_torn_reply_is_asked_for_again(server, endpoint, tmp_path, content):
+    server.answer([GOOD])
+    server.answer([GOOD])
+    endpoint().captions(SENTENCES, 1)
+    (file,) = (tmp_path / "replies").iterdir()
+    file.write_text(content)
+    again = endpoint()
+    assert again.estimate([again.body(SENTENCES, 1, again.config.max_tokens)])[0] > 0
+    assert again.captions(SENTENCES, 1) == [GOOD]
+    assert (again.usage.calls, again.usage.cached, len(server.requests)) == (1, 0, 2)
+
+
 def test_the_key_is_sent_but_never_stored(server, endpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("CAPTION_KEY", "secret-key")
     server.answer([GOOD])

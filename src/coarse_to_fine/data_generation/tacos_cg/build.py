@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointError
 from coarse_to_fine.data_generation.tacos_cg.extractive import Caption, extractive_captions
@@ -99,9 +100,7 @@ def build_captions(
 def write_captions(built: Built, path: Path) -> None:
     """`coarse.<split>.jsonl`, written whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in built.rows), encoding="utf-8")
-    part.replace(path)
+    write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in built.rows))
 
 
 def _written(

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.errors import CtfError, UserError
 
@@ -110,21 +111,19 @@ class Endpoint:
 
     def estimate(self, bodies: Sequence[dict[str, Any]]) -> tuple[int, float]:
         """Input tokens and the highest cost of requests that are not cached."""
-        fresh = [body for body in bodies if not self._file(body, 0).exists()]
+        fresh = [body for body in bodies if _stored(self._file(body, 0)) is None]
         tokens = sum(_letters(body) // LETTERS_A_TOKEN for body in fresh)
         return tokens, self._price(tokens, sum(body["max_tokens"] for body in fresh))
 
     def _ask(self, body: dict[str, Any], attempt: int) -> dict[str, Any]:
         file = self._file(body, attempt)
-        if file.exists():
+        stored = _stored(file)
+        if stored is not None:
             self.usage.cached += 1
-            cached: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return cached
+            return stored
         self._check_cost(body)
         reply = self._post(body)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(reply), encoding="utf-8")
-        part.replace(file)
+        write_text_atomically(file, json.dumps(reply))
         tokens = reply.get("usage") or {}
         answer = reply["choices"][0]["message"]["content"] or ""
         spent = int(tokens.get("prompt_tokens", _letters(body) // LETTERS_A_TOKEN))
@@ -191,6 +190,15 @@ class Endpoint:
     def _file(self, body: dict[str, Any], attempt: int) -> Path:
         key = {"url": self.config.base_url, "prompt_version": prompt.VERSION, "attempt": attempt, **body}
         return self._cache / (hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest() + ".json")
+
+
+def _stored(file: Path) -> dict[str, Any] | None:
+    """The reply in a file of the cache; None where there is none or not all of it."""
+    try:
+        reply = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return reply if isinstance(reply, dict) else None
 
 
 def _was_cut(reply: dict[str, Any]) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.world.captions import coarse_caption, event_sentences, is_twin
 from coarse_to_fine.data_generation.world.scene import Event, Scene
 
@@ -86,15 +86,8 @@ def hard_negatives(scene: Scene, event: Event) -> dict[str, int]:
 
 
 def write_lines(path: Path, rows: Iterable[Row]) -> None:
-    """Write JSON lines under another name and rename, so that a reader never sees half a file."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under another name and rename it."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    """Write JSON lines; a reader never sees half a file."""
+    write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_lines(path: Path) -> list[Row]:

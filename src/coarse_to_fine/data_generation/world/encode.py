@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.data_generation.world.render import render_frame
 from coarse_to_fine.data_generation.world.scene import Scene
 
@@ -47,12 +47,8 @@ def write_video(scene: Scene, path: Path) -> None:
     The same scene gives the same bytes with the same version of the encoder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as unfinished:
         _encode(scene, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _encode(scene: Scene, path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import remove_leftovers, write_text_atomically
 from coarse_to_fine.data_generation.world.annotations import (
     coarse_rows,
     query_rows,
@@ -19,7 +20,6 @@ from coarse_to_fine.data_generation.world.annotations import (
     video_path,
     video_row,
     write_lines,
-    write_text,
 )
 from coarse_to_fine.data_generation.world.encode import write_video
 from coarse_to_fine.data_generation.world.sampling import WORLD_VERSION, sample_scene
@@ -96,7 +96,8 @@ def write_scenes(
     folder, split = Path(out), scenes[0].split
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     _check_version(folder)
-    _remove_unfinished(folder)
+    for place in (folder, folder / "videos"):
+        remove_leftovers(place)
     missing = [scene for scene in scenes if not (folder / video_path(scene)).exists()]
     done = len(scenes) - len(missing)
     if progress:
@@ -118,7 +119,7 @@ def _annotate(folder: Path, split: str, scenes: Sequence[Scene]) -> tuple[int, i
     write_lines(folder / "videos.jsonl", [*others, *(video_row(scene) for scene in scenes)])
     described = _described(folder)
     described["splits"][split] = {"videos": len(scenes), "queries": len(queries), "coarse": len(coarse)}
-    write_text(folder / "dataset.json", json.dumps(described, indent=2) + "\n")
+    write_text_atomically(folder / "dataset.json", json.dumps(described, indent=2) + "\n")
     return len(queries), len(coarse)
 
 
@@ -136,13 +137,7 @@ def _check_version(folder: Path) -> None:
             f"{folder.name}/dataset.json is of world version {found}; expected {WORLD_VERSION}; choose an empty folder"
         )
     if not (folder / "dataset.json").exists():
-        write_text(folder / "dataset.json", json.dumps(_described(folder), indent=2) + "\n")
-
-
-def _remove_unfinished(folder: Path) -> None:
-    for place in (folder, folder / "videos"):
-        for path in place.glob(".*.part"):
-            path.unlink(missing_ok=True)
+        write_text_atomically(folder / "dataset.json", json.dumps(_described(folder), indent=2) + "\n")
 
 
 def _written(folder: Path, scenes: Sequence[Scene], workers: int) -> Iterator[str]:

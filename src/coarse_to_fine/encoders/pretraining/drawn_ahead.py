@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames, patch_counts
 from coarse_to_fine.training import Batch, TrainingData
 from coarse_to_fine.training.seeds import generator_for
@@ -71,7 +72,7 @@ def draw_ahead(source: WorldFrames, folder: Path, seed: int, processes: int, pro
 
 
 def _draw_file(source: WorldFrames, folder: Path, seed: int, number: int) -> None:
-    """Write one file, under another name until it is whole."""
+    """Write one file, whole or not at all."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     first = number * SCENES_OF_A_FILE
@@ -79,9 +80,8 @@ def _draw_file(source: WorldFrames, folder: Path, seed: int, number: int) -> Non
     samples: SceneSamples = source.batch(scenes, generator_for(seed, "drawn-ahead", number)).data
     columns = {name: getattr(samples, name).contiguous() for name in NAMES}
     columns["ids"] = _padded(columns["ids"], source.context, source.end_id)
-    part = folder / f"{number:05}.part"
-    save_file(columns, part)
-    part.replace(folder / f"{number:05}.safetensors")
+    with replacing(folder / f"{number:05}.safetensors") as unfinished:
+        save_file(columns, unfinished)
     torch.set_num_threads(threads)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.atomic import sha256_of, write_text_atomically
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.run_config import Captions, RunFile, VideoData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coarse_to_fine.encoders.load import SMALL_FILES, encoder_folder
 from coarse_to_fine.encoders.weights import weight_files
-from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.file_hashes import sha256_of
 
 
 def encoder_hashes(name: str) -> dict[str, str]:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.evaluation.html_report import to_html
 from coarse_to_fine.evaluation.predictions import QueryPrediction, write_predictions
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import read_truth
 from coarse_to_fine.experiment import evaluate_pipeline, read_queries
-from coarse_to_fine.features.atomic import write_text_atomically
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fusion import read_fusion
 from coarse_to_fine.main_pipeline.fingerprints import files_digest

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.published.config import PublishedFeatures
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, split_file
 from coarse_to_fine.main_pipeline.fingerprints import digest, files_digest, listing_digest
 from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, VideoData, WorldData

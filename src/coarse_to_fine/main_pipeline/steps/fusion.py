@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.experiment import choose_fusion, read_queries
-from coarse_to_fine.features.atomic import write_text_atomically
 from coarse_to_fine.fusion import FusionConfig
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work

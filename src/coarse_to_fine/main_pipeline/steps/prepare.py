@@ -8,8 +8,8 @@ from typing import Any
 
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.video_lookup import refuse_copies
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, read_splits
 from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_digest
 from coarse_to_fine.main_pipeline.run_config import VideoData, WorldData

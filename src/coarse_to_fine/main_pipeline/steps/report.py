@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.features.atomic import write_text_atomically
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.run_config import PublishedData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.fusion import FusionConfig
 from coarse_to_fine.main_pipeline.pipeline import Pipeline
 from coarse_to_fine.main_pipeline.run_config import RunFile

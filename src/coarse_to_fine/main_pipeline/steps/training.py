@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.config import load_config
 from coarse_to_fine.errors import TrainingError
-from coarse_to_fine.features.atomic import write_text_atomically
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.run_config import Stage
 from coarse_to_fine.main_pipeline.steps.base import Cost, Work

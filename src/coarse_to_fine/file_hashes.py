@@ -1,0 +1,34 @@
+"""The hash of a file's content: sha256 as hex."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's content; other threads run meanwhile.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()  # not hashlib.file_digest, which Python 3.10 does not have
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def remembered_sha256(path: Path) -> str:
+    """`sha256_of`, computed once in a process while size and time of change of the file stay the same."""
+    status = path.stat()
+    return _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
+    return sha256_of(path)

@@ -1,0 +1,146 @@
+"""Files are whole or absent, however many write them and wherever a writer is killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from coarse_to_fine.atomic_files import (
+    LONGEST_PAUSE_S,
+    remove_leftovers,
+    replacing,
+    write_atomically,
+    write_tensors_atomically,
+    write_text_atomically,
+)
+from coarse_to_fine.data_generation.tacos_cg.build import Built, write_captions
+from coarse_to_fine.data_generation.world.annotations import write_lines
+from coarse_to_fine.datasets.layout import write_annotations
+from coarse_to_fine.video.cut import complete_file
+
+LEFTOVER = ".unfinished-0123456789abcdef.tmp"
+
+
+def write_clip(path: Path) -> None:
+    with complete_file(path) as unfinished:
+        unfinished.write_bytes(b"pictures")
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "bytes": lambda folder: write_atomically(folder / "a", b"new"),
+    "text": lambda folder: write_text_atomically(folder / "a", "new"),
+    "tensors": lambda folder: write_tensors_atomically(folder / "a", {"x": torch.ones(2)}, {}),
+    "world rows": lambda folder: write_lines(folder / "a", [{"b": 1}]),
+    "annotations": lambda folder: write_annotations(folder, "val", [], [], name="x"),
+    "captions": lambda folder: write_captions(Built((), None, (), {}), folder / "a"),
+    "clip": lambda folder: write_clip(folder / "a"),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_content_is_synced_before_it_gets_its_name(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    plain_sync, plain_replace = os.fsync, Path.replace
+
+    def sync(descriptor: int) -> None:
+        events.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        plain_sync(descriptor)
+
+    def rename(self: Path, target: Path) -> Path:
+        events.append("rename")
+        return plain_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", rename)
+    WRITERS[writer](tmp_path)
+    assert events and events == ["file", "rename", "folder"] * (len(events) // 3)
+
+
+def test_many_threads_write_one_file_and_a_reader_sees_whole_ones(tmp_path: Path) -> None:
+    path, failures = tmp_path / "a.txt", []
+    contents = [str(number) * 20_000 for number in range(4)]
+    write_text_atomically(path, contents[0])
+
+    def write(content: str) -> None:
+        try:
+            for _ in range(20):
+                write_text_atomically(path, content)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert path.read_text() in contents
+    assert failures == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_an_error_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "a"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(RuntimeError, match="half-way"), replacing(path) as unfinished:
+        unfinished.write_bytes(b"ne")
+        raise RuntimeError("half-way")
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == ({} if old is None else {"a": old})
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_once_it_is_old(tmp_path: Path) -> None:
+    for name, age_s in ((LEFTOVER, LONGEST_PAUSE_S + 60), (LEFTOVER.replace("0", "f"), 60.0), ("mine.tmp", 1e6)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    write_atomically(tmp_path / "a", b"whole")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a", "mine.tmp", LEFTOVER.replace("0", "f")}
+
+
+def test_who_is_alone_removes_all_leftovers_and_nothing_else(tmp_path: Path) -> None:
+    for name in (LEFTOVER, "mine.tmp", ".hidden"):
+        (tmp_path / name).write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"mine.tmp", ".hidden"}
+    remove_leftovers(tmp_path / "absent")
+
+
+def test_the_longest_name_that_a_folder_takes_can_be_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("n" * 255), b"whole")
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"whole"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
+def test_files_get_the_usual_mode(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    write_atomically(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes are POSIX")
+def test_what_is_no_file_is_written_to_in_its_place(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_text_atomically(pipe, "through")
+    reader.join(10)
+    assert read == [b"through"]
+    assert pipe.is_fifo()
+
+
+def test_tensors_come_with_hash_and_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    sha256, size = write_tensors_atomically(path, {"x": torch.arange(6.0).view(2, 3).T}, {"format": "pt"})
+    assert (sha256, size) == (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+    assert torch.equal(load_file(path)["x"], torch.arange(6.0).view(2, 3).T)
