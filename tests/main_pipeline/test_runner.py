@@ -11,6 +11,7 @@ import pytest
 from coarse_to_fine.errors import ConfigError, LibraryError, UserError
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.main_pipeline import plan as planning
+from coarse_to_fine.main_pipeline import run
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.plan import plan
 from coarse_to_fine.main_pipeline.records import read_record
@@ -179,6 +180,20 @@ def test_a_plan_writes_nothing_and_counts_what_is_left(chain, tmp_path):
 def test_two_runs_of_one_folder_do_not_meet(chain, tmp_path):
     with WriterLock(tmp_path / "run.lock"), pytest.raises(LibraryError):
         run_steps(chain(), tmp_path, QUIET)
+
+
+def test_no_other_run_begins_before_the_manifest_is_written(chain, tmp_path, monkeypatch):
+    written = []
+
+    def write(config, root, steps):
+        with pytest.raises(LibraryError), WriterLock(root / "run.lock"):
+            pass
+        written.append(steps)
+
+    monkeypatch.setattr(run, "write_manifest", write)
+    monkeypatch.setattr(run, "steps_of", lambda config, root: chain())
+    run.run_experiment(None, tmp_path, QUIET)
+    assert written == [["a", "b", "c", "d"]]
 
 
 def test_a_record_that_cannot_be_read_is_no_record(chain, tmp_path):

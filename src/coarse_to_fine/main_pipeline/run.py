@@ -61,10 +61,12 @@ def run_experiment(
     for step in steps:  # a mistake in the last step's configuration shows before hours of the first
         step.settings()
         step.inputs()
-    finished = run_steps(steps, root, work, only, any_code, begin)
-    if only is None or all(state_of(step, root, any_code)[0] == "up to date" for step in steps):
-        write_manifest(config, root, [step.name for step in steps])
-    return finished
+
+    def complete() -> None:
+        if only is None or all(state_of(step, root, any_code)[0] == "up to date" for step in steps):
+            write_manifest(config, root, [step.name for step in steps])
+
+    return run_steps(steps, root, work, only, any_code, begin, complete)
 
 
 def run_steps(
@@ -74,14 +76,17 @@ def run_steps(
     only: str | None = None,
     any_code: bool = False,
     begin: Begin | None = None,
+    complete: Callable[[], None] = lambda: None,
 ) -> list[Finished]:
-    """`run_experiment` for steps in their order."""
+    """`run_experiment` for steps in their order; `complete` is called at the end, while no other run can begin."""
     chosen = _chosen(steps, only)
     root.mkdir(parents=True, exist_ok=True)
     with WriterLock(root / LOCK):
         if only is not None:
             _require_needs(steps, chosen[0], root, any_code)
-        return [_bring_up_to_date(step, root, work, any_code, begin) for step in chosen]
+        finished = [_bring_up_to_date(step, root, work, any_code, begin) for step in chosen]
+        complete()
+        return finished
 
 
 def _bring_up_to_date(step: Step, root: Path, work: Work, any_code: bool, begin: Begin | None) -> Finished:
