@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,18 @@ from coarse_to_fine.atomic_files import (
     write_tensors_atomically,
     write_text_atomically,
 )
+from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.data_generation.tacos_cg.build import Built, write_captions
 from coarse_to_fine.data_generation.world.annotations import write_lines
 from coarse_to_fine.datasets.layout import write_annotations
+from coarse_to_fine.encoders.check_values import write_check_values
+from coarse_to_fine.encoders.load import encoder_folder, load_encoder
+from coarse_to_fine.evaluation.html_report import write_html
+from coarse_to_fine.evaluation.predictions import QueryPrediction, query_prediction, write_predictions
+from coarse_to_fine.evaluation.report import Report
+from coarse_to_fine.fine_grained.mesm.glove import WordVectors
+from coarse_to_fine.model_folders import save_trained
 from coarse_to_fine.video.cut import complete_file
 
 LEFTOVER = ".unfinished-0123456789abcdef.tmp"
@@ -35,14 +44,32 @@ def write_clip(path: Path) -> None:
         unfinished.write_bytes(b"pictures")
 
 
-WRITERS: dict[str, Callable[[Path], object]] = {
-    "bytes": lambda folder: write_atomically(folder / "a", b"new"),
-    "text": lambda folder: write_text_atomically(folder / "a", "new"),
-    "tensors": lambda folder: write_tensors_atomically(folder / "a", {"x": torch.ones(2)}, {}),
-    "world rows": lambda folder: write_lines(folder / "a", [{"b": 1}]),
-    "annotations": lambda folder: write_annotations(folder, "val", [], [], name="x"),
-    "captions": lambda folder: write_captions(Built((), None, (), {}), folder / "a"),
-    "clip": lambda folder: write_clip(folder / "a"),
+def save_vectors(path: Path) -> None:
+    WordVectors({"ball": 0}, torch.ones(1, 3)).save(path)
+
+
+def small_model() -> TMass:
+    return TMass(TMassConfig(embed_dim=8, num_frames=4))
+
+
+REPORT = Report("moments", "ours", "val", "truth", "predictions", 0, 0, ())
+CHECKED = encoder_folder("tiny-world")
+
+WRITERS: dict[str, tuple[int, Callable[[Path], object]]] = {
+    "bytes": (1, lambda folder: write_atomically(folder / "a", b"new")),
+    "text": (1, lambda folder: write_text_atomically(folder / "a", "new")),
+    "tensors": (1, lambda folder: write_tensors_atomically(folder / "a", {"x": torch.ones(2)}, {})),
+    "world rows": (1, lambda folder: write_lines(folder / "a", [{"b": 1}])),
+    "annotations": (3, lambda folder: write_annotations(folder, "val", [], [], name="x")),
+    "captions": (1, lambda folder: write_captions(Built((), None, (), {}), folder / "a")),
+    "clip": (1, lambda folder: write_clip(folder / "a")),
+    "report": (1, lambda folder: REPORT.write_json(folder / "a")),
+    "page": (1, lambda folder: write_html(folder / "a", REPORT)),
+    "predictions": (1, lambda folder: write_predictions(folder / "a", [query_prediction("q", [("v", 1.0)])])),
+    "word vectors": (1, lambda folder: save_vectors(folder / "a")),
+    "trained model": (3, lambda folder: save_trained(small_model(), folder, {}, {})),
+    "model with a card": (3, lambda folder: small_model().save_pretrained(folder)),
+    "check values": (1, lambda folder: write_check_values(load_encoder(CHECKED), folder)),
 }
 
 
@@ -63,8 +90,10 @@ def test_content_is_synced_before_it_gets_its_name(
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "replace", rename)
-    WRITERS[writer](tmp_path)
-    assert events and events == ["file", "rename", "folder"] * (len(events) // 3)
+    files, write = WRITERS[writer]
+    write(tmp_path)
+    assert events == ["file", "rename", "folder"] * files
+    assert len(list(tmp_path.iterdir())) == files
 
 
 def test_many_threads_write_one_file_and_a_reader_sees_whole_ones(tmp_path: Path) -> None:
@@ -99,6 +128,19 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> No
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == ({} if old is None else {"a": old})
 
 
+def test_predictions_that_fail_halfway_leave_the_old_ones(tmp_path: Path) -> None:
+    def rows() -> Iterator[QueryPrediction]:
+        yield query_prediction("new", [("v", 1.0)])
+        raise RuntimeError("no memory")
+
+    path = tmp_path / "a.jsonl"
+    write_predictions(path, [query_prediction("old", [("v", 1.0)])])
+    old = path.read_text()
+    with pytest.raises(RuntimeError, match="no memory"):
+        write_predictions(path, rows())
+    assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"a.jsonl": old}
+
+
 def test_what_a_killed_writer_left_goes_with_the_next_write_once_it_is_old(tmp_path: Path) -> None:
     for name, age_s in ((LEFTOVER, LONGEST_PAUSE_S + 60), (LEFTOVER.replace("0", "f"), 60.0), ("mine.tmp", 1e6)):
         (tmp_path / name).write_bytes(b"half")
@@ -113,6 +155,12 @@ def test_who_is_alone_removes_all_leftovers_and_nothing_else(tmp_path: Path) -> 
     remove_leftovers(tmp_path)
     assert {entry.name for entry in tmp_path.iterdir()} == {"mine.tmp", ".hidden"}
     remove_leftovers(tmp_path / "absent")
+
+
+def test_an_unwritable_place_is_named_by_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "absent" / "a", b"")
+    assert caught.value.filename == str(tmp_path / "absent" / "a")
 
 
 def test_the_longest_name_that_a_folder_takes_can_be_written(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 
+from coarse_to_fine import model_folders
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, StoredModel, build, read_document, save_model
 
@@ -60,6 +61,47 @@ def test_the_config_file_says_what_and_from_where(model: Small, tmp_path: Path):
     assert document["origin"] == {"source_sha256": "ab"}
     assert build(Small, document, tmp_path).origin == {"source_sha256": "ab"}
     assert model.origin == {}
+
+
+@pytest.fixture
+def other() -> Small:
+    torch.manual_seed(1)
+    return Small(Size(width=4))
+
+
+def test_a_full_disk_leaves_the_model_that_was_there(
+    model: Small, other: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_model(model, tmp_path)
+
+    def full_disk(state: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model_folders, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_model(other, tmp_path)
+    assert torch.equal(build(Small, read_document(tmp_path), tmp_path).linear.weight, model.linear.weight)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_folder_that_was_left_halfway_has_no_config(
+    model: Small, other: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: int
+):
+    save_model(model, tmp_path)
+    plain, left = Path.replace, iter([True] * renamed)
+
+    def replace(self: Path, target: Path) -> Path:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(other, tmp_path)
+    with pytest.raises(WeightsError, match=r"no config\.json"):
+        read_document(tmp_path)
 
 
 def test_many_wrong_tensors_stay_one_short_line(model: Small, tmp_path: Path):

@@ -38,7 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     _remove_abandoned(path.parent)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
-    temporary.touch(exist_ok=False)
+    try:
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # the name that the caller knows
     try:
         yield temporary
         _sync(temporary)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.model_folders import (
     CONFIG_FILE,
@@ -62,7 +63,7 @@ def save_pretrained(model: StoredModel, folder: str | Path, *, half: bool = Fals
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CARD_FILE).exists():
-        (folder / CARD_FILE).write_text(model_card(model), encoding="utf-8")
+        write_text_atomically(folder / CARD_FILE, model_card(model))
     save_model(model, folder, half, model.origin)
     return folder
 

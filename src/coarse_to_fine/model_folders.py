@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.recipes import Recipe
 
@@ -124,7 +125,10 @@ def _bundled_folder(name: str, encoder: str | None, training_free: str) -> Path:
 def save_model(
     model: StoredModel, folder: str | Path, half: bool = False, origin: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a model; the config file is written last, so a folder that has one is complete.
+    """Write a model; a folder that has a config file is complete.
+
+    The config file of a model that was there goes before its weights do, and the new one comes last. An error before
+    that, such as a full disk, leaves the model that was there.
 
     Args:
         model: any model of either stage; one without parameters gets an empty weights file.
@@ -139,7 +143,9 @@ def save_model(
         name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in model.state_dict().items()
     }
-    save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    with replacing(folder / WEIGHTS_FILE) as unfinished:
+        save_file(state, unfinished, metadata={"format": "pt"})
+        (folder / CONFIG_FILE).unlink(missing_ok=True)
     document = {
         "format": FORMAT,
         "model": model.name,
@@ -147,13 +153,13 @@ def save_model(
         "origin": dict(origin or {}),
         "created_by": f"coarse-to-fine {__version__}",
     }
-    (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
 
 
 def save_trained(model: StoredModel, folder: str | Path, origin: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     """`save_model`, and what the run reached beside it in `training.json`."""
     save_model(model, folder, origin=origin)
-    (Path(folder) / "training.json").write_text(json.dumps(dict(report), indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(Path(folder) / "training.json", json.dumps(dict(report), indent=2) + "\n")
 
 
 def read_document(folder: str | Path) -> dict[str, Any]:

@@ -39,6 +39,22 @@ def test_the_written_folder_computes_the_same(hugging_face_folder: Path, tmp_pat
     )
 
 
+def test_a_folder_that_was_left_halfway_has_no_config(
+    hugging_face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    state, config = load_file(hugging_face_folder / "model.safetensors"), config_beside(hugging_face_folder)
+    write_clip_folder(tmp_path, state, config, hugging_face_folder, "weights")
+    assert (tmp_path / "config.json").exists()
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_clip_folder(tmp_path, state, config, hugging_face_folder, "weights")
+    assert not (tmp_path / "config.json").exists()
+
+
 def test_the_folder_is_one_that_transformers_reads(hugging_face_folder: Path, tmp_path: Path):
     from transformers import CLIPModel
 

@@ -10,7 +10,14 @@ from safetensors.torch import load_file
 
 from coarse_to_fine.config import load_config
 from coarse_to_fine.encoders import load_encoder
-from coarse_to_fine.encoders.train import EncoderTrainingConfig, export_checkpoint, train_encoder
+from coarse_to_fine.encoders.towers import ClipTowers
+from coarse_to_fine.encoders.train import (
+    EncoderTrainingConfig,
+    export_checkpoint,
+    export_encoder,
+    train_encoder,
+    world_tokenizer,
+)
 from coarse_to_fine.training import RunConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
@@ -65,6 +72,25 @@ def test_a_trained_encoder_loads_here_and_in_transformers(small: EncoderTraining
     torch.testing.assert_close(encoder.encode_text(["The red cat jumps."])[0].embedding, texts[0], rtol=1e-5, atol=1e-5)
     export_checkpoint(result.last_path, small, tmp_path / "again")
     assert load_encoder(tmp_path / "again").fingerprint == encoder.fingerprint
+
+
+def test_another_encoder_takes_the_place_of_one_or_leaves_no_config(
+    small: EncoderTrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = world_tokenizer(small)
+    first, second = (ClipTowers(small.clip(tokenizer.get_vocab_size())) for _ in range(2))
+    export_encoder(tmp_path, small, first, tokenizer)
+    before = load_encoder(tmp_path).fingerprint
+    export_encoder(tmp_path, small, second, tokenizer)
+    assert load_encoder(tmp_path).fingerprint != before
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_encoder(tmp_path, small, first, tokenizer)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_training_does_not_depend_on_workers(small: EncoderTrainingConfig, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
 
@@ -130,7 +131,7 @@ def fusion(
 
     pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine)
     chosen, recall = choose_fusion(pipeline, read_queries(annotations, split))
-    out.write_text(chosen.model_dump_json() + "\n", encoding="utf-8")
+    write_text_atomically(out, chosen.model_dump_json() + "\n")
     summary = {"out": str(out), **chosen.model_dump(), "R@1 at IoU 0.5": round(recall, 2)}
     if as_json:
         output.print_json(summary)

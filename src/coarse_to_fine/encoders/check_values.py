@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.config import read_json
 from coarse_to_fine.errors import WeightsError
@@ -26,7 +27,7 @@ LEAST_COSINE = 0.9995
 def write_check_values(encoder: ImageTextEncoder, folder: Path) -> None:
     """Keep what this encoder makes of the picture and the sentence, as unit vectors, beside its weights."""
     values = {part: [round(value, 5) for value in unit.tolist()] for part, unit in _embedded(encoder).items()}
-    (folder / CHECK_FILE).write_text(json.dumps(values) + "\n", encoding="utf-8")
+    write_text_atomically(folder / CHECK_FILE, json.dumps(values) + "\n")
 
 
 def require_check_values(encoder: ImageTextEncoder, folder: Path) -> None:

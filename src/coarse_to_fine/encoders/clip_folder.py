@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import replacing, write_atomically, write_text_atomically
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig, parse_clip_config, read_json
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.tokenizer import OPENAI_FILES, TOKENIZER_FILES
@@ -72,7 +72,7 @@ def architecture_of(
 def write_clip_folder(
     folder: Path, state: Mapping[str, Tensor], config: ClipConfig, surroundings: Path | None, source: str
 ) -> None:
-    """Write a Hugging Face CLIP folder; its config file comes last.
+    """Write a Hugging Face CLIP folder; one that has a config file is complete.
 
     Args:
         folder: made where absent.
@@ -89,12 +89,14 @@ def write_clip_folder(
     build_towers(config, kept, source)
     tokenizer = _tokenizer_files(surroundings, config.text_config.vocab_size)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(kept, folder / SAFE_FILE, metadata={"format": "pt"})
+    with replacing(folder / SAFE_FILE) as unfinished:
+        save_file(kept, unfinished, metadata={"format": "pt"})
+        (folder / CONFIG).unlink(missing_ok=True)
     for file in tokenizer:
-        shutil.copyfile(file, folder / file.name)
+        _copy(file, folder)
     beside = surroundings / PICTURE_RULE if surroundings is not None else None
     if beside is not None and beside.is_file():
-        shutil.copyfile(beside, folder / PICTURE_RULE)
+        _copy(beside, folder)
     else:
         side = config.vision_config.image_size
         _write_json(folder / PICTURE_RULE, Preprocessing(resize=side, crop=(side, side)).to_hugging_face())
@@ -136,7 +138,11 @@ def _present(folder: Path) -> list[Path]:
 
 
 def _write_json(path: Path, document: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(path, json.dumps(document, indent=2) + "\n")
+
+
+def _copy(file: Path, folder: Path) -> None:
+    write_atomically(folder / file.name, file.read_bytes())
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size:

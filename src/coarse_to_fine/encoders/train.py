@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.data_generation.world.vocabulary import KINDS
-from coarse_to_fine.encoders.check_values import write_check_values
+from coarse_to_fine.encoders.check_values import CHECK_FILE, write_check_values
 from coarse_to_fine.encoders.clip import ClipEncoder
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.load import load_encoder
@@ -353,17 +354,24 @@ class EncoderTask(ContrastiveTask):
 
 
 def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowers, tokenizer: Tokenizer) -> None:
-    """Write config.json, model.safetensors (float16), tokenizer.json and preprocessor_config.json."""
+    """Write model.safetensors (float16), preprocessor_config.json, the tokenizer and check values.
+
+    config.json comes last, and goes first where it was there: a folder that has one is complete but for the check
+    values.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.detach().cpu().half().contiguous() for name, tensor in towers.state_dict().items()}
-    (folder / "model.safetensors").write_bytes(save(half, metadata={"format": "pt"}))
-    _write_json(folder / "config.json", {**towers.config.to_hugging_face(), "torch_dtype": "float16"})
+    with replacing(folder / "model.safetensors") as unfinished:
+        save_file(half, unfinished, metadata={"format": "pt"})
+        for name in ("config.json", CHECK_FILE):
+            (folder / name).unlink(missing_ok=True)
     _write_json(folder / "preprocessor_config.json", config.preprocessing.to_hugging_face())
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    write_text_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False))
     _write_json(
         folder / "tokenizer_config.json",
         {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.context},
     )
+    _write_json(folder / "config.json", {**towers.config.to_hugging_face(), "torch_dtype": "float16"})
     write_check_values(load_encoder(folder), folder)
 
 
@@ -385,4 +393,4 @@ def _model_weights(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text_atomically(path, json.dumps(document, indent=2, sort_keys=True) + "\n")

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import Comparison
 from coarse_to_fine.evaluation.oracles import MEANING
@@ -48,7 +49,7 @@ svg { max-width: 100%; height: auto; } .wide { overflow-x: auto; }
 
 def write_html(path: Path, report: Report, comparison: Comparison | None = None) -> None:
     """Write the page."""
-    path.write_text(to_html(report, comparison), encoding="utf-8")
+    write_text_atomically(path, to_html(report, comparison))
 
 
 def to_html(report: Report, comparison: Comparison | None = None) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.json_rows import Row, read_document, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
@@ -118,7 +119,7 @@ def query_prediction(
 
 def write_predictions(path: Path, rows: Iterable[QueryPrediction]) -> None:
     """Write our layout: `videos`, `moments`, `pred_relevant_windows`, `pred_saliency_scores`, those that are known."""
-    with path.open("w", encoding="utf-8") as file:
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for row in rows:
             fields: dict[str, Any] = {"query_id": row.query_id}
             if row.videos is not None:

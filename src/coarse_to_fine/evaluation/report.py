@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.evaluation.columns import Metric
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         """One JSON document."""
-        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_text_atomically(path, json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n")
 
     def to_table(self) -> Table:
         """A table for a terminal."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from coarse_to_fine import __version__
+from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.checkpoint_files import ForeignCheckpoint, read_checkpoint
 from coarse_to_fine.coarse_grained.t_mass.weights import import_release
 from coarse_to_fine.config import load_config
@@ -179,7 +180,7 @@ def _write_towers(
     config = (config_beside(file.parent) if not given else None) or architecture_of(state, **given)
     write_clip_folder(folder, state, config, tokenizer or beside, str(file))
     write_check_values(load_encoder(folder), folder)
-    (folder / ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(folder / ORIGIN_FILE, json.dumps(origin, indent=2) + "\n")
 
 
 def _with_features(model: QdDetr, features: Literal["unit", "raw"]) -> QdDetr:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.types import TextFeatures
 
@@ -86,7 +87,8 @@ class WordVectors:
         if self.unknown is not None:
             tensors["unknown"] = self.unknown.contiguous()
         ordered = sorted(self.words, key=self.words.__getitem__)
-        save_file(tensors, path, metadata={"words": json.dumps(ordered)})
+        with replacing(Path(path)) as unfinished:
+            save_file(tensors, unfinished, metadata={"words": json.dumps(ordered)})
 
 
 def load_vectors(path: str | Path) -> WordVectors:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.checkpoint_files import Source, read_checkpoint
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
@@ -95,7 +96,8 @@ def save_checkpoint(model: Mesm, path: str | Path, unused: Mapping[str, Tensor] 
     A model that was not imported gets zeros and unit norms there: the release never uses them.
     """
     options = argparse.Namespace(nheads=model.config.heads)
-    torch.save({"model": released_state(model, unused), "opt": options}, path)
+    with replacing(Path(path)) as unfinished, unfinished.open("wb") as file:  # by name, that would enter the archive
+        torch.save({"model": released_state(model, unused), "opt": options}, file)
 
 
 def released_state(model: Mesm, unused: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

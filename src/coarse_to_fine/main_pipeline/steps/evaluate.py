@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.atomic_files import write_text_atomically
-from coarse_to_fine.evaluation.html_report import to_html
+from coarse_to_fine.evaluation.html_report import write_html
 from coarse_to_fine.evaluation.predictions import QueryPrediction, write_predictions
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import read_truth
@@ -105,9 +103,6 @@ class Evaluate(Step):
         )
 
     def _write(self, kind: str, answers: list[QueryPrediction], report: Report) -> None:
-        waiting = self.folder / "predictions.part"
-        write_predictions(waiting, answers)
-        waiting.replace(self.folder / f"predictions.{kind}.jsonl")
-        text = json.dumps(report.to_json(), ensure_ascii=False, indent=1) + "\n"
-        write_text_atomically(self.folder / f"report.{kind}.json", text)
-        write_text_atomically(self.folder / f"report.{kind}.html", to_html(report))
+        write_predictions(self.folder / f"predictions.{kind}.jsonl", answers)
+        report.write_json(self.folder / f"report.{kind}.json")
+        write_html(self.folder / f"report.{kind}.html", report)
