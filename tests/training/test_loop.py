@@ -9,7 +9,7 @@ import torch
 from coarse_to_fine.errors import ConfigError, TrainingError
 from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, fit
 from coarse_to_fine.training.batches import plan_steps, prepared_parts
-from coarse_to_fine.training.checkpoints import read_tensors
+from coarse_to_fine.training.checkpoints import read_tensors, write_tensors
 from coarse_to_fine.training.compilation import outermost_calls
 from coarse_to_fine.training.distributed import Processes
 from coarse_to_fine.training.steps import GradientStep
@@ -145,6 +145,31 @@ def test_patience_ends_the_run(tmp_path: Path) -> None:
     assert result.best_metrics["score"] == 0.5
     again = Scripted([])
     assert trained(again, tmp_path, epochs=6, select="score", patience=2) == result  # nothing is left to do
+
+
+@pytest.mark.parametrize("patience", [3, None])
+def test_a_run_that_patience_ended_goes_on_with_more_of_it(tmp_path: Path, patience: int | None) -> None:
+    script = [0.9, 0.8, 0.7, 0.6, 0.95, 0.5]
+    settings = {"epochs": 6, "select": "score"}
+    straight, continued = Scripted(script), Scripted(script)
+    expected = trained(straight, tmp_path / "straight", **settings, patience=4)
+    assert trained(continued, tmp_path / "continued", **settings, patience=1).steps == 4
+    result = trained(continued, tmp_path / "continued", **settings, patience=patience)
+    if patience is None:
+        assert (result.steps, result.best_step) == (expected.steps, expected.best_step) == (12, 10)
+        assert difference(weights(straight), weights(continued)) == 0
+    assert result.stopped_early == (patience == 3)
+    assert result.steps == (8 if patience == 3 else 12)
+
+
+def test_a_checkpoint_that_stores_an_early_stop_is_read(tmp_path: Path) -> None:
+    settings = {"epochs": 3, "select": "score"}
+    first = trained(Scripted([0.9, 0.8]), tmp_path, **settings, patience=1)
+    tensors, state = read_tensors(first.last_path)
+    state["position"]["stopped_early"] = True  # as earlier versions did
+    write_tensors(first.last_path, tensors, state)
+    assert trained(Scripted([]), tmp_path, **settings, patience=1) == first
+    assert trained(Scripted([0.95]), tmp_path, **settings).best_metrics["score"] == 0.95
 
 
 def test_unknown_selection_metric_is_refused_with_the_nearest_name(tmp_path: Path) -> None:

@@ -230,12 +230,14 @@ class _Trainer:
             self._save_best()
         else:
             position.waited += 1
-        position.stopped_early = self._run.patience is not None and position.waited >= self._run.patience
+
+    def _stopped_early(self) -> bool:
+        return self._run.patience is not None and self._position.waited >= self._run.patience
 
     def _finished(self) -> bool:
         position, most = self._position, self._run.max_steps
         ended = position.epoch >= self._run.epochs or (most is not None and position.step >= most)
-        return ended or position.stopped_early
+        return ended or self._stopped_early()
 
     def _save_best(self) -> None:
         if self._processes.is_first:
@@ -262,7 +264,7 @@ class _Trainer:
             best_metrics=position.best_metrics,
             best_step=position.best_step,
             steps=position.step,
-            stopped_early=position.stopped_early,
+            stopped_early=self._stopped_early(),
             best_path=files.best,
             last_path=files.last,
             metrics_path=files.log.path,

@@ -27,8 +27,7 @@ class Position:
         sums, summed: sums of the scalars over the steps of this epoch so far, and their number.
         best_value: value of the selecting metric at its best (negated where low is good); None before the first.
         best_step, best_metrics: the evaluation it comes from.
-        waited: evaluations since.
-        stopped_early: whether patience has ended the run.
+        waited: evaluations since; whether patience ends the run follows from it, so that patience may change.
         seconds: time spent in steps.
     """
 
@@ -41,7 +40,6 @@ class Position:
     best_step: int = 0
     best_metrics: dict[str, float] = field(default_factory=dict)
     waited: int = 0
-    stopped_early: bool = False
     seconds: float = 0.0
 
 
@@ -72,6 +70,7 @@ class RunFiles:
         check_continues(self.last, state["settings"], self._settings)
         self._load(self.last, model, _with_prefix(tensors, "model/"))
         load_optimizer_tensors(optimizer, _with_prefix(tensors, "optimizer/"))
+        state["position"].pop("stopped_early", None)  # stored by earlier versions
         return Position(**state["position"])
 
     def open(self, step: int, surroundings: Mapping[str, Any]) -> None:
