@@ -100,6 +100,11 @@ def test_content_words_are_stemmed_and_stop_words_left_out():
     assert content_words("The man is slicing 2 carrots, and she USED it!") == ["slic", "carrot", "used"]
 
 
+def test_an_ending_that_leaves_too_little_gives_way_to_the_next():
+    words = content_words("uses bees eyes dies bus sing red slices")
+    assert words == ["use", "bee", "eye", "die", "bus", "sing", "red", "slic"]
+
+
 def test_extraction_is_deterministic_and_reads_only_the_odd_passes():
     rows = queries(passes=2)
     rows = rows[:4] + [
@@ -270,7 +275,7 @@ def test_quality_of_equal_documents_is_chance():
 def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity):
     tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
     built = build_captions(load_annotations(DATA / f"tacos/{split}.json").queries, tf_idf)
-    assert built.quality.alignment_at_1 == pytest.approx(alignment, abs=1)
+    assert built.quality.alignment_at_1 == pytest.approx(alignment, abs=0.05)
     assert built.quality.support == pytest.approx(support, abs=0.01)
     assert built.quality.diversity == pytest.approx(diversity, abs=0.01)
     assert built.incomplete == ()

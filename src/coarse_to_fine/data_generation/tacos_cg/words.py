@@ -22,11 +22,9 @@ def content_words(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """The word without the first of the endings ing, ed, es, s that it has, if 3 letters remain."""
-    for ending in ENDINGS:
-        if word.endswith(ending):
-            return word[: -len(ending)] if len(word) - len(ending) >= SHORTEST else word
-    return word
+    """The word without the first of the endings ing, ed, es, s that leaves 3 letters: uses is use, bus stays."""
+    found = (ending for ending in ENDINGS if word.endswith(ending) and len(word) - len(ending) >= SHORTEST)
+    return word.removesuffix(next(found, ""))
 
 
 @dataclass(frozen=True, slots=True)
