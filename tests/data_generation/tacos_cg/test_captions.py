@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from coarse_to_fine.cli.main import run
 from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import CostLimitError, Endpoint, EndpointConfig, EndpointError
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even, split_passes
@@ -205,6 +206,44 @@ def test_a_refusal_fails_at_once_with_the_reason(server, endpoint):
     with pytest.raises(EndpointError, match="401: no such key"):
         endpoint().captions(SENTENCES, 1)
     assert len(server.requests) == 1
+
+
+def test_a_refusal_ends_the_run_of_the_command_without_captions(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CAPTION_KEY", "secret-key")
+    rows = [
+        {"qid": place, "query": text, "duration": 60, "vid": video, "relevant_windows": [[9 * place, 9 * place + 8]]}
+        for video in ("a", "b")
+        for place, text in enumerate(SENTENCES, start=4 * (video == "b"))
+    ]
+    annotations, config = tmp_path / "train.jsonl", tmp_path / "endpoint.yaml"
+    annotations.write_text("\n".join(map(json.dumps, rows)))
+    config.write_text(f"{{base_url: '{server.url}', model: m, key_variable: CAPTION_KEY}}")
+    server.script = [(401, b"no such key:\n secret-key", {})] * 2
+    out = tmp_path / "coarse.train.jsonl"
+    arguments = ["generate", "captions", str(annotations), "--train", str(annotations), "--out", str(out)]
+    arguments += ["--endpoint", str(config), "--cache", str(tmp_path / "replies")]
+    monkeypatch.setattr("sys.argv", ["ctf", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert (stopped.value.code, len(server.requests), out.exists()) == (2, 1, False)
+    assert "401: no such key: <key>; expected captions; check model, address and the key in CAPTION_KEY" in line
+
+
+def test_a_request_that_took_too_long_is_sent_again(server, endpoint):
+    server.script = [(408, b"too slow", {})]
+    server.answer([GOOD])
+    assert endpoint().captions(SENTENCES, 1) == [GOOD]
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": None}, {"completion_tokens": "many"}, [], None])
+def test_tokens_that_the_endpoint_does_not_count_are_estimated(server, endpoint, usage):
+    reply = {"choices": [{"message": {"content": json.dumps({"captions": [GOOD]})}}], "usage": usage}
+    server.script = [(200, json.dumps(reply).encode(), {})]
+    one = endpoint()
+    assert one.captions(SENTENCES, 1) == [GOOD]
+    assert one.usage.input_tokens > 100
+    assert one.usage.output_tokens > 10
 
 
 def test_failing_for_good_falls_back_to_extraction(server, endpoint):

@@ -12,7 +12,7 @@ from typing import Any
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.tacos_cg import prompt
-from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointError
+from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointError, EndpointRefusedError
 from coarse_to_fine.data_generation.tacos_cg.extractive import Caption, extractive_captions
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.quality import Quality, quality
@@ -69,6 +69,7 @@ def build_captions(
         progress: called after each video.
 
     Raises:
+        EndpointRefusedError: by the endpoint, which would refuse the other videos too.
         CostLimitError: by the endpoint.
     """
     videos = by_video(queries)
@@ -115,6 +116,8 @@ def _written(
     for attempt in range(MOST_REQUESTS):
         try:
             texts = endpoint.captions([query.text for query in read], variants, attempt)
+        except EndpointRefusedError:
+            raise
         except EndpointError as error:
             rejected[str(error)] = rejected.get(str(error), 0) + 1
             break

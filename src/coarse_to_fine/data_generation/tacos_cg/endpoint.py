@@ -22,12 +22,17 @@ from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.errors import CtfError, UserError
 
 MOST_TRIES = 6
+TRIED_AGAIN = (408, 429)
 LETTERS_A_TOKEN = 4
 LONGEST_PAUSE_S = 60.0
 
 
 class EndpointError(CtfError):
     """The endpoint refused a request or kept failing."""
+
+
+class EndpointRefusedError(EndpointError):
+    """The endpoint refused a request for good (4xx): the next one would be refused as well."""
 
 
 class CostLimitError(CtfError):
@@ -90,7 +95,8 @@ class Endpoint:
         """Captions for one video's sentences; a reply that was cut is asked for again with twice the room.
 
         Raises:
-            EndpointError: refused (4xx) or failed MOST_TRIES times.
+            EndpointRefusedError: the request was refused (4xx).
+            EndpointError: it failed MOST_TRIES times.
             CostLimitError: the limit would be passed.
         """
         body = self.body(sentences, count, self.config.max_tokens)
@@ -124,10 +130,9 @@ class Endpoint:
         self._check_cost(body)
         reply = self._post(body)
         write_text_atomically(file, json.dumps(reply))
-        tokens = reply.get("usage") or {}
         answer = reply["choices"][0]["message"]["content"] or ""
-        spent = int(tokens.get("prompt_tokens", _letters(body) // LETTERS_A_TOKEN))
-        written = int(tokens.get("completion_tokens", len(answer) // LETTERS_A_TOKEN))
+        spent = _tokens(reply, "prompt_tokens", _letters(body))
+        written = _tokens(reply, "completion_tokens", len(answer))
         self.usage.calls += 1
         self.usage.input_tokens += spent
         self.usage.output_tokens += written
@@ -140,10 +145,11 @@ class Endpoint:
             try:
                 return self._send(body)
             except urllib.error.HTTPError as error:
-                text = error.read().decode("utf-8", "replace")[:200]
-                if error.code != 429 and error.code < 500:
-                    raise EndpointError(
-                        f"the endpoint answered {error.code}: {text}; check model, key and address"
+                text = self._shown(error.read())
+                if error.code < 500 and error.code not in TRIED_AGAIN:
+                    raise EndpointRefusedError(
+                        f"the endpoint answered {error.code}: {text}; expected captions; check model, address and the "
+                        f"key in {self.config.key_variable}, then run again: answered requests are kept"
                     ) from None
                 problem, wait = f"{error.code}: {text}", error.headers.get("Retry-After")
             except (OSError, HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
@@ -167,6 +173,12 @@ class Endpoint:
         if content is not None and not isinstance(content, str):
             raise TypeError("the message is no text")
         return reply
+
+    def _shown(self, body: bytes) -> str:
+        """The first 200 characters of a refusal on one line, without the key that some endpoints repeat."""
+        text = " ".join(body.decode("utf-8", "replace").split())
+        key = os.environ.get(self.config.key_variable)
+        return (text.replace(key, "<key>") if key else text)[:200]
 
     def _wait(self, tried: int, told: str | None) -> float:
         if told is not None and told.replace(".", "", 1).isdigit():
@@ -203,6 +215,13 @@ def _stored(file: Path) -> dict[str, Any] | None:
 
 def _was_cut(reply: dict[str, Any]) -> bool:
     return bool(reply["choices"][0].get("finish_reason") == "length")
+
+
+def _tokens(reply: dict[str, Any], name: str, letters: int) -> int:
+    """Tokens as the endpoint counted them, else by the letters of the text."""
+    usage = reply.get("usage")
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if type(count) is int and count >= 0 else letters // LETTERS_A_TOKEN
 
 
 def _letters(body: dict[str, Any]) -> int:
