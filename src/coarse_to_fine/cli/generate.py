@@ -61,7 +61,7 @@ def captions(
     train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The captions, one JSON line each.")],
     variants: Annotated[int, typer.Option(min=1, help="Captions a video.")] = 5,
-    sentences: Annotated[int, typer.Option(min=1, help="Fine sentences that an extracted caption joins.")] = 2,
+    sentences: Annotated[int, typer.Option(min=2, help="Fine sentences that an extracted caption joins.")] = 2,
     endpoint: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Ask a chat endpoint first: base_url, model, key_variable, ...")
     ] = None,

@@ -75,7 +75,7 @@ class Captions(_Frozen):
 
     file: str | None = Field(default=None, description="annotation file of captions; none: made from fine sentences")
     variants: int = Field(default=5, ge=1, description="captions made for a video")
-    sentences: int = Field(default=2, ge=1, description="fine sentences that a caption joins")
+    sentences: int = Field(default=2, ge=2, description="fine sentences that a caption joins")
     all_passes: bool = Field(default=False, description="read every annotation pass; no quality check")
     endpoint: str | None = Field(default=None, description="YAML file of a chat endpoint that is asked first")
 

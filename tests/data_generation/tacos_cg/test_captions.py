@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 from coarse_to_fine.cli.main import run
 from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import CostLimitError, Endpoint, EndpointConfig, EndpointError
+from coarse_to_fine.data_generation.tacos_cg.extractive import extractive_captions
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even, split_passes
 from coarse_to_fine.data_generation.tacos_cg.prompt import parse_reply
 from coarse_to_fine.data_generation.tacos_cg.quality import quality
-from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem
+from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
@@ -115,6 +117,38 @@ def test_extraction_is_deterministic_and_reads_only_the_odd_passes():
     assert built[0].rows == built[1].rows
     assert not any("wholly" in row["text"].lower() for row in built[0].rows)
     assert built[0].incomplete == ()
+
+
+def test_an_extracted_caption_that_is_refused_gives_way_to_the_next_in_the_ranking():
+    rows = queries(passes=1)
+    rows[0] = replace(rows[0], text='The person says "washing" and washes a carrot.')
+    rows[1] = replace(rows[1], text=" ".join(["She slices the onion"] + ["finely"] * 14) + ".")
+    for sentences in (2, 4):
+        built = build_captions(rows, fit_tf_idf(rows), variants=1, sentences=sentences)
+        assert built.incomplete == ()
+        (row,) = built.rows
+        assert caption_problem(row["text"], [one.text for one in rows], [], set()) is None
+        assert rows[0].query_id not in row["source_query_ids"]
+
+
+def test_captions_of_all_backends_have_the_same_fields(server, endpoint):
+    server.answer([GOOD])
+    for _ in range(2):
+        server.answer([])
+    asked, extracted = build_captions(queries(), fit_tf_idf(queries()), variants=2, endpoint=endpoint()).rows
+    assert list(asked) == list(extracted)
+    assert asked["parameters"] == {"variants": 2, "all_passes": False, "temperature": 0.7, "max_tokens": 400}
+    assert extracted["parameters"] == {
+        "variants": 2,
+        "sentences": 2,
+        "all_passes": False,
+        "relevance": 0.7,
+        "repeated_text": 0.5,
+    }
+    assert asked["created"].endswith("+00:00")
+    assert asked["checks"]["words"] == len(GOOD.split())
+    assert asked["checks"]["support"] == 1.0
+    assert asked["checks"]["overlap"] == extracted["checks"]["overlap"]
 
 
 def test_captions_join_sentences_in_the_order_of_time():
@@ -313,11 +347,32 @@ def test_quality_of_equal_documents_is_chance():
 )
 def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity):
     tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
-    built = build_captions(load_annotations(DATA / f"tacos/{split}.json").queries, tf_idf)
-    assert built.quality.alignment_at_1 == pytest.approx(alignment, abs=0.05)
-    assert built.quality.support == pytest.approx(support, abs=0.01)
-    assert built.quality.diversity == pytest.approx(diversity, abs=0.01)
+    halves = {
+        video: odd_and_even(group)
+        for video, group in by_video(load_annotations(DATA / f"tacos/{split}.json").queries).items()
+    }
+    captions = {
+        video: [one.text for one in extractive_captions(odd, tf_idf)] for video, (odd, _) in halves.items()
+    }  # as they come, refused ones among them, like those of the reference
+    measured = quality(captions, {video: [query.text for query in even] for video, (_, even) in halves.items()}, tf_idf)
+    assert measured.alignment_at_1 == pytest.approx(alignment, abs=0.05)
+    assert measured.support == pytest.approx(support, abs=0.001)
+    assert measured.diversity == pytest.approx(diversity, abs=0.01)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_every_extracted_caption_of_tacos_passes_the_checks_and_none_is_missing(split):
+    tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
+    groups = by_video(load_annotations(DATA / f"tacos/{split}.json").queries)
+    built = build_captions([query for group in groups.values() for query in group], tf_idf)
     assert built.incomplete == ()
+    taken: set[str] = set()
+    for video, group in groups.items():
+        own = [row["text"] for row in built.rows if row["video_id"] == video]
+        for place, text in enumerate(own):
+            assert caption_problem(text, [query.text for query in group], own[:place], taken) is None
+        taken |= {normalised(text) for text in own}
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointError, EndpointRefusedError
-from coarse_to_fine.data_generation.tacos_cg.extractive import Caption, extractive_captions
+from coarse_to_fine.data_generation.tacos_cg.extractive import RELEVANCE, REPEATED_TEXT, Caption, extractive_captions
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.quality import Quality, quality
-from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
+from coarse_to_fine.data_generation.tacos_cg.validation import caption_checks, caption_problem, normalised
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
 from coarse_to_fine.datasets.records import MomentQuery
 
@@ -63,7 +63,7 @@ def build_captions(
         queries: fine queries of the split in file order.
         tf_idf: fitted on the training split.
         variants: captions a video.
-        sentences: fine sentences that an extractive caption joins.
+        sentences: fine sentences that an extractive caption joins; fewer, where no such caption passes the checks.
         endpoint: asked first where given; what it cannot give well is extracted.
         all_passes: read all annotation passes (then nothing is left to measure the captions with).
         progress: called after each video.
@@ -77,17 +77,23 @@ def build_captions(
     taken: set[str] = set()
     rejected: dict[str, int] = {}
     held_out: dict[str, list[str]] = {}
+    about = {
+        "extractive": _about_extraction(variants, sentences, all_passes),
+        "endpoint": _about_endpoint(endpoint, variants, all_passes) if endpoint else {},
+    }
     for done, (video, group) in enumerate(videos.items(), start=1):
         odd, even = odd_and_even(group)
         # a video with one pass has nothing to hold out; it is read whole and left out of the check
         read = group if all_passes or not even else odd
         if even and not all_passes:
             held_out[video] = [query.text for query in even]
-        written = _written(endpoint, read, group, variants, taken, rejected) if endpoint else []
-        spare = extractive_captions(read, tf_idf, variants, sentences)
-        made = written + [(caption, "extractive") for caption in spare[: variants - len(written)]]
-        taken.update(normalised(caption.text) for caption, _ in made)
-        rows += [_row(video, place, *one, endpoint) for place, one in enumerate(made)]
+        fine = [query.text for query in group]
+        asked = _asked(endpoint, read, fine, variants, taken, rejected) if endpoint else []
+        extracted = _extracted(read, fine, asked, taken, tf_idf, variants, sentences)
+        taken.update(normalised(caption.text) for caption in (*asked, *extracted))
+        made = [(caption, about["endpoint"]) for caption in asked]
+        made += [(caption, about["extractive"]) for caption in extracted]
+        rows += _rows(video, made, fine)
         if progress:
             progress(done, len(videos), video)
     texts: dict[str, list[str]] = {video: [] for video in videos}
@@ -104,14 +110,15 @@ def write_captions(built: Built, path: Path) -> None:
     write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in built.rows))
 
 
-def _written(
+def _asked(
     endpoint: Endpoint,
     read: Sequence[MomentQuery],
-    group: Sequence[MomentQuery],
+    fine: Sequence[str],
     variants: int,
-    taken: set[str],
+    taken: Collection[str],
     rejected: dict[str, int],
-) -> list[tuple[Caption, str]]:
+) -> list[Caption]:
+    """Captions of the endpoint that pass the checks, after at most MOST_REQUESTS requests."""
     kept: list[str] = []
     for attempt in range(MOST_REQUESTS):
         try:
@@ -122,7 +129,7 @@ def _written(
             rejected[str(error)] = rejected.get(str(error), 0) + 1
             break
         for text in texts:
-            problem = caption_problem(text, [query.text for query in group], kept, taken)
+            problem = caption_problem(text, fine, kept, taken)
             if problem is None and len(kept) < variants:
                 kept.append(text)
             elif problem is not None:
@@ -130,20 +137,77 @@ def _written(
         if len(kept) == variants:
             break
     ids = tuple(query.query_id for query in read)
-    return [(Caption(text, ids), "endpoint") for text in kept]
+    return [Caption(text, ids) for text in kept]
 
 
-def _row(video: str, place: int, caption: Caption, backend: str, endpoint: Endpoint | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "caption_id": f"{video}#c{place}",
-        "video_id": video,
-        "text": caption.text,
-        "variant": place,
-        "backend": backend,
-        "source_query_ids": list(caption.source_query_ids),
+def _extracted(
+    read: Sequence[MomentQuery],
+    fine: Sequence[str],
+    asked: Sequence[Caption],
+    taken: Collection[str],
+    tf_idf: TfIdf,
+    variants: int,
+    sentences: int,
+) -> list[Caption]:
+    """Extracted captions for the variants that the endpoint left open; they pass the same checks."""
+    kept = [caption.text for caption in asked]
+
+    def accept(text: str, earlier: Sequence[str]) -> bool:
+        return caption_problem(text, fine, [*kept, *earlier], taken) is None
+
+    return extractive_captions(read, tf_idf, variants - len(kept), sentences, accept)
+
+
+def _rows(video: str, made: Sequence[tuple[Caption, Mapping[str, Any]]], fine: Sequence[str]) -> list[dict[str, Any]]:
+    """The captions of a video as they are written, each with what it was measured with beside the others."""
+    texts = [caption.text for caption, _ in made]
+    rows = []
+    for place, (caption, about) in enumerate(made):
+        found = caption_checks(caption.text, fine, texts[:place] + texts[place + 1 :])
+        rows.append(
+            {
+                "caption_id": f"{video}#c{place}",
+                "video_id": video,
+                "text": caption.text,
+                "variant": place,
+                **about,
+                "source_query_ids": list(caption.source_query_ids),
+                "checks": {name: round(value, 3) for name, value in found.items()},
+            }
+        )
+    return rows
+
+
+def _about_extraction(variants: int, sentences: int, all_passes: bool) -> dict[str, Any]:
+    """How extracted captions were made; `created` is null, so that the same sentences give the same bytes."""
+    parameters = {
+        "variants": variants,
+        "sentences": sentences,
+        "all_passes": all_passes,
+        "relevance": RELEVANCE,
+        "repeated_text": REPEATED_TEXT,
     }
-    if backend == "endpoint" and endpoint is not None:
-        row["model"] = endpoint.config.model
-        row["prompt_sha256"] = hashlib.sha256(prompt.TEMPLATE.encode()).hexdigest()
-        row["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return row
+    return {
+        "backend": "extractive",
+        "model": None,
+        "prompt_sha256": None,
+        "parameters": parameters,
+        "created": None,
+    }
+
+
+def _about_endpoint(endpoint: Endpoint, variants: int, all_passes: bool) -> dict[str, Any]:
+    """How captions of an endpoint were made."""
+    config = endpoint.config
+    return {
+        "backend": "endpoint",
+        "model": config.model,
+        "prompt_sha256": hashlib.sha256(prompt.TEMPLATE.encode()).hexdigest(),
+        "parameters": {
+            "variants": variants,
+            "all_passes": all_passes,
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens,
+        },
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }

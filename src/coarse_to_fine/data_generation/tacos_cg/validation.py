@@ -28,8 +28,27 @@ def caption_problem(
         other_variants: captions of the same video that are kept already.
         taken: normalised captions of all other videos.
     """
+    return _form_problem(text) or _content_problem(text, fine_sentences, other_variants, taken)
+
+
+def caption_checks(text: str, fine_sentences: Sequence[str], other_variants: Sequence[str]) -> dict[str, float]:
+    """What a caption was measured with.
+
+    Returns:
+        `words`: their number; `support` and `one_sentence`: share of its content words that occur in all fine
+        sentences, and in that one of them that holds the most (1 and 0 without content words); `overlap`: the highest
+        Jaccard of content words with another variant.
+    """
     words = set(content_words(text))
-    return _form_problem(text) or _content_problem(text, words, fine_sentences, other_variants, taken)
+    fine = [set(content_words(sentence)) for sentence in fine_sentences]
+    known: set[str] = set().union(*fine)
+    most = max((len(words & one) for one in fine), default=0)
+    return {
+        "words": len(text.split()),
+        "support": len(words & known) / len(words) if words else 1.0,
+        "one_sentence": most / len(words) if words else 0.0,
+        "overlap": max((jaccard(words, set(content_words(other))) for other in other_variants), default=0.0),
+    }
 
 
 def normalised(text: str) -> str:
@@ -55,17 +74,15 @@ def _form_problem(text: str) -> str | None:
 
 
 def _content_problem(
-    text: str, words: set[str], fine_sentences: Sequence[str], other_variants: Sequence[str], taken: Collection[str]
+    text: str, fine_sentences: Sequence[str], other_variants: Sequence[str], taken: Collection[str]
 ) -> str | None:
     if normalised(text) in taken or normalised(text) in {normalised(other) for other in other_variants}:
         return "equal to another caption"
-    if any(jaccard(words, set(content_words(other))) >= MOST_OVERLAP for other in other_variants):
+    found = caption_checks(text, fine_sentences, other_variants)
+    if found["overlap"] >= MOST_OVERLAP:
         return "nearly equal to another caption of the video"
-    fine = [set(content_words(sentence)) for sentence in fine_sentences]
-    known = set().union(*fine) if fine else set()
-    if words and len(words & known) / len(words) < LEAST_SUPPORT:
+    if found["support"] < LEAST_SUPPORT:
         return "most of its words occur in no fine sentence"
-    joined = TWO_PIECES.search(text) is not None
-    if words and not joined and any(len(words & one) / len(words) >= RESTATED for one in fine):
+    if TWO_PIECES.search(text) is None and found["one_sentence"] >= RESTATED:
         return "restates a single fine sentence"
     return None
