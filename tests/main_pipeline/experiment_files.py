@@ -45,7 +45,7 @@ def experiment(folder: Path, **more) -> RunFile:
     values = {
         "name": "Small",
         "data": {"kind": "videos", "root": str(folder), "videos": "videos", **splits},
-        "captions": {"variants": 2, "sentences": 1},
+        "captions": {"variants": 1, "sentences": 2},
         "encoder": str(folder / "clip"),
         "coarse": {"config": "configs/coarse/t-mass-world.yaml", "set": coarse},
         "fine": {"config": "configs/fine/qd-detr-world.yaml", "set": fine},
