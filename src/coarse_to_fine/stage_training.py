@@ -1,28 +1,17 @@
-"""What the trainings of both stages share: splits without a common video, and the best weights with their origin."""
+"""What the trainings of both stages share: the best weights with their origin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.model_folders import StoredModel, save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult
 
 MODEL_FOLDER = "model"
-
-
-def refuse_shared_videos(train: Iterable[str], validation: Iterable[str]) -> None:
-    """Raise DataError if a video id is in both splits: selection would see what was learned."""
-    shared = {*train} & {*validation}
-    if shared:
-        raise DataError(
-            f"{len(shared)} videos are in both splits, the first is {min(shared)!r}; expected splits without a common "
-            "video; correct the annotations"
-        )
 
 
 def store_trained(

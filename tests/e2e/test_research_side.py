@@ -185,7 +185,7 @@ def test_streams_in_another_order_than_the_model_reads_are_refused(tmp_path):
         evaluate_fine(QdDetr(named).eval(), tmp_path / "out", resamples=0)
     recipe = QdDetrRecipe(name="qd-detr", architecture=turned)
     examples = training_examples(tmp_path / "out")
-    with pytest.raises(DataError, match=r"both splits|in this order"):
+    with pytest.raises(DataError, match=r"training and validation share|in this order"):
         train_fine(FineTraining(recipe=recipe), examples, examples, tmp_path / "run")
 
 

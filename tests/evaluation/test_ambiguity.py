@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coarse_to_fine.datasets.leaks import source_video
 from coarse_to_fine.evaluation.ambiguity import (
     lenient_truth,
     normalised_text,
-    qvhighlights_source,
     same_source_truth,
     shared_texts,
     strict_bound,
@@ -62,10 +62,10 @@ def test_the_lenient_truth_takes_every_video_of_the_text_with_its_windows() -> N
 
 
 def test_videos_of_one_source_are_right_for_the_coarse_stage() -> None:
-    gallery = ("x_y_0_150", "x_y_150_300", "z_0_150")
-    truth = Truth((TruthQuery("1", "x_y_0_150", window(0, 5), "t"),), gallery, {}, "val", "hand")
-    found = same_source_truth(truth, qvhighlights_source).queries[0]
-    assert list(found.answers) == ["x_y_0_150", "x_y_150_300"] and len(found.answers["x_y_150_300"]) == 0
+    gallery = ("_-345678_0z_0.0_150.0", "_-345678_0z_150.0_300.0", "other678_0z_0.0_150.0")
+    truth = Truth((TruthQuery("1", gallery[0], window(0, 5), "t"),), gallery, {}, "val", "hand")
+    found = same_source_truth(truth, source_video).queries[0]
+    assert list(found.answers) == [*gallery[:2]] and len(found.answers[gallery[1]]) == 0
 
 
 @needs_data

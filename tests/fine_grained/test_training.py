@@ -167,7 +167,7 @@ def test_grouped_lengths_use_every_example_once_and_pad_less() -> None:
 
 def test_splits_that_share_a_video_are_refused(tmp_path: Path) -> None:
     config = FineTraining.model_validate({"recipe": {"name": "qd-detr", "architecture": SMALL["qd-detr"]}})
-    with pytest.raises(DataError, match="in both splits"):
+    with pytest.raises(DataError, match="training and validation share"):
         train_fine(config, examples(4, 1), examples(4, 2), tmp_path)
 
 

@@ -184,3 +184,10 @@ def test_held_out_videos_depend_on_ids_and_seed_alone():
     assert chosen == held_out_videos(names, 0.2, 0) != held_out_videos(names, 0.2, 1)
     assert len(held_out_videos(names | {"w"}, 0.2, 0) & chosen) >= 19
     assert held_out_videos({"a"}, 0.1, 0) == set()
+
+
+def test_clips_of_one_source_video_are_held_out_together():
+    names = {f"_-sour{source:03d}_y_{60 * clip}.0_{60 * clip + 150}.0" for source in range(100) for clip in range(3)}
+    chosen = held_out_videos(names, 0.05, 0)
+    assert len(chosen) == 15
+    assert not {name[:11] for name in chosen} & {name[:11] for name in names - chosen}

@@ -16,10 +16,11 @@ from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
 from coarse_to_fine.coarse_grained.recipe import CoarseRecipe
 from coarse_to_fine.coarse_grained.validation import retrieval_metrics
+from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import refuse_shared_videos, store_trained
+from coarse_to_fine.stage_training import store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -88,12 +89,12 @@ def train_coarse(
         progress: show a bar with the time left on stderr.
 
     Raises:
-        DataError: the two splits share a video, or features do not fit the architecture.
+        DataError: the two splits share a video or its source, or features do not fit the architecture.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)
-    refuse_shared_videos(learned.video_ids, held_out.video_ids)
+    refuse_shared_videos({"training": learned.video_ids, "validation": held_out.video_ids})
     _check_frames(config.recipe, learned)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(learned, held_out)

@@ -52,7 +52,7 @@ def same_source_truth(truth: Truth, source_of: Callable[[str], str]) -> Truth:
 
     Args:
         truth: the strict truth.
-        source_of: source of a video id, for instance `qvhighlights_source`.
+        source_of: source of a video id, for instance `datasets.leaks.source_video`.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for video in truth.gallery:
@@ -63,11 +63,6 @@ def same_source_truth(truth: Truth, source_of: Callable[[str], str]) -> Truth:
         return replace(query, others={v: NO_WINDOWS for v in members[source_of(own)] if v != own} | dict(query.others))
 
     return truth.with_queries(widened(query) for query in truth.queries)
-
-
-def qvhighlights_source(video_id: str) -> str:
-    """The source video of `<source>_<start>_<end>`; the source may hold underscores."""
-    return video_id.rsplit("_", 2)[0]
 
 
 def _videos_by_text(truth: Truth) -> dict[str, Counter[str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.fine_grained.base import FineModel
@@ -18,7 +19,7 @@ from coarse_to_fine.fine_grained.inputs import video_ids
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.fine_grained.recipe import FineRecipe
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import refuse_shared_videos, store_trained
+from coarse_to_fine.stage_training import store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -67,11 +68,11 @@ def train_fine(
         progress: show a bar with the time left on stderr.
 
     Raises:
-        DataError: the two splits share a video, or features do not fit the architecture.
+        DataError: the two splits share a video or its source, or features do not fit the architecture.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
-    refuse_shared_videos(video_ids(train), video_ids(validation))
+    refuse_shared_videos({"training": video_ids(train), "validation": video_ids(validation)})
     for examples in (train, validation):
         _check_streams(config.recipe.architecture, examples)
     with seeded(config.run.seed, torch.device("cpu")):

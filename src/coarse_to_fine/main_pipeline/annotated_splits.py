@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coarse_to_fine.datasets.formats import load_annotations
-from coarse_to_fine.datasets.leaks import refuse_shared_videos
+from coarse_to_fine.datasets.leaks import refuse_shared_videos, source_video
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
@@ -56,7 +56,7 @@ def read_splits(data: AnnotatedData, splits: tuple[str, ...], seed: int) -> dict
     """All splits by name.
 
     Raises:
-        DataError: a file cannot be read, or two splits share videos.
+        DataError: a file cannot be read, or two splits share videos or their sources.
     """
     found = {split: read_split(data, split, seed) for split in splits}
     refuse_shared_videos({split: [query.video_id for query in part.queries] for split, part in found.items()})
@@ -64,9 +64,11 @@ def read_splits(data: AnnotatedData, splits: tuple[str, ...], seed: int) -> dict
 
 
 def held_out_videos(video_ids: set[str], fraction: float, seed: int) -> set[str]:
-    """A fraction of videos; which of two comes first depends on their ids and the seed alone."""
-    ordered = sorted(video_ids, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
-    return set(ordered[: round(fraction * len(ordered))])
+    """The videos of a fraction of source videos; which comes first depends on their ids and the seed alone."""
+    sources = {source_video(name) for name in video_ids}
+    ordered = sorted(sources, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
+    chosen = set(ordered[: round(fraction * len(ordered))])
+    return {name for name in video_ids if source_video(name) in chosen}
 
 
 def _part(found: Annotations, queries: tuple[MomentQuery, ...], split: str) -> Annotations:
