@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.evaluate import evaluate
 from coarse_to_fine.evaluation.hierarchical import hierarchical_iou, seed_compatible
 from coarse_to_fine.evaluation.oracles import Trace, conditional_rates, loss_classes
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
-from coarse_to_fine.evaluation.predictions import query_prediction
+from coarse_to_fine.evaluation.predictions import predictions_in_memory, query_prediction
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
 from coarse_to_fine.evaluation.video_lists import Standing
@@ -113,6 +114,7 @@ def test_spans_are_clipped_to_the_video_and_reversed_ones_are_misses() -> None:
     long = query_prediction("q", videos, [("v", -5.0, 40.0, 1.0)], [(-5.0, 40.0, 1.0)])
     turned = query_prediction("q", videos, [("v", 10.0, 0.0, 1.0)], [(10.0, 0.0, 1.0)])
     assert pipeline_report(truth, [long], config=CONFIG).value("VCMR-R1@0.7") == 100.0
+    assert evaluate("corpus", truth, predictions_in_memory([long]), resamples=0).value("VCMR-R1@0.7") == 100.0
     report = pipeline_report(truth, [turned], config=CONFIG)
     assert report.value("VCMR-R1@0.3") == 0.0 and report.value("mIoU") == 0.0
 
@@ -125,6 +127,40 @@ def test_a_result_below_chance_is_flagged() -> None:
         answers.append(query_prediction(query.query_id, videos))
     report = pipeline_report(truth, answers, config=CONFIG)
     assert any(warning == "VR R@5 is below chance" for warning in report.warnings)
+
+
+def test_a_result_below_the_query_blind_span_is_flagged_although_it_beats_chance() -> None:
+    """Every moment is the middle of its video; random spans of a wide prior meet few of them, one constant span all."""
+    queries = tuple(
+        TruthQuery(f"q{at}", f"v{at}", np.array([[40.0, 60.0]]), f"text {at}", 100.0, kind=None) for at in range(10)
+    )
+    names = tuple(query.video_id or "" for query in queries)
+    truth = Truth(queries, names, dict.fromkeys(names, 100.0), "test", "middle")
+    wide = [TruthQuery(f"w{at}", "w", np.array([[5.0 * at, 5.0 * at + 5]]), "", 100.0) for at in range(20)]
+    middle = [TruthQuery(f"m{at}", "w", np.array([[40.0, 60.0]]), "", 100.0) for at in range(10)]
+    train = Truth((*wide, *middle), ("w",), {"w": 100.0}, "train", "wide")
+    right = [(40.0, 60.0, 1.0)] * 6 + [(0.0, 5.0, 1.0)] * 4
+    answers = [
+        query_prediction(query.query_id, given_video=[span], moments=[(query.video_id or "", *span)])
+        for query, span in zip(queries, right, strict=True)
+    ]
+    report = pipeline_report(truth, answers, train, CONFIG)
+    assert report.value("R1@0.7") == pytest.approx(60) and report.value("query-blind R1@0.7") == 100.0
+    assert "R1@0.7 is below query-blind" in report.warnings and "mIoU is below query-blind" in report.warnings
+    assert "R1@0.7 is below chance" not in report.warnings
+    assert not any(warning.startswith("VCMR") for warning in report.warnings)
+
+
+def test_chance_lines_of_another_split_of_the_same_name_are_not_called_its_own() -> None:
+    rng = np.random.default_rng(4)
+    truth = random_truth(rng)
+    answers = [random_answer(rng, truth, query) for query in truth.queries]
+    train = random_truth(np.random.default_rng(5))
+    assert train.source == truth.source
+    assert not any("slightly too good" in line for line in pipeline_report(truth, answers, train, CONFIG).warnings)
+    mixed = train.with_queries((*train.queries, *truth.queries[:3]))
+    warnings = pipeline_report(truth, answers, mixed, CONFIG).warnings
+    assert any("of 3 of the 30 evaluated queries" in line for line in warnings)
 
 
 def test_chance_lines_say_where_their_spans_come_from() -> None:

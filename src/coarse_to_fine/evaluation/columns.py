@@ -25,6 +25,7 @@ class Column:
         scale: what the mean is multiplied by; 100 gives percent, 1 leaves ranks and seconds.
         reduce: how the queries are joined.
         chance: the value of a system that guesses, in the unit of the metric.
+        blind: the value of one span for every query, which sees neither video nor text, in the unit of the metric.
         rule: K, threshold and tie rule in words.
     """
 
@@ -33,6 +34,7 @@ class Column:
     scale: float = PERCENT
     reduce: Literal["mean", "median"] = "mean"
     chance: float | None = None
+    blind: float | None = None
     rule: str = ""
 
     @property
@@ -60,6 +62,7 @@ class Metric:
         queries: N, the queries that count.
         interval: 95 % interval of a bootstrap over videos.
         chance: the value of a system that guesses.
+        blind: the value of one span for every query.
         rule: K, threshold and tie rule in words.
     """
 
@@ -69,12 +72,15 @@ class Metric:
     queries: int
     interval: Interval | None = None
     chance: float | None = None
+    blind: float | None = None
     rule: str = ""
 
     @property
-    def below_chance(self) -> bool:
-        """Whether a guess does better."""
-        return self.value is not None and self.chance is not None and self.value < self.chance
+    def below(self) -> tuple[str, ...]:
+        """What does better without looking: `chance`, `query-blind`."""
+        lines = {"chance": self.chance, "query-blind": self.blind}
+        value = self.value
+        return tuple(name for name, line in lines.items() if value is not None and line is not None and value < line)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, rounded to two decimals as the official tools print them."""
@@ -83,6 +89,8 @@ class Metric:
             found["interval_95"] = [_rounded(self.interval.low), _rounded(self.interval.high)]
         if self.chance is not None:
             found["chance"] = _rounded(self.chance)
+        if self.blind is not None:
+            found["query_blind"] = _rounded(self.blind)
         if self.rule:
             found["rule"] = self.rule
         return found
@@ -109,6 +117,7 @@ def summarise(
             column.counted,
             intervals.get(column.name),
             column.chance,
+            column.blind,
             column.rule,
         )
         for column in columns

@@ -22,15 +22,16 @@ from coarse_to_fine.evaluation.corpus import (
 )
 from coarse_to_fine.evaluation.moment_retrieval import AP_THRESHOLDS, RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.moment_task import NO_MOMENTS
-from coarse_to_fine.evaluation.overlap import FloatArray
+from coarse_to_fine.evaluation.overlap import FloatArray, inside
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedMoments
+from coarse_to_fine.evaluation.truth import Truth
 from coarse_to_fine.evaluation.video_lists import VIDEO_RECALLS, Standing, ranks, recalls, standing
 
 EMPTY = RankedMoments((), NO_MOMENTS)
 
 
 def moment_lists(aligned: Aligned) -> list[RankedMoments]:
-    """The corpus list of every query by descending score (stable).
+    """The corpus list of every query by descending score (stable), clipped to the videos.
 
     Raises:
         DataError: the file holds no corpus lists.
@@ -40,7 +41,16 @@ def moment_lists(aligned: Aligned) -> list[RankedMoments]:
             f"{aligned.truth.source}: the predictions name no videos of their moments; expected `predictions` or "
             "`moments` rows [video_id, start_s, end_s, score] for the task corpus; name another task"
         )
-    return [EMPTY if answer.moments is None else answer.moments.sorted() for answer in aligned.answers]
+    return [clipped(answer.moments, aligned.truth) for answer in aligned.answers]
+
+
+def clipped(moments: RankedMoments | None, truth: Truth) -> RankedMoments:
+    """By descending score, each moment inside its video where the duration is known; empty for None."""
+    if moments is None:
+        return EMPTY
+    ordered = moments.sorted()
+    limits = np.array([truth.durations.get(video_id, np.inf) for video_id in ordered.video_ids])
+    return RankedMoments(ordered.video_ids, inside(ordered.spans, limits))
 
 
 def corpus_columns(

@@ -41,7 +41,7 @@ CONVENTIONS: dict[str, dict[str, str]] = {
         "t-mass": "strictly higher scores only",
     },
     "corpus": {
-        "default": "any true (video, window) pair, float64, lists sorted by score",
+        "default": "any true (video, window) pair, float64, lists sorted by score and clipped to the videos",
         "tvr": "the TVR release: float32, file order, two of four or more windows have to agree",
     },
 }

@@ -83,7 +83,7 @@ def _section(section: Section) -> str:
 
 
 def _row(metric: Metric) -> str:
-    style = ' class="below"' if metric.below_chance else ""
+    style = ' class="below"' if metric.below else ""
     cells = "".join(f"<td{style}>{escape(cell)}</td>" for cell in table_cells(metric))
     return f"<tr>{cells}<td>{escape(metric.rule)}</td></tr>"
 

@@ -13,7 +13,17 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-__all__ = ["Bool", "BoolArray", "Float64", "FloatArray", "Int", "IntArray", "hull_iou", "intersection_over_union"]
+__all__ = [
+    "Bool",
+    "BoolArray",
+    "Float64",
+    "FloatArray",
+    "Int",
+    "IntArray",
+    "hull_iou",
+    "inside",
+    "intersection_over_union",
+]
 
 
 def intersection_over_union(
@@ -29,6 +39,18 @@ def hull_iou(predicted: Float64[FloatArray, "P _"], true: Float64[FloatArray, "T
     """Intersection over the hull of every pair, as the QVHighlights tool computes R1; 0 where the hull is 0."""
     hull = np.maximum(predicted[:, None, 1], true[None, :, 1]) - np.minimum(predicted[:, None, 0], true[None, :, 0])
     return _ratio(_intersections(predicted, true), hull)
+
+
+def inside(windows: Float64[FloatArray, "N W"], duration_s: float | FloatArray) -> Float64[FloatArray, "N W"]:
+    """Windows clipped to [0, duration]; one that ends before it starts keeps no length, so it meets no threshold.
+
+    Args:
+        windows: further columns are kept.
+        duration_s: of the video, or (N,) of the video of each row; infinite where it is not known.
+    """
+    ends = np.clip(windows[:, :2], 0.0, np.reshape(duration_s, (-1, 1)))
+    ends[:, 1] = np.maximum(ends[:, 0], ends[:, 1])
+    return np.concatenate([ends, windows[:, 2:]], axis=1)
 
 
 def _intersections(predicted: FloatArray, true: FloatArray) -> FloatArray:

@@ -36,12 +36,13 @@ from coarse_to_fine.evaluation.oracles import (
     oracle_span,
     trace,
 )
-from coarse_to_fine.evaluation.overlap import FloatArray
+from coarse_to_fine.evaluation.overlap import FloatArray, inside
 from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction, RankedMoments, predictions_in_memory
 from coarse_to_fine.evaluation.protocols import PROTOCOLS, Protocol, average_pairs, variant_columns
 from coarse_to_fine.evaluation.report import Report, Section
-from coarse_to_fine.evaluation.truth import Truth
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery
 
+BLIND = "query-blind "
 TIE_RULE = "ties: expected rank under random tie-breaking"
 
 
@@ -63,7 +64,10 @@ class PipelineReportConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineRun:
-    """Everything that the sections are computed from, one entry a query."""
+    """Everything that the sections are computed from, one entry a query.
+
+    `own_windows` counts the evaluated queries whose windows the chance lines are drawn from.
+    """
 
     aligned: Aligned
     moments: tuple[RankedMoments, ...]
@@ -71,6 +75,7 @@ class PipelineRun:
     traces: tuple[Trace, ...]
     blind: BlindOverlap | None
     prior: SpanPrior | None
+    own_windows: int
     config: PipelineReportConfig
 
     @property
@@ -123,8 +128,10 @@ def pipeline_report(
         Section(name, summarise(columns, clusters, config.resamples, config.seed), _note(name, run))
         for name, columns in groups.items()
     )
-    below = [metric.name for section in sections for metric in section.metrics if metric.below_chance]
-    warnings = (*run.aligned.warnings, *_warnings(run), *(f"{name} is below chance" for name in below))
+    below = [
+        f"{metric.name} is below {line}" for section in sections for metric in section.metrics for line in metric.below
+    ]
+    warnings = (*run.aligned.warnings, *_warnings(run), *below)
     return Report(
         task=title,
         convention="default",
@@ -149,9 +156,11 @@ def _rules(config: PipelineReportConfig) -> str:
 def _collect(aligned: Aligned, train: Truth | None, config: PipelineReportConfig) -> PipelineRun:
     """Sort and clip the lists, and trace every query."""
     queries, answers = aligned.truth.queries, aligned.answers
-    moments = tuple(_clipped(answer.moments, aligned.truth) for answer in answers)
+    moments = tuple(corpus_task.clipped(answer.moments, aligned.truth) for answer in answers)
     given = tuple(
-        _inside(sorted_by_score(moment_task.given_video_windows(query, answer)), query.duration_s)[: config.spans]
+        inside(sorted_by_score(moment_task.given_video_windows(query, answer)), query.duration_s or np.inf)[
+            : config.spans
+        ]
         for query, answer in zip(queries, answers)
     )
     has_videos = any(answer.videos is not None or answer.moments is not None for answer in answers)
@@ -160,27 +169,20 @@ def _collect(aligned: Aligned, train: Truth | None, config: PipelineReportConfig
         trace(where, rows, spans, query.answers, query.windows, config.candidates)
         for where, rows, spans, query in zip(standings, moments, given, queries)
     )
-    prior = prior_of(train if train is not None else aligned.truth, seed=config.seed)
+    learned = train if train is not None else aligned.truth
+    prior = prior_of(learned, seed=config.seed)
     blind = blind_overlap(queries, prior) if prior is not None else None
-    return PipelineRun(aligned, moments, given, traces, blind, prior, config)
+    return PipelineRun(aligned, moments, given, traces, blind, prior, _shared(queries, learned.queries), config)
 
 
-def _inside(spans: FloatArray, duration_s: float | None) -> FloatArray:
-    """Clipped to the video; a span that ends before it starts keeps no length, so it meets no threshold."""
-    ends = np.clip(spans[:, :2], 0.0, np.inf if duration_s is None else duration_s)
-    ends[:, 1] = np.maximum(ends[:, 0], ends[:, 1])
-    return np.concatenate([ends, spans[:, 2:]], axis=1)
+def _shared(evaluated: Sequence[TruthQuery], learned: Sequence[TruthQuery]) -> int:
+    """Evaluated queries that stand in the training split too: the same words on the same windows of a video."""
 
+    def content(query: TruthQuery) -> tuple[str | None, str, bytes]:
+        return query.video_id, query.text, query.windows.tobytes()
 
-def _clipped(moments: RankedMoments | None, truth: Truth) -> RankedMoments:
-    if moments is None:
-        return corpus_task.EMPTY
-    ordered = moments.sorted()
-    limits = np.array([truth.durations.get(video_id, np.inf) for video_id in ordered.video_ids])
-    spans = ordered.spans.copy()
-    spans[:, :2] = np.clip(spans[:, :2], 0.0, limits[:, None])
-    spans[:, 1] = np.maximum(spans[:, 0], spans[:, 1])
-    return replace(ordered, spans=spans)
+    known = {content(query) for query in learned}
+    return sum(content(query) in known for query in evaluated)
 
 
 def _groups(run: PipelineRun) -> dict[str, list[Column]]:
@@ -229,7 +231,9 @@ def _fine_columns(run: PipelineRun) -> list[Column]:
     columns += highlight_task.curve_columns(run.aligned)
     if run.blind is not None:
         columns = [replace(column, chance=_fine_chance(column.name, run.blind)) for column in columns]
-    return [*columns, *_blind_columns(run)]
+    blind = _blind_columns(run)
+    lines = {column.name.removeprefix(BLIND): column.value for column in blind}
+    return [*(replace(column, blind=lines.get(column.name)) for column in columns), *blind]
 
 
 def _fine_chance(name: str, blind: BlindOverlap) -> float | None:
@@ -248,10 +252,9 @@ def _blind_columns(run: PipelineRun) -> list[Column]:
     iou = constant_span_iou(run.aligned.truth.queries, (start, end))
     rule = f"always {start:g} to {end:g} of the video"
     reached = [
-        Column(f"query-blind R1@{m}", np.where(np.isnan(iou), np.nan, iou >= m), rule=rule)
-        for m in run.config.thresholds
+        Column(f"{BLIND}R1@{m}", np.where(np.isnan(iou), np.nan, iou >= m), rule=rule) for m in run.config.thresholds
     ]
-    return [*reached, Column("query-blind mIoU", iou, rule=rule)]
+    return [*reached, Column(f"{BLIND}mIoU", iou, rule=rule)]
 
 
 def _end_to_end_columns(run: PipelineRun) -> list[Column]:
@@ -264,7 +267,16 @@ def _end_to_end_columns(run: PipelineRun) -> list[Column]:
         for k in CORPUS_RECALLS
         for m in run.config.thresholds
     }
-    return [replace(column, chance=guess.get(column.name, column.chance)) for column in columns]
+    found = {column.name.removeprefix(f"{BLIND}R1@"): column.value or 0.0 for column in _blind_columns(run)}
+    constant = {
+        f"VCMR-R{k}@{m}": found[str(m)] * min(k, rows, run.gallery) / run.gallery
+        for k in CORPUS_RECALLS
+        for m in run.config.thresholds
+    }
+    return [
+        replace(column, chance=guess.get(column.name, column.chance), blind=constant.get(column.name))
+        for column in columns
+    ]
 
 
 def _loss_columns(run: PipelineRun, k: int) -> list[Column]:
@@ -326,6 +338,7 @@ def _warnings(run: PipelineRun) -> Sequence[str]:
     most = max((len(set(each.video_ids)) for each in run.moments), default=0)
     if most and most != min(run.config.candidates, run.gallery):
         found.append(f"K_v = {run.config.candidates} was declared, the longest list holds {most} videos")
-    if run.prior is not None and run.prior.source.startswith(run.aligned.truth.source):
-        found.append("chance and query-blind lines come from the evaluated split itself: slightly too good")
+    if run.prior is not None and run.own_windows:
+        of = f"{run.own_windows} of the {len(run.aligned.answers)} evaluated queries"
+        found.append(f"chance and query-blind lines are drawn from the windows of {of}: slightly too good")
     return found

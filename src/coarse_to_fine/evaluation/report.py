@@ -119,8 +119,8 @@ class Report:
 
 
 def table_cells(metric: Metric) -> tuple[str, str, str, str, str]:
-    """Name, value, interval, chance and N as text; a value below chance is marked."""
-    mark = " < chance" if metric.below_chance else ""
+    """Name, value, interval, chance and N as text; a value below one that does not look is marked."""
+    mark = f" < {', '.join(metric.below)}" if metric.below else ""
     interval = "" if metric.interval is None else f"{metric.interval.low:.2f} – {metric.interval.high:.2f}"
     value = "–" if metric.value is None else f"{metric.value:.2f}{mark}"
     return metric.name, value, interval, "" if metric.chance is None else f"{metric.chance:.2f}", str(metric.queries)
