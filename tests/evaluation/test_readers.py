@@ -45,7 +45,7 @@ def write(path: Path, *rows: Any) -> Path:
         ({"qid": 2, "windows": []}, "expected one of pred_relevant_windows"),
         ({"pred_relevant_windows": []}, "no query id"),
         ("{broken", "expected one JSON object a line"),
-        ("[1, 2]", "expected one JSON object a line"),
+        ("[1, 2]", "expected one JSON object a row"),
     ],
 )
 def test_a_bad_prediction_row_is_named(tmp_path: Path, row: Any, reason: str) -> None:
@@ -131,6 +131,67 @@ def test_a_tvr_submission_is_read_with_its_video_names(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(DataError, match=r"VCMR\[0\]: video index 4"):
         read_predictions(path)
+
+
+ODD = (None, True, 0, -1, 1.5, 10**400, "7", "", [], [None], [[]], ["a"], [[1, "2"]], {}, {"a": 1})
+"""Values of every JSON type, in places where most of them do not belong."""
+
+
+def read_or_refuse(read: Any, path: Path) -> None:
+    try:
+        read(path)
+    except DataError as error:
+        assert str(error).count("\n") == 0
+
+
+@pytest.mark.parametrize("name", ["video2idx", "VCMR", "SVMR", "VR"])
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_a_tvr_submission_of_another_shape_is_read_or_refused(tmp_path: Path, name: str, odd: object) -> None:
+    row = {"desc_id": 1, "predictions": [[3, 0, 2, 0.9]]}
+    document = {"video2idx": {"a": 3}, "VCMR": [row], "SVMR": [row], "VR": [row]}
+    for value in (odd, [odd], {"a": odd}, [{**row, "predictions": odd}], [{**row, "desc_id": odd}]):
+        path = tmp_path / "submission.json"
+        path.write_text(json.dumps({**document, name: value}))
+        read_or_refuse(read_predictions, path)
+
+
+def test_a_tvr_submission_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "submission.json"
+    path.write_text(json.dumps({"video2idx": ["a"], "VCMR": []}))
+    with pytest.raises(DataError, match=r"video2idx is .*; expected an object of video names"):
+        read_predictions(path)
+    path.write_text(json.dumps({"video2idx": {"a": 3}, "VCMR": [1, 2]}))
+    with pytest.raises(DataError, match=r"VCMR\[0\]: 1; expected one JSON object"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_odd_values_of_a_prediction_row_are_read_or_refused(tmp_path: Path, odd: object) -> None:
+    full = {**GOOD, "predictions": [["a", 0, 4, 0.5]], "videos": [["a", 0.5]], "moments": [["a", 0, 4, 0.5]]}
+    for name in full:
+        for value in (odd, [odd], [["a", odd, 4, 0.5]], [[odd, 0, 4, 0.5]]):
+            read_or_refuse(read_predictions, write(tmp_path / "p.jsonl", {**full, name: value}))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_odd_values_of_a_truth_row_are_read_or_refused(tmp_path: Path, odd: object) -> None:
+    tvr = {"desc_id": 7, "desc": "he leaves", "type": "vt", "vid_name": "a", "ts": [1.5, 4]}
+    ours = {"query_id": "q", "video_id": "a", "text": "t", "windows_s": [[0, 3]], "duration_s": 9, "variant": "b"}
+    more = {"label": [[1, 0]], "saliency": [[1, 2]]}
+    boxed = {**ours, "saliency": {"clip_ids": [0], "scores": [[1, 2]]}}
+    for full in (TRUE, {**TRUE, **more}, tvr, ours, boxed):
+        for name in full:
+            for value in (odd, [odd], [[odd]], {"clip_ids": odd, "scores": [[1]]}, {"clip_ids": [0], "scores": odd}):
+                read_or_refuse(read_truth, write(tmp_path / "t.jsonl", {**full, name: value}))
+    rows = write(tmp_path / "t.jsonl", ours)
+    for gallery in (odd, {"video_id": odd, "duration_s": 9}, {"video_id": "a", "duration_s": odd}):
+        path = write(tmp_path / "gallery.jsonl", gallery)
+        read_or_refuse(lambda truth, path=path: read_truth(truth, gallery=path), rows)
+
+
+def test_the_null_sentence_is_not_a_word(tmp_path: Path) -> None:
+    row = {"query_id": "q", "video_id": "a", "query": None, "text": "he leaves", "windows_s": [[0, 3]]}
+    assert read_truth(write(tmp_path / "t.jsonl", row)).queries[0].text == "he leaves"
 
 
 def test_corpus_and_video_lists_are_told_apart(tmp_path: Path) -> None:

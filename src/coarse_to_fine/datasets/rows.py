@@ -40,7 +40,7 @@ def number(value: object, name: str, line: int) -> float:
     """A finite number of reasonable size; bool and text are no numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RowError("E04", line, f"{name} is {value!r}; expected a number")
-    if not math.isfinite(value) or abs(value) > ABSURD:
+    if abs(value) > ABSURD or not math.isfinite(value):
         raise RowError("E05", line, f"{name} is {value!r}; expected a time in seconds below {ABSURD:.0e}")
     return float(value)
 

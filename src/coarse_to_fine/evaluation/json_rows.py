@@ -26,22 +26,47 @@ class Row:
     where: str
     fields: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, where: str, value: object) -> Row:
+        """A row of what stands at a place.
+
+        Raises:
+            DataError: it is no JSON object.
+        """
+        if not isinstance(value, dict):
+            raise DataError(f"{where}: {_short(value)}; expected one JSON object a row; correct the row")
+        return cls(where, value)
+
     @property
     def query_id(self) -> str:
         """The id as text, whatever the layout calls it."""
         for name in ID_FIELDS:
-            value = self.fields.get(name)
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                return str(value)
+            if _is_name(self.fields.get(name)):
+                return str(self.fields[name])
         raise self.error(f"no query id among the fields {sorted(self.fields)}", f"one of {', '.join(ID_FIELDS)}")
 
     def error(self, got: str, expected: str, advice: str = "correct the row") -> DataError:
         """The refusal of this row in three parts."""
         return DataError(f"{self.where}: {got}; expected {expected}; {advice}")
 
-    def numbers(self, name: str, width: int) -> Float64[FloatArray, "N W"]:
-        """A list of rows of `width` finite numbers; (0, width) for an empty list."""
-        value = self._list(name)
+    def text(self, *names: str) -> str | None:
+        """The first of these fields that is not null: a text, or a whole number as text; None where all are.
+
+        Raises:
+            DataError: it is something else.
+        """
+        name = next((name for name in names if self.fields.get(name) is not None), None)
+        if name is None:
+            return None
+        if not _is_name(self.fields[name]):
+            raise self.error(f"{name} is {_short(self.fields[name])}", "text or a whole number")
+        return str(self.fields[name])
+
+    def numbers(self, name: str, width: int | None = None) -> Float64[FloatArray, "N W"]:
+        """A list of rows of `width` finite numbers, None: as many as the first has; (0, width) for an empty list."""
+        value = self.items(name)
+        if width is None:
+            width = max(len(value[0]), 1) if value and isinstance(value[0], list) else 1
         for position, item in enumerate(value):
             if not isinstance(item, list) or len(item) != width:
                 raise self.error(f"{name}[{position}] is {_short(item)}", f"{width} numbers")
@@ -50,9 +75,9 @@ class Row:
 
     def named_numbers(self, name: str, width: int) -> tuple[tuple[str, ...], Float64[FloatArray, "N W"]]:
         """A list of rows [video id, number, ...] with `width` numbers."""
-        value = self._list(name)
+        value = self.items(name)
         for position, item in enumerate(value):
-            if not isinstance(item, list) or len(item) != width + 1 or not isinstance(item[0], str | int):
+            if not isinstance(item, list) or len(item) != width + 1 or not _is_name(item[0]):
                 raise self.error(f"{name}[{position}] is {_short(item)}", f"a video id and {width} numbers")
             self._check(name, position, item[1:])
         spans = np.array([item[1:] for item in value], dtype=np.float64).reshape(-1, width)
@@ -60,7 +85,7 @@ class Row:
 
     def vector(self, name: str) -> Float64[FloatArray, " N"]:
         """A list of finite numbers."""
-        value = self._list(name)
+        value = self.items(name)
         self._check(name, None, value)
         return np.array(value, dtype=np.float64)
 
@@ -72,7 +97,8 @@ class Row:
             raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
         return found
 
-    def _list(self, name: str) -> list[Any]:
+    def items(self, name: str) -> list[Any]:
+        """A field that has to be a list."""
         value = self.fields.get(name)
         if not isinstance(value, list):
             raise self.error(f"{name} is {_short(value)}", "a list")
@@ -80,7 +106,7 @@ class Row:
 
     def _check(self, name: str, position: int | None, values: Sequence[Any]) -> None:
         for at, value in enumerate(values):
-            if type(value) not in (int, float) or not math.isfinite(value):
+            if not is_number(value):
                 place = f"{name}[{at}]" if position is None else f"{name}[{position}]"
                 raise self.error(f"{place} holds {_short(value)}", "finite numbers", "remove NaN and text from the row")
 
@@ -97,9 +123,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         if isinstance(item, RowError):
             raise DataError(f"{path}:{item.refusal.line}: {item}; expected one JSON object a line; correct the line")
         line, fields = item
-        if not isinstance(fields, dict):
-            raise DataError(f"{path}:{line}: {_short(fields)}; expected one JSON object a line; correct the line")
-        yield Row(f"{path}:{line}", fields)
+        yield Row.of(f"{path}:{line}", fields)
     if empty:
         raise DataError(f"{path}: no rows; expected one JSON object a line; check that the file was written to its end")
 
@@ -114,6 +138,18 @@ def read_document(path: Path, mark: str) -> dict[str, Any] | None:
     except json.JSONDecodeError:
         return None
     return document if isinstance(document, dict) and mark in document else None
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite number that float64 holds; truth values are none."""
+    try:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return False
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _short(value: object) -> str:

@@ -228,11 +228,19 @@ def _refuse_reversed(row: Row, spans: FloatArray) -> None:
 
 def _read_tvr(path: Path, document: Mapping[str, Any]) -> Predictions:
     """A TVR submission: video indices are turned back into ids."""
-    names = {str(index): str(name) for name, index in document["video2idx"].items()}
+    indices_of = document["video2idx"]
+    if not isinstance(indices_of, dict) or any(type(index) is not int for index in indices_of.values()):
+        raise DataError(
+            f"{path}: video2idx is {str(indices_of)[:60]}; expected an object of video names and their whole numbers; "
+            "write it as the release does"
+        )
+    names = {str(index): name for name, index in indices_of.items()}
     parts: dict[str, dict[str, Any]] = {}
     for section, target in TVR_SECTIONS.items():
-        for position, fields in enumerate(document.get(section, ())):
-            row = Row(f"{path}: {section}[{position}]", fields)
+        if document.get(section) is None:
+            continue
+        for position, fields in enumerate(Row(str(path), document).items(section)):
+            row = Row.of(f"{path}: {section}[{position}]", fields)
             lists = parts.setdefault(row.query_id, {})
             if target in lists:
                 raise row.error(f"query {row.query_id} again", "one row a query", "merge or remove a row")

@@ -13,7 +13,7 @@ import numpy as np
 from coarse_to_fine.datasets.formats import guess_split, load_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.evaluation.json_rows import Row, read_rows
+from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 
 NO_WINDOWS = np.zeros((0, 2))
@@ -154,9 +154,10 @@ def _is_json_lines(path: Path) -> bool:
 def _durations(path: Path) -> dict[str, float]:
     found = {}
     for row in read_rows(path):
-        if "video_id" not in row.fields:
+        video_id = row.text("video_id")
+        if video_id is None:
             raise row.error(f"fields {sorted(row.fields)}", "video_id and duration_s")
-        found[str(row.fields["video_id"])] = _duration(row, "duration_s")
+        found[video_id] = _duration(row, "duration_s")
     return {video: duration for video, duration in found.items() if duration is not None}
 
 
@@ -164,29 +165,27 @@ def _duration(row: Row, name: str) -> float | None:
     value = row.fields.get(name)
     if value is None:
         return None
-    if type(value) not in (int, float) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise row.error(f"{name} is {value!r}", "a length above 0 s")
     return float(value)
 
 
 def _from_row(row: Row, durations: Mapping[str, float]) -> TruthQuery:
     fields = row.fields
-    video = next((fields[name] for name in ("vid", "video_id", "vid_name") if fields.get(name) is not None), None)
-    video_id = None if video is None else str(video)
+    video_id = row.text("vid", "video_id", "vid_name")
     duration_s = _duration(row, "duration") or _duration(row, "duration_s") or durations.get(video_id or "")
     labels = None
     if fields.get("label") is not None:
         labels = _labels(row)
-    kind = fields.get("type", fields.get("variant"))
     return TruthQuery(
         query_id=row.query_id,
         video_id=video_id,
         windows=_true_windows(row),
-        text=" ".join(str(next((fields[name] for name in ("query", "text", "desc") if name in fields), "")).split()),
+        text=" ".join((row.text("query", "text", "desc") or "").split()),
         duration_s=duration_s,
         relevance=_relevance(row, duration_s),
         labels=labels,
-        kind=None if kind is None else str(kind),
+        kind=row.text("type", "variant"),
     )
 
 
@@ -207,9 +206,7 @@ def _labels(row: Row) -> FloatArray:
     value = row.fields["label"]
     if not isinstance(value, list) or not value:
         raise row.error(f"label is {value!r}"[:80], "a list with one entry a clip")
-    if not isinstance(value[0], list):
-        return row.vector("label")[:, None]
-    return row.numbers("label", len(value[0]))
+    return row.numbers("label") if isinstance(value[0], list) else row.vector("label")[:, None]
 
 
 def _relevance(row: Row, duration_s: float | None) -> FloatArray | None:
@@ -218,7 +215,7 @@ def _relevance(row: Row, duration_s: float | None) -> FloatArray | None:
     if isinstance(fields.get("saliency"), dict):
         inner = fields["saliency"]
         fields = {"relevant_clip_ids": inner.get("clip_ids"), "saliency_scores": inner.get("scores")}
-    elif isinstance(fields.get("saliency"), list):
+    elif fields.get("saliency") is not None:
         return _per_clip(row)
     if fields.get("saliency_scores") is None or fields.get("relevant_clip_ids") is None:
         return None
@@ -228,18 +225,15 @@ def _relevance(row: Row, duration_s: float | None) -> FloatArray | None:
 
 
 def _per_clip(row: Row) -> FloatArray | None:
-    value = row.fields["saliency"]
+    value = row.items("saliency")
     if not value:
         return None
-    if isinstance(value[0], list):
-        return row.numbers("saliency", len(value[0]))
-    return row.vector("saliency")[:, None]
+    return row.numbers("saliency") if isinstance(value[0], list) else row.vector("saliency")[:, None]
 
 
 def _spread(row: Row, clips: int) -> FloatArray:
     ids = row.vector("relevant_clip_ids")
-    first = (row.fields["saliency_scores"] or [[0]])[0]
-    scores = row.numbers("saliency_scores", len(first) if isinstance(first, list) else 1)
+    scores = row.numbers("saliency_scores")
     if len(ids) != len(scores):
         raise row.error(f"{len(ids)} relevant_clip_ids and {len(scores)} saliency_scores", "lists of one length")
     if len(ids) and (ids.min() < 0 or ids.max() >= clips or (ids % 1).any()):
