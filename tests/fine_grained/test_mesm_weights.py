@@ -80,6 +80,33 @@ def test_an_imported_model_is_stored_and_written_for_the_release(shapes: Shapes,
     assert all(torch.equal(again.model.state_dict()[k], v) for k, v in imported.model.state_dict().items())
 
 
+LIMITS = {
+    "charades_VGG_GloVe": 600,
+    "charades_C+SF_C": 194,
+    "charades-cg_C+SF_C": 194,
+    "tacos_C3D_GloVe": 600,
+    "qvhighlights_C+SF_C": 75,
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_import_settles_how_many_clips_are_read(shapes: Shapes, tmp_path: Path, name: str) -> None:
+    path = write_checkpoint(tmp_path / "model.ckpt", random_state(shapes[name]), official_options())
+    assert import_checkpoint(path).model.config.max_clips == LIMITS[name]
+    assert import_checkpoint(path, max_clips=50).model.config.max_clips == 50
+    told = official_options(max_video_l=123)
+    path = write_checkpoint(tmp_path / "told.ckpt", random_state(shapes[name]), told)
+    assert import_checkpoint(path).model.config.max_clips == 123
+
+
+@pytest.mark.parametrize("limit", [None, 7])
+def test_the_clip_limit_outlives_an_export(shapes: Shapes, tmp_path: Path, limit: int | None) -> None:
+    state = {key: torch.zeros(shape) for key, shape in shapes["charades_C+SF_C"].items()}
+    model, unused = from_released_state(state, heads=8, max_clips=limit)
+    save_checkpoint(model, tmp_path / "back.ckpt", unused)
+    assert import_checkpoint(tmp_path / "back.ckpt").model.config.max_clips == limit
+
+
 def test_a_model_of_ours_is_written_with_the_unused_parts(shapes: Shapes) -> None:
     torch.manual_seed(0)
     model = Mesm(MesmConfig(video_feature_dims=(512, 2304), max_words=16, word_classes=1114))

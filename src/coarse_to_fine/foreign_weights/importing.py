@@ -142,7 +142,7 @@ def _write(
         widths = (*detector.config.video_feature_dims, detector.config.audio_feature_dim)
         return named_features(detector.config.feature_names, widths)
     elif isinstance(settings, MesmSettings):
-        model = mesm.import_checkpoint(checkpoint, settings.official_mask).model
+        model = mesm.import_checkpoint(checkpoint, settings.official_mask, settings.max_clips).model
         save_model(model, folder, origin=origin)
         return named_features(model.config.feature_names, model.config.video_feature_dims)
     return ()

@@ -56,6 +56,9 @@ class MesmSettings(ImportSettings):
     """Of MESM."""
 
     official_mask: bool = Field(default=False, description="the release's mask, which depends on the batch")
+    max_clips: int | None = Field(
+        default=None, ge=1, description="clips read at most; none: by the options in the file, else by its features"
+    )
 
 
 SETTINGS: dict[Kind, type[ImportSettings]] = {

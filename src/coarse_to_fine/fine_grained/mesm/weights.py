@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine.atomic_files import replacing
-from coarse_to_fine.checkpoint_files import Source, read_checkpoint
+from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, read_checkpoint
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
@@ -48,6 +48,12 @@ KNOWN_FEATURES: dict[int, Features] = {
 }
 """Input width of the first projection -> the features that it wants."""
 
+CLIPS_OPTION = "max_video_l"
+"""Name of the clip limit among the options of the release."""
+
+QVHIGHLIGHTS_WORDS = 32
+"""The released QVHighlights models read 32 words, all others 16."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedMesm:
@@ -64,28 +70,55 @@ class ImportedMesm:
     options: dict[str, Any]
 
 
-def import_checkpoint(path: Source, official_mask: bool = False) -> ImportedMesm:
+def import_checkpoint(path: Source, official_mask: bool = False, max_clips: int | None = None) -> ImportedMesm:
     """A model from a checkpoint file of the release. Never downloads.
 
     Args:
         path: `model_{split}_best.ckpt`, or such a file that has been read.
         official_mask: run it with the release's mask, which makes results depend on the batch.
+        max_clips: clips that it reads at most; None: by the options in the file, else by `released_clips`.
 
     Raises:
         WeightsError: the file is not safe, not a MESM, or of unknown input width.
     """
     checkpoint = read_checkpoint(path)
     heads = int(checkpoint.options.get("nheads", RELEASE_HEADS))
-    model, unused = from_released_state(checkpoint.state, heads, official_mask, str(path))
+    if max_clips is None:
+        max_clips = _clip_limit(checkpoint)
+    model, unused = from_released_state(checkpoint.state, heads, official_mask, str(path), max_clips)
     return ImportedMesm(model, unused, checkpoint.options)
 
 
+def released_clips(state: Mapping[str, Tensor]) -> int | None:
+    """Clips that the released model of these features reads at most; None: no such model was released.
+
+    VGG (Charades) and C3D (TACoS) 600, CLIP with SlowFast 194 (Charades), or 75 where 32 words are read
+    (QVHighlights; that loader cuts at 75, ours averages down, which is the same for its videos of 150 s).
+    """
+    features, positions = known_features(state).names, "txt_position_embed.position_embeddings.weight"
+    if features == ("clip", "slowfast"):
+        return 75 if _shape(state, positions)[0] - 1 == QVHIGHLIGHTS_WORDS else 194
+    return 600 if features == ("vgg or c3d",) else None
+
+
+def _clip_limit(checkpoint: ForeignCheckpoint) -> int | None:
+    if CLIPS_OPTION not in checkpoint.options:
+        return released_clips(checkpoint.state)
+    limit = checkpoint.options[CLIPS_OPTION]
+    return int(limit) if limit is not None and int(limit) > 0 else None
+
+
 def from_released_state(
-    state: Mapping[str, Tensor], heads: int, official_mask: bool = False, source: str = "the checkpoint"
+    state: Mapping[str, Tensor],
+    heads: int,
+    official_mask: bool = False,
+    source: str = "the checkpoint",
+    max_clips: int | None = None,
 ) -> tuple[Mesm, dict[str, Tensor]]:
     """A model in eval mode, and the tensors that it has no place for; errors as for `import_checkpoint`."""
     used, unused = split_unused(state)
-    model = Mesm(architecture_of(state, known_features(used), heads=heads, official_mask=official_mask))
+    features = known_features(used)
+    model = Mesm(architecture_of(state, features, heads=heads, official_mask=official_mask, max_clips=max_clips))
     load_strict(model, used, source)
     return model.eval(), unused
 
@@ -95,7 +128,7 @@ def save_checkpoint(model: Mesm, path: str | Path, unused: Mapping[str, Tensor] 
 
     A model that was not imported gets zeros and unit norms there: the release never uses them.
     """
-    options = argparse.Namespace(nheads=model.config.heads)
+    options = argparse.Namespace(nheads=model.config.heads, **{CLIPS_OPTION: model.config.max_clips})
     with replacing(Path(path)) as unfinished, unfinished.open("wb") as file:  # by name, that would enter the archive
         torch.save({"model": released_state(model, unused), "opt": options}, file)
 
