@@ -193,6 +193,18 @@ def test_a_window_without_length_has_a_finite_loss() -> None:
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
 
+@pytest.mark.parametrize("name", ["qd-detr", "mesm"])
+def test_queries_without_windows_are_refused_before_the_first_step(tmp_path: Path, name: str) -> None:
+    made = examples(12, 0)
+    made[3:10] = [replace(example, windows_s=torch.zeros(0, 2)) for example in made[3:10]]
+    recipe = {"name": name, "architecture": SMALL[name]}
+    config = FineTraining.model_validate({"recipe": recipe, "run": {"epochs": 1, "device": "cpu"}})
+    held_out = [replace(example, video_id=f"held {example.video_id}") for example in examples(4, 2)]
+    with pytest.raises(DataError, match=f"7 training queries have no window .{made[3].query_id}, ") as caught:
+        train_fine(config, made, held_out, tmp_path / "run")
+    assert "expected windows_s" in str(caught.value) and "leave them out" in str(caught.value)
+
+
 def test_no_examples_are_refused() -> None:
     with pytest.raises(DataError, match="no training examples"):
         QdDetrData([], ARCHITECTURE, QdDetrTargetsConfig())

@@ -42,6 +42,26 @@ def sentences_of(examples: Sequence[TrainingExample]) -> list[str]:
     return [example.text.text for example in examples]
 
 
+def refuse_untrainable(examples: Sequence[TrainingExample]) -> None:
+    """Raise DataError if there is no example, or one has no window: nothing says then where its moment lies."""
+    if not len(examples):
+        raise DataError("no training examples, expected at least one; check the split and the features folder")
+    empty = _without_windows(examples)
+    if empty:
+        raise DataError(
+            f"{len(empty)} training queries have no window ({', '.join(empty[:5])}), expected windows_s of at least "
+            "one each; leave them out, or give them as captions of whole videos in coarse.<split>.jsonl"
+        )
+
+
+def _without_windows(examples: Sequence[TrainingExample]) -> list[str]:
+    if isinstance(examples, ExampleSet):
+        empty = [query.query_id for query in examples.queries() if not query.windows_s]
+    else:
+        empty = [example.query_id for example in examples if not len(example.windows_s)]
+    return list(dict.fromkeys(empty))
+
+
 def refuse_not_finite(example: TrainingExample) -> None:
     """Raise DataError if the features or windows of an example hold inf or NaN; it names the query."""
     parts = {

@@ -15,9 +15,8 @@ from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
-from coarse_to_fine.fine_grained.inputs import pad_rows, video_ids
+from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_untrainable, video_ids
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.features import clip_rows
 from coarse_to_fine.fine_grained.mesm.loss import MesmTargets
@@ -83,8 +82,7 @@ class MesmData(TrainingData):
         targets: MesmTargetsConfig,
         vocabulary: Vocabulary | None,
     ) -> None:
-        if not len(examples):
-            raise DataError("no training examples, expected at least one; check the split and the features folder")
+        refuse_untrainable(examples)
         self.examples, self.architecture, self.targets = examples, architecture, targets
         self.vocabulary = vocabulary
 

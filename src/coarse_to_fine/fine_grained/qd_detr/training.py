@@ -13,10 +13,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.batching import random_batches_by_length
-from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite
+from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite, refuse_untrainable
 from coarse_to_fine.fine_grained.layers.positions import video_position_code
 from coarse_to_fine.fine_grained.objective import (
     DetectorLossConfig,
@@ -75,8 +74,7 @@ class QdDetrData(TrainingData):
     def __init__(
         self, examples: Sequence[TrainingExample], architecture: QdDetrConfig, targets: QdDetrTargetsConfig
     ) -> None:
-        if not len(examples):
-            raise DataError("no training examples, expected at least one; check the split and the features folder")
+        refuse_untrainable(examples)
         self.examples, self.architecture, self.targets = examples, architecture, targets
         self._lengths: list[int] | None = None
 
