@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.evaluate import check_thresholds
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import QueryPrediction, query_prediction
@@ -55,6 +57,7 @@ def evaluate_pipeline(
     top_videos: int = 10,
     seed: int = 0,
     resamples: int = 1000,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
     progress: Progress | None = None,
 ) -> tuple[list[QueryPrediction], Report]:
     """Answer every query and report both stages.
@@ -66,11 +69,14 @@ def evaluate_pipeline(
         top_videos: videos that the fine stage looks into.
         seed: of the coarse model's stochastic text.
         resamples: of the bootstrap over videos.
+        thresholds: IoU thresholds of recalls.
         progress: called after each batch of queries.
 
     Raises:
+        ConfigError: a threshold that is no IoU.
         DataError: a true video is not in the library.
     """
+    check_thresholds(thresholds)
     stored = {video.video_id for video in pipeline.library.videos()}
     missing = sorted({query.video_id for query in truth.queries if query.video_id} - stored)
     if missing:
@@ -88,7 +94,7 @@ def evaluate_pipeline(
             answers.append(answer(query.query_id, moments, videos, alone))
         if progress:
             progress(len(answers), len(truth.queries), "")
-    config = PipelineReportConfig(candidates=top_videos, resamples=resamples)
+    config = PipelineReportConfig(candidates=top_videos, thresholds=tuple(thresholds), resamples=resamples)
     searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
     return answers, pipeline_report(searched, answers, train, config, describe(pipeline, seed))
 

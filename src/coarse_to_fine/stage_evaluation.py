@@ -13,7 +13,8 @@ from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
 from coarse_to_fine.datasets.layout import splits
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.evaluation.evaluate import evaluate
+from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, predictions_in_memory
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import Truth, read_truth
@@ -36,6 +37,8 @@ def evaluate_fine(
     split: str | None = None,
     *,
     nms: float = 1.0,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
     resamples: int = 1000,
     title: str = "fine stage",
 ) -> tuple[list[QueryPrediction], Report]:
@@ -46,19 +49,24 @@ def evaluate_fine(
         folder: a training set: `annotations/`, `videos/`, `texts/`.
         split: name of the split; None where there is one.
         nms: moments that overlap a better one by more IoU are dropped; 1 keeps all, as the releases do.
+        thresholds: IoU thresholds of recalls.
+        lengths: ranges of window length that mAP is broken down by.
         resamples: of the bootstrap over videos.
         title: says which model, for the report.
 
     Raises:
         DataError: features are missing, or of other streams than the model reads.
     """
+    check_names("moments", "default", lengths=lengths)
+    check_thresholds(thresholds)
     folder = Path(folder)
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
     _check_streams(model, videos)
     truth = read_truth(_annotations(folder, split, "fine"))
     answers = list(_located(model, truth, videos, texts, nms))
     source = f"{title}, {_made_by(videos)}"
-    return answers, evaluate("moments", truth, predictions_in_memory(answers, source), resamples=resamples)
+    read = predictions_in_memory(answers, source)
+    return answers, evaluate("moments", truth, read, thresholds=thresholds, resamples=resamples, lengths=lengths)
 
 
 def evaluate_coarse(

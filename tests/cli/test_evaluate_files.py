@@ -47,3 +47,13 @@ def test_two_files_are_compared(ctf, charades):
     assert "<svg" in page.read_text(encoding="utf-8") and "before" in page.read_text(encoding="utf-8")
     result = ctf("evaluate", "compare", *options, "--metric", "R1@0.75")
     assert result.code == 2 and "R1@0.7" in result.err and result.err.count("\n") == 1
+
+
+def test_recalls_are_taken_at_the_thresholds_that_are_named(ctf, charades):
+    options = "--predictions", charades / "before.jsonl", "--truth", charades / "charades_sta_test.txt"
+    levels = "--threshold", 0.1, "--threshold", 0.9, "--lengths", "tacos", "--resamples", 0, "--json"
+    found = json.loads(ctf("evaluate", "predictions", *options, *levels).out)["metrics"]
+    assert {name for name in found if name.startswith("R1@")} == {"R1@0.1", "R1@0.9"}
+    assert "MR-superlong-mAP" in found
+    result = ctf("evaluate", "predictions", *options, "--threshold", 0)
+    assert result.code == 2 and "IoU thresholds" in result.err and result.err.count("\n") == 1

@@ -168,3 +168,21 @@ def test_the_module_runs_and_loads_no_model(tmp_path: Path, truth: Path) -> None
 
 def test_every_convention_has_a_description() -> None:
     assert all(text for known in CONVENTIONS.values() for text in known.values())
+
+
+def test_thresholds_and_lengths_of_another_set_are_asked_for(tmp_path: Path) -> None:
+    truth = write(
+        tmp_path / "val.jsonl", {"qid": 1, "duration": 700, "vid": "a", "query": "x", "relevant_windows": [[0, 200]]}
+    )
+    answers = write(tmp_path / "p.jsonl", {"qid": 1, "pred_relevant_windows": [[0, 30, 0.5]]})
+    plain = evaluate_predictions("moments", answers, truth, resamples=0)
+    assert not any("superlong" in metric.name or "@0.1" in metric.name for metric in plain.metrics)
+    found = evaluate_predictions("moments", answers, truth, thresholds=(0.1, 0.3), lengths="tacos", resamples=0)
+    assert found.value("R1@0.1") == 100.0 and found.value("R1@0.3") == 0.0
+    assert found.value("MR-superlong-mAP") == 0.0 and found.value("MR-long-mAP") is None
+    assert "superlong" in found.official
+    for wrong in ((), (0.0,), (1.5,)):
+        with pytest.raises(ConfigError, match="IoU thresholds"):
+            evaluate_predictions("moments", answers, truth, thresholds=wrong, resamples=0)
+    with pytest.raises(ConfigError, match="lengths is 'x'; expected one of qvhighlights, tacos"):
+        evaluate_predictions("moments", answers, truth, lengths="x", resamples=0)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.train import CoarseTraining
 from coarse_to_fine.config import load_config
 from coarse_to_fine.errors import ConfigError
@@ -15,6 +16,7 @@ from coarse_to_fine.main_pipeline.steps import steps_of
 from coarse_to_fine.main_pipeline.steps.base import Work
 from coarse_to_fine.main_pipeline.steps.training import launched, stage_settings
 from coarse_to_fine.shipped_configs import find_config, shipped_configs
+from coarse_to_fine.training.optimisers import parameter_groups
 from tests.cli.conftest import ctf
 
 __all__ = ["ctf"]
@@ -44,6 +46,27 @@ def test_a_shipped_configuration_and_its_stages_load(name):
             assert list(settings.recipe.architecture.video_feature_dims) == [one.width for one in published.streams]
             assert list(settings.recipe.architecture.feature_names) == [one.name for one in published.streams]
             assert settings.recipe.architecture.text_feature_dim == published.texts.width
+
+
+def test_the_files_keep_what_the_sets_are_measured_with():
+    def loaded(name):
+        return load_config(RunFile, find_config(name, "run"))
+
+    assert loaded("qvhighlights").data.features.max_rows == 75
+    assert loaded("tacos_cg").evaluation.top_videos == 5
+    assert loaded("tacos").evaluation.lengths == "tacos"
+    for name in ("tacos", "tacos_cg"):
+        assert loaded(name).evaluation.thresholds == (0.1, 0.3, 0.5, 0.7)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("msrvtt", 3e-5), ("lsmdc", 1e-5), ("didemo", 1e-5)])
+def test_the_temperature_of_t_mass_learns_at_the_rate_of_the_towers(name, rate):
+    settings = load_config(CoarseTraining, find_config(f"t-mass-{name}", "coarse"))
+    model = settings.recipe.architecture
+    groups = parameter_groups(TMass(model).named_parameters(), settings.run)
+    rates = {parameter: group["peak_rate"] for group in groups for parameter in group["names"]}
+    assert rates.pop("logit_scale") == 1e-6
+    assert set(rates.values()) == {rate}
 
 
 def test_every_file_of_the_folder_is_tested():

@@ -20,6 +20,14 @@ from coarse_to_fine.cli.options import (
     find_library,
 )
 
+ThresholdOption = Annotated[
+    list[float] | None,
+    typer.Option("--threshold", metavar="IOU", min=0, max=1, help="IoU of recalls; repeatable; default 0.3, 0.5, 0.7."),
+]
+LengthsOption = Annotated[
+    str, typer.Option(help="Ranges of window length: qvhighlights, or tacos with 150 to 600 s added.")
+]
+
 app = typer.Typer(no_args_is_help=True, help="Metrics: of prediction files, of the whole pipeline.")
 
 
@@ -36,6 +44,8 @@ def predictions(
     convention: Annotated[
         str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")
     ] = "default",
+    threshold: ThresholdOption = None,
+    lengths: LengthsOption = "qvhighlights",
     missing: Annotated[
         str, typer.Option(help="Queries without an answer: refuse, miss (counts as 0) or drop.")
     ] = "refuse",
@@ -59,10 +69,20 @@ def predictions(
       ctf evaluate predictions --task corpus --predictions pred.jsonl --truth queries.test.jsonl --json
     """
     from coarse_to_fine.evaluation.evaluate import evaluate_predictions
+    from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 
     report = evaluate_predictions(
-        task, predictions, truth, convention, missing=missing, resamples=resamples, gallery=gallery, train=train  # type: ignore[arg-type]
-    )  # fmt: skip
+        task,
+        predictions,
+        truth,
+        convention,
+        thresholds=threshold or RECALL_THRESHOLDS,
+        lengths=lengths,  # type: ignore[arg-type]
+        missing=missing,  # type: ignore[arg-type]
+        resamples=resamples,
+        gallery=gallery,
+        train=train,
+    )
     output.print_report(report, as_json, html)
 
 
@@ -126,6 +146,8 @@ def fine(
     nms: Annotated[
         float, typer.Option(min=0, max=1, help="Drop moments that overlap a better one by more IoU; 1: none.")
     ] = 1.0,
+    threshold: ThresholdOption = None,
+    lengths: LengthsOption = "qvhighlights",
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
     ] = None,
@@ -143,12 +165,22 @@ def fine(
       ctf evaluate fine feats/test --fine runs/mesm/model --predictions test.jsonl --html test.html
     """
     from coarse_to_fine.devices import resolve_device
+    from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
     from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.fine_grained import load_fine
     from coarse_to_fine.stage_evaluation import evaluate_fine
 
     loaded = load_fine(model, device=str(resolve_device(device)))
-    answers, report = evaluate_fine(loaded, features, split, nms=nms, resamples=resamples, title=model)
+    answers, report = evaluate_fine(
+        loaded,
+        features,
+        split,
+        nms=nms,
+        thresholds=threshold or RECALL_THRESHOLDS,
+        lengths=lengths,  # type: ignore[arg-type]
+        resamples=resamples,
+        title=model,
+    )
     if predictions is not None:
         write_predictions(predictions, answers)
     output.print_report(report, as_json, html)
@@ -201,6 +233,7 @@ def pipeline(
     fine: FineOption = None,
     fusion: FusionOption = None,
     top_videos: Annotated[int, typer.Option(min=1, help="Videos that the fine stage looks into.")] = 10,
+    threshold: ThresholdOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
@@ -218,6 +251,7 @@ def pipeline(
 
       ctf evaluate pipeline world --library world.ctf --queries coarse --coarse mean-pool --html report.html
     """
+    from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
     from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.experiment import evaluate_pipeline, read_queries
     from coarse_to_fine.fusion import read_fusion
@@ -228,7 +262,13 @@ def pipeline(
     loaded = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
     with output.progress_bar("searching", quiet=as_json) as advance:
         answers, report = evaluate_pipeline(
-            loaded, asked, top_videos=top_videos, seed=seed, resamples=resamples, progress=advance
+            loaded,
+            asked,
+            top_videos=top_videos,
+            seed=seed,
+            resamples=resamples,
+            thresholds=threshold or RECALL_THRESHOLDS,
+            progress=advance,
         )
     if predictions is not None:
         write_predictions(predictions, answers)

@@ -21,7 +21,7 @@ from coarse_to_fine.evaluation.alignment import Aligned, Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES
 from coarse_to_fine.evaluation.columns import Column, summarise
 from coarse_to_fine.evaluation.figures import corpus_figures, moment_figures
-from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
+from coarse_to_fine.evaluation.moment_retrieval import LENGTH_SETS, RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.truth import Truth, read_truth
@@ -55,6 +55,7 @@ def evaluate_predictions(
     convention: str = "default",
     *,
     thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
     missing: Missing = "refuse",
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -71,6 +72,7 @@ def evaluate_predictions(
         truth_path: an annotation file.
         convention: `default`, or an official tool by name; see CONVENTIONS.
         thresholds: IoU thresholds of R@n and VCMR.
+        lengths: ranges of window length that mAP is broken down by; `tacos` adds those of 150 to 600 s.
         missing: what to do with queries without an answer: `refuse`, `miss` (count as 0) or `drop`.
         resamples: of the bootstrap over videos; 0 for no intervals.
         seed: of the bootstrap.
@@ -79,16 +81,16 @@ def evaluate_predictions(
         train: annotations that the answers' model learned from; None: unknown.
 
     Raises:
-        ConfigError: an unknown task or convention.
+        ConfigError: an unknown task, convention or set of lengths, or a threshold that is no IoU.
         DataError: a file that does not hold what the task needs (names file and row), or `train` and the truth share
             videos.
     """
-    check_names(task, convention, missing)
+    check_names(task, convention, missing, lengths)
     truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
     if train is not None:
         refuse_shared_videos({f"{train} (learned from)": read_truth(train).gallery, str(truth_path): truth.gallery})
     predictions = read_predictions(predictions_path)
-    return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed)
+    return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed, lengths)
 
 
 def evaluate(
@@ -100,11 +102,13 @@ def evaluate(
     missing: Missing = "refuse",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    lengths: Lengths = "qvhighlights",
 ) -> Report:
     """`evaluate_predictions` for a truth and answers that are already read."""
-    check_names(task, convention, missing)
+    check_names(task, convention, missing, lengths)
+    check_thresholds(thresholds)
     aligned = align(truth, predictions, missing)
-    groups, official, warnings = task_columns(task, aligned, convention, thresholds)
+    groups, official, warnings = task_columns(task, aligned, convention, thresholds, lengths)
     clusters = aligned.clusters
     sections = [Section(title, summarise(columns, clusters, resamples, seed)) for title, columns in groups.items()]
     return Report(
@@ -124,11 +128,15 @@ def evaluate(
 
 
 def task_columns(
-    task: str, aligned: Aligned, convention: str, thresholds: Sequence[float] = RECALL_THRESHOLDS
+    task: str,
+    aligned: Aligned,
+    convention: str,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
 ) -> tuple[dict[str, list[Column]], Mapping[str, Any], list[str]]:
     """The columns of a task by heading, the official layout, and warnings."""
     if task == "moments":
-        return _moments(aligned, convention, thresholds)
+        return _moments(aligned, convention, thresholds, lengths)
     if task == "highlights":
         columns = highlight_task.highlight_columns(aligned)
         return {"highlights": columns}, _with_brief(highlight_task.official_highlights(columns), columns), []
@@ -141,9 +149,21 @@ def task_columns(
     return {"videos": corpus_task.video_columns(standings, len(aligned.truth.gallery), rule)}, {}, warnings
 
 
-def check_names(task: str, convention: str, missing: str = "refuse") -> None:
-    """Refuse an unknown task, convention or rule for missing answers, naming the known ones."""
-    known: dict[str, tuple[str, Sequence[str]]] = {"task": (task, TASKS), "missing": (missing, get_args(Missing))}
+def check_thresholds(thresholds: Sequence[float]) -> None:
+    """Refuse what is no IoU above 0."""
+    if not thresholds or not all(0 < each <= 1 for each in thresholds):
+        raise ConfigError(
+            f"IoU thresholds {list(thresholds)}; expected at least one, each above 0 and at most 1; correct them"
+        )
+
+
+def check_names(task: str, convention: str, missing: str = "refuse", lengths: str = "qvhighlights") -> None:
+    """Refuse an unknown task, convention, rule for missing answers or set of lengths, naming the known ones."""
+    known: dict[str, tuple[str, Sequence[str]]] = {
+        "task": (task, TASKS),
+        "missing": (missing, get_args(Missing)),
+        "lengths": (lengths, get_args(Lengths)),
+    }
     if task in CONVENTIONS:
         known[f"convention of the task {task}"] = (convention, tuple(CONVENTIONS[task]))
     for what, (value, names) in known.items():
@@ -152,12 +172,12 @@ def check_names(task: str, convention: str, missing: str = "refuse") -> None:
 
 
 def _moments(
-    aligned: Aligned, convention: str, thresholds: Sequence[float]
+    aligned: Aligned, convention: str, thresholds: Sequence[float], lengths: Lengths
 ) -> tuple[dict[str, list[Column]], Mapping[str, Any], list[str]]:
     lists = moment_task.window_lists(aligned, convention)
     official = convention == "qvhighlights"
     empty = any(len(each) == 0 for each in lists)
-    results = moment_task.length_results(aligned, lists, drop_empty=official)
+    results = moment_task.length_results(aligned, lists, official, LENGTH_SETS[lengths])
     columns = moment_task.length_columns(results)
     if official and empty:
         undefined = np.full(len(lists), np.nan)
@@ -206,6 +226,10 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--predictions", required=True, type=Path, metavar="FILE")
     parser.add_argument("--truth", required=True, type=Path, metavar="FILE")
     parser.add_argument("--convention", default="default", help="default, or an official tool by name")
+    parser.add_argument(
+        "--threshold", action="append", type=float, metavar="IOU", help="of recalls; repeatable; default 0.3, 0.5, 0.7"
+    )
+    parser.add_argument("--lengths", default="qvhighlights", choices=get_args(Lengths), help="ranges of window length")
     parser.add_argument("--missing", default="refuse", choices=get_args(Missing), help="queries without an answer")
     parser.add_argument("--resamples", default=RESAMPLES, type=int, help="of the bootstrap over videos; 0 for none")
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="JSON lines with the videos that were searched")
@@ -224,6 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.predictions,
             given.truth,
             given.convention,
+            thresholds=given.threshold or RECALL_THRESHOLDS,
+            lengths=given.lengths,
             missing=given.missing,
             resamples=given.resamples,
             gallery=given.gallery,

@@ -9,8 +9,9 @@ Source: the evaluation shipped with Moment-DETR and QD-DETR (`standalone_eval/ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -52,6 +53,12 @@ LENGTH_RANGES = (
     LengthRange("middle", 10.0, 30.0),
     LengthRange("long", 30.0, 150.0),
 )
+Lengths = Literal["qvhighlights", "tacos"]
+LENGTH_SETS: Mapping[Lengths, tuple[LengthRange, ...]] = {
+    "qvhighlights": LENGTH_RANGES,
+    "tacos": (*LENGTH_RANGES, LengthRange("superlong", 150.0, 600.0)),
+}
+"""Ranges that a set is reported by; MESM adds the last one for TACoS."""
 
 
 def sorted_by_score(predictions: Float64[FloatArray, "P 3"]) -> Float64[FloatArray, "P 3"]:

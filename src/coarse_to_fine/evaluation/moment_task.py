@@ -76,10 +76,12 @@ def refuse_without_windows(aligned: Aligned) -> None:
         )
 
 
-def length_results(aligned: Aligned, lists: Sequence[FloatArray], drop_empty: bool) -> list[LengthResult]:
+def length_results(
+    aligned: Aligned, lists: Sequence[FloatArray], drop_empty: bool, ranges: Sequence[LengthRange] = LENGTH_RANGES
+) -> list[LengthResult]:
     """AP and R1 of every query in every length range; `drop_empty` leaves empty lists out, as the official mAP does."""
     results = []
-    for length in LENGTH_RANGES:
+    for length in ranges:
         ap = np.full((len(lists), len(AP_THRESHOLDS)), np.nan)
         iou = np.full(len(lists), np.nan)
         for at, (query, predicted) in enumerate(zip(aligned.truth.queries, lists)):

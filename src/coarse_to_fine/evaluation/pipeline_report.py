@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +25,7 @@ from coarse_to_fine.evaluation.columns import Column, summarise
 from coarse_to_fine.evaluation.corpus import CORPUS_RECALLS
 from coarse_to_fine.evaluation.figures import pipeline_figures
 from coarse_to_fine.evaluation.hierarchical import hierarchical_iou
-from coarse_to_fine.evaluation.moment_retrieval import average_precision, sorted_by_score
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, average_precision, sorted_by_score
 from coarse_to_fine.evaluation.oracles import (
     CLASSES,
     MEANING,
@@ -53,7 +54,9 @@ class PipelineReportConfig(BaseModel):
 
     candidates: int = Field(default=10, ge=1, description="K_v, videos that go to the fine stage")
     spans: int = Field(default=10, ge=1, description="N, spans of the fine stage a video")
-    thresholds: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="IoU thresholds")
+    thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=RECALL_THRESHOLDS, min_length=1, description="IoU thresholds"
+    )
     loss_rows: tuple[int, ...] = Field(default=(1, 10), description="K of the error classes")
     resamples: int = Field(default=1000, ge=0, description="bootstrap resamples over videos; 0 for no intervals")
     seed: int = Field(default=0, description="of the bootstrap")

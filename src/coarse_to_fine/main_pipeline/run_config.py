@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.features.published.config import PublishedFeatures
 
 Missing = Literal["refuse", "drop"]
@@ -108,6 +109,13 @@ class Evaluation(_Frozen):
         default=("fine",), min_length=1, description="fine: sentences of moments; coarse: captions of whole videos"
     )
     top_videos: int = Field(default=10, ge=1, description="videos that the fine stage looks into")
+    thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=RECALL_THRESHOLDS, min_length=1, description="IoU thresholds of recalls"
+    )
+    lengths: Lengths = Field(
+        default="qvhighlights",
+        description="ranges of window length in a report of the fine stage alone; tacos adds 150 to 600 s",
+    )
     resamples: int = Field(default=1000, ge=0, description="bootstrap resamples over videos; 0: no intervals")
     seed: int = Field(default=0, ge=0, description="of the stochastic text of T-MASS")
 

@@ -87,6 +87,7 @@ class Evaluate(Step):
                 top_videos=settings.top_videos,
                 seed=settings.seed,
                 resamples=settings.resamples,
+                thresholds=settings.thresholds,
                 progress=work.progress,
             )
 
@@ -98,8 +99,15 @@ class Evaluate(Step):
     def _fine_alone(self) -> tuple[list[QueryPrediction], Report]:
         model = load_fine(model_of(self.config, self.root, "fine"))
         folder = features_folder(self.root, self.config.tested)
+        settings = self.config.evaluation
         return evaluate_fine(
-            model, folder, self.config.tested, resamples=self.config.evaluation.resamples, title=model.name
+            model,
+            folder,
+            self.config.tested,
+            thresholds=settings.thresholds,
+            lengths=settings.lengths,
+            resamples=settings.resamples,
+            title=model.name,
         )
 
     def _write(self, kind: str, answers: list[QueryPrediction], report: Report) -> None:
