@@ -1,9 +1,4 @@
-"""Rank of the true video in one query's list of scored videos, under the tie rule of the expected rank.
-
-g counts the wrong videos that score above the best true video, t those that score the same. Under random tie-breaking
-the expected rank is 1 + g + t/2 and the probability to be among the first K is clip((K - g) / (t + 1), 0, 1): a system
-that gives every video one score gets chance, not 100 %.
-"""
+"""Rank of the true video in one query's list of scored videos, under the tie rule of the expected rank (`ties`)."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ import numpy as np
 
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 from coarse_to_fine.evaluation.predictions import RankedVideos
+from coarse_to_fine.evaluation.ties import expected_rank, expected_recall
 
 VIDEO_RECALLS = (1, 5, 10, 50, 100)
 
@@ -34,12 +30,12 @@ class Standing:
 
     def recall(self, k: int) -> float:
         """Probability that a true video is among the first k under random tie-breaking."""
-        return float(np.clip((k - self.above) / (self.tied + 1), 0.0, 1.0)) if self.listed else 0.0
+        return float(recalls([self], k)[0])
 
     @property
     def rank(self) -> float:
         """Expected rank, 1 for the first."""
-        return 1 + self.above + self.tied / 2
+        return float(ranks([self])[0])
 
 
 def standing(videos: RankedVideos | None, true: Container[str], gallery: int, strict: bool = False) -> Standing:
@@ -63,9 +59,15 @@ def standing(videos: RankedVideos | None, true: Container[str], gallery: int, st
 
 def recalls(standings: Sequence[Standing], k: int) -> Float64[FloatArray, " Q"]:
     """Recall at k of every query."""
-    return np.array([each.recall(k) for each in standings])
+    listed = np.array([each.listed for each in standings], dtype=np.float64)
+    return listed * expected_recall(*_counts(standings), k)
 
 
 def ranks(standings: Sequence[Standing]) -> Float64[FloatArray, " Q"]:
     """Expected rank of every query."""
-    return np.array([each.rank for each in standings])
+    return expected_rank(*_counts(standings))
+
+
+def _counts(standings: Sequence[Standing]) -> tuple[FloatArray, FloatArray]:
+    above, tied = np.array([(each.above, each.tied) for each in standings], dtype=np.float64).reshape(-1, 2).T
+    return above, tied

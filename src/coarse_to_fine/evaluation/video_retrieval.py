@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError, UserError
+from coarse_to_fine.evaluation.ties import expected_rank, expected_recall
 
 Convention = Literal["expected", "t-mass"]
 RECALLS = (1, 5, 10, 50, 100)
@@ -66,8 +67,8 @@ def text_to_video(
     Raises:
         DataError: no text, shapes that do not fit, a text without a true video, or a NaN score.
     """
-    greater, equal = _competitors(scores, _as_mask(truth, scores), convention)
-    return _summary(greater, equal, scores.shape[1], recalls, convention)
+    above, tied = _competitors(scores, _as_mask(truth, scores), convention)
+    return _summary(above, tied, scores.shape[1], recalls, convention)
 
 
 def video_to_text(
@@ -105,8 +106,7 @@ def true_ranks(
     of the level ones, so a constant scorer ranks in the middle; 't-mass' gives 1 + g, and a candidate whose score is
     NaN counts as above, as in the release.
     """
-    greater, equal = _competitors(scores, _as_mask(truth, scores), convention)
-    return _ranks(greater, equal, convention)
+    return expected_rank(*_competitors(scores, _as_mask(truth, scores), convention))
 
 
 def dual_softmax(scores: Float[Tensor, T * rest], temperature: float = 100.0) -> Float[Tensor, T * rest]:
@@ -157,8 +157,8 @@ def _as_mask(truth: Tensor, scores: Tensor) -> Bool[Tensor, "T V"]:
 
 def _competitors(
     scores: Float[Tensor, "T V"], truth: Bool[Tensor, "T V"], convention: Convention
-) -> tuple[Int[Tensor, " T"], Int[Tensor, " T"]]:
-    """How many false videos lie strictly above the best true one, and how many are level with it."""
+) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
+    """How many false videos lie strictly above the best true one, and how many level ones count, as float64."""
     if convention not in ("expected", "t-mass"):
         raise UserError(f"convention {convention!r}, expected 'expected' or 't-mass'; correct the name")
     unknown = torch.isnan(scores)
@@ -168,22 +168,16 @@ def _competitors(
         )
     best = scores.masked_fill(~truth, -torch.inf).amax(dim=1, keepdim=True)
     above = (scores > best) | unknown
-    return (above & ~truth).sum(dim=1), ((scores == best) & ~truth).sum(dim=1)
-
-
-def _ranks(greater: Tensor, equal: Tensor, convention: Convention) -> Float[Tensor, " T"]:
-    ties = equal.double() / 2 if convention == "expected" else torch.zeros_like(equal, dtype=torch.float64)
-    return 1 + greater.double() + ties
+    level = (scores == best) & ~truth & (convention == "expected")
+    return (above & ~truth).sum(dim=1).double(), level.sum(dim=1).double()
 
 
 def _summary(
-    greater: Tensor, equal: Tensor, candidates: int, recalls: Sequence[int], convention: Convention
+    above: Tensor, tied: Tensor, candidates: int, recalls: Sequence[int], convention: Convention
 ) -> VideoRetrieval:
-    ranks = _ranks(greater, equal, convention)
-    level = equal.double() if convention == "expected" else torch.zeros_like(equal, dtype=torch.float64)
-    recall = {k: 100 * float(((k - greater.double()) / (level + 1)).clamp(0, 1).mean()) for k in recalls}
+    ranks = expected_rank(above, tied)
     return VideoRetrieval(
-        recall=recall,
+        recall={k: 100 * float(expected_recall(above, tied, k).mean()) for k in recalls},
         median_rank=float(ranks.quantile(0.5)),
         mean_rank=float(ranks.mean()),
         mrr=float((1 / ranks).mean()),
