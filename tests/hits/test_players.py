@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.hits.players import open_hit, player_command
+from tests.video.files import Recipe, rewrap, steady_times, write_video
 
 SCRIPT = """#!/bin/sh
 for part in "$@"; do printf "%s\\n" "$part"; done > "$0.unfinished"
@@ -71,3 +73,14 @@ def test_mistakes_are_said_in_words(hits, machine):
     machine("mpv")
     with pytest.raises(UserError, match="expected vlc in PATH"):
         open_hit(hits[0], "vlc")
+
+
+@pytest.mark.parametrize(("only", "start"), [(None, 1.0), ("video", 4.0)])
+def test_players_count_from_the_beginning_of_the_file_and_not_from_its_first_picture(
+    hits, machine, tmp_path, only, start
+):
+    machine("mpv")
+    source = write_video(tmp_path / "source.mp4", steady_times(4), Recipe(sound="aac"))
+    late = rewrap(source, tmp_path / "late.mp4", 3.0, only)
+    command, _ = player_command(replace(hits[0], path=str(late)))
+    assert float(command[1].removeprefix("--start=")) == pytest.approx(start, abs=0.05)

@@ -206,13 +206,14 @@ def write_sound(path: Path, seconds: float = 2.0) -> Path:
     return path
 
 
-def rewrap(source: Path, target: Path, shift_s: float = 0.0, **options: Any) -> Path:
-    """The same coded pictures in another container, `shift_s` later."""
+def rewrap(source: Path, target: Path, shift_s: float = 0.0, only: str | None = None, **options: Any) -> Path:
+    """The same coded pictures in another container, all streams or only those of one kind `shift_s` later."""
     with av.open(str(source)) as read, av.open(str(target), "w", **options) as write:
         streams = {stream.index: write.add_stream_from_template(stream) for stream in read.streams}
         for packet in read.demux():
             if packet.dts is not None:
-                shift = round(shift_s / packet.time_base)
+                late = only is None or packet.stream.type == only
+                shift = round(shift_s / packet.time_base) if late else 0
                 packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                 packet.stream = streams[packet.stream_index]
                 write.mux(packet)

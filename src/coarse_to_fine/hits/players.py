@@ -9,8 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-from coarse_to_fine.errors import UserError
+from coarse_to_fine.errors import UserError, VideoError
 from coarse_to_fine.types import MomentHit
+from coarse_to_fine.video import player_clock
 
 PLAYERS = {
     "mpv": ["--start={start:.3f}", "--", "{path}"],
@@ -39,12 +40,21 @@ def player_command(hit: MomentHit, player: str | None = None) -> tuple[list[str]
     for name in [player] if player is not None else PLAYERS:
         found = shutil.which(name)
         if found is not None:
-            return [found, *(part.format(start=hit.start_s, path=hit.path) for part in PLAYERS[name])], True
+            return [found, *(part.format(start=_start_s(hit), path=hit.path) for part in PLAYERS[name])], True
     opener = shutil.which(OPENERS.get(sys.platform, "xdg-open")) if player is None else None
     if opener is not None:
         return [opener, hit.path], False
     wanted = player or f"one of {', '.join(PLAYERS)}"
     raise UserError(f"no player found; expected {wanted} in PATH; install it, or watch the page with: ctf serve")
+
+
+def _start_s(hit: MomentHit) -> float:
+    """Start of a hit from the beginning of the file, which is where players count from; sound may come first."""
+    try:
+        clock = player_clock(hit.path)
+    except VideoError:
+        return hit.start_s  # the player will say what is wrong with the file
+    return hit.start_s + clock.first_frame_s - clock.begins_s
 
 
 def open_hit(hit: MomentHit, player: str | None = None) -> bool:

@@ -5,6 +5,7 @@ from coarse_to_fine.video.cut import Piece, cut_clip, cut_reel
 from coarse_to_fine.video.fingerprint import FileState, content_hash, file_state
 from coarse_to_fine.video.folder import FoundVideos, find_videos
 from coarse_to_fine.video.picture import PictureSize
+from coarse_to_fine.video.player_clock import PlayerClock, player_clock
 from coarse_to_fine.video.probe import probe
 from coarse_to_fine.video.read import FrameRead, FrameReader, read_frames
 from coarse_to_fine.video.sampling import ReadingPlan, SegmentPlan, clip_count, plan_reading
@@ -21,6 +22,7 @@ __all__ = [
     "LostSpan",
     "PictureSize",
     "Piece",
+    "PlayerClock",
     "ReadingPlan",
     "SegmentPlan",
     "SplicedClip",
@@ -34,6 +36,7 @@ __all__ = [
     "file_state",
     "find_videos",
     "plan_reading",
+    "player_clock",
     "probe",
     "read_frames",
     "splice_clip",

@@ -20,7 +20,7 @@ from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.main_pipeline import Query as Asked
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.web.indexing import Indexer
-from coarse_to_fine.web.media import MEDIA_TYPES, Media, is_playable
+from coarse_to_fine.web.media import MEDIA_TYPES, Media, first_frame_s, is_playable
 from coarse_to_fine.web.models import (
     Hit,
     IndexingState,
@@ -209,6 +209,7 @@ def _hit(hit: MomentHit, video: StoredVideo) -> Hit:
         coarse_rank=hit.coarse_rank,
         segment=hit.segment_s,
         playable=is_playable(video),
+        first_frame_s=first_frame_s(video),
     )
 
 

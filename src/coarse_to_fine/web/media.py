@@ -7,11 +7,13 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
+from coarse_to_fine.errors import VideoError
 from coarse_to_fine.hits.clips import write_clip
 from coarse_to_fine.library import StoredVideo
-from coarse_to_fine.video import cut_clip, probe, thumbnail
+from coarse_to_fine.video import PlayerClock, cut_clip, player_clock, probe, thumbnail
 
 PLAYABLE_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
 MEDIA_TYPES = {
@@ -21,6 +23,9 @@ MEDIA_TYPES = {
     ".webm": "video/webm",
     ".mkv": "video/x-matroska",
 }
+LATE_START_S = 0.1
+"""Files whose time line begins later than this are not played themselves: some browsers count from its beginning and
+some from zero, and Chromium never reaches the end of such an MP4."""
 LONGEST_PREVIEW_S = 120.0
 PREVIEW_HEIGHT = 480
 LONGEST_CLIP_S = 300.0
@@ -28,11 +33,27 @@ KEPT_CLIPS = 200
 KEPT_CLIP_BYTES = 2 << 30
 KEPT_PICTURES = 2000
 CUTS_AT_ONCE = 2
+KEPT_CLOCKS = 10_000
 
 
 def is_playable(video: StoredVideo) -> bool:
-    """Whether browsers usually play this container and codec."""
-    return video.codec in PLAYABLE_CODECS and Path(video.path).suffix.lower() in MEDIA_TYPES
+    """Whether browsers usually play this container and codec, and all show the same picture at the same time."""
+    known = video.codec in PLAYABLE_CODECS and Path(video.path).suffix.lower() in MEDIA_TYPES
+    return known and abs(_clock(video.path, video.mtime_ns).begins_s) <= LATE_START_S
+
+
+def first_frame_s(video: StoredVideo) -> float:
+    """Where a browser that plays the file shows its first frame, seconds."""
+    return _clock(video.path, video.mtime_ns).first_frame_s
+
+
+@lru_cache(KEPT_CLOCKS)
+def _clock(path: str, mtime_ns: int) -> PlayerClock:
+    """Of the file as it was when it was indexed; an ordinary one where it cannot be read, which playing it will say."""
+    try:
+        return player_clock(path)
+    except VideoError:
+        return PlayerClock(0.0, 0.0)
 
 
 class Media:

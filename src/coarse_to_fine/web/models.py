@@ -19,6 +19,7 @@ class Hit(BaseModel):
     coarse_rank: int
     segment: tuple[float, float] = Field(description="where in the video the fine stage looked, seconds")
     playable: bool = Field(description="whether browsers usually play the file; if not, ask for a preview")
+    first_frame_s: float = Field(description="time of the first frame in a player of the file; add it when seeking")
 
 
 class SearchResponse(BaseModel):

@@ -135,7 +135,8 @@ function load(hit, window, play) {
   const cut = (kind, start, end) => `${kind}/${encodeURIComponent(hit.video_id)}?start=${start}&end=${end}`;
   byId("save").href = cut("clips", window.start_s, window.end_s);
   byId("save").download = `${hit.title.replace(/\.[^.]*$/, "")} ${clock(window.start_s).replaceAll(":", "m")}s.mp4`;
-  state.offset = asPreview ? Math.max(0, window.start_s - 2) : 0;
+  // What is added to times of the player to get times of the video, which count from its first frame.
+  state.offset = asPreview ? Math.max(0, window.start_s - 2) : -hit.first_frame_s;
   const url = asPreview
     ? cut("previews", state.offset, Math.min(hit.duration_s, window.end_s + 2))
     : mediaUrl(hit);
