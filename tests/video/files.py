@@ -220,6 +220,17 @@ def rewrap(source: Path, target: Path, shift_s: float = 0.0, only: str | None = 
     return target
 
 
+def without_packets(source: Path, target: Path, missing: range) -> Path:
+    """The same pictures but for the packets of these numbers, as a damaged or lossy copy lacks them."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as write:
+        stream = write.add_stream_from_template(read.streams.video[0])
+        for number, packet in enumerate(packet for packet in read.demux(video=0) if packet.size):
+            if number not in missing:
+                packet.stream = stream
+                write.mux(packet)
+    return target
+
+
 def turned(source: Path, target: Path, how: int | str) -> Path:
     """A copy of an MP4 whose display matrix turns the video clockwise by 90, 180 or 270 degrees or mirrors it."""
     data = bytearray(source.read_bytes())

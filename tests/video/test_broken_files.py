@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,6 +18,7 @@ from tests.video.files import (
     read_code,
     rewrap,
     steady_times,
+    without_packets,
     write_sound,
     write_video,
 )
@@ -147,6 +149,22 @@ def test_a_hole_in_a_matroska_file_is_said_at_once(tmp_path: Path) -> None:
     video = probe(overwritten(whole, tmp_path / "hole.mkv", 0.5, 3000))
     assert [span.reason for span in video.lost] == ["the file holds no frames here"]
     assert 0.25 < video.lost[0].end_s - video.lost[0].start_s < 2
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9", "libx264", "libx265", "mpeg4", "mpeg2video", "mjpeg"])
+def test_what_builds_on_missing_pictures_is_lost_up_to_the_next_key_picture(tmp_path: Path, codec: str) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    recipe = Recipe(codec=codec, gop=60, bframes=False, pix_fmt=pixels, time_base=None)
+    whole = probe(write_video(tmp_path / "whole.mkv", steady_times(4), recipe))
+    torn = probe(without_packets(whole.path, tmp_path / "torn.mkv", range(30, 42)))
+    (span,) = torn.lost
+    assert span.end_s == pytest.approx(1.4 if codec == "mjpeg" else 2.0, abs=1e-3)
+    right = {round(read.time_s, 3): read.picture for read in read_frames(whole, whole.frame_times_s.tolist())}
+    reader = read_frames(torn, torn.frame_times_s.tolist(), stand_in_seconds=0)
+    delivered = list(reader)
+    assert all(np.array_equal(read.picture, right[round(read.time_s, 3)]) for read in delivered)
+    assert len(delivered) == (torn.frame_count if codec == "mjpeg" else torn.frame_count - 18)
+    assert all(span.start_s <= lost.start_s and lost.end_s <= span.end_s for lost in reader.lost)
 
 
 @pytest.mark.parametrize("name", ["gradual_refresh.mp4", "vp8_hidden.webm", "h264_no_pts.avi", "open_gop.ts"])

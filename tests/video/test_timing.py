@@ -14,7 +14,9 @@ from coarse_to_fine.video.timing import (
     build_timeline,
     choose_clock,
     find_holes,
+    hole_spans,
     join_spans,
+    packets_behind,
 )
 from coarse_to_fine.video.video_file import LostSpan
 
@@ -100,8 +102,23 @@ def test_a_long_wait_is_closed_in_broadcasts_only(close_gaps: bool, duration: fl
 
 def test_a_hole_in_a_steady_video_is_found() -> None:
     times = np.delete(np.arange(0, 10, 0.04), slice(100, 130))
-    (hole,) = find_holes(times)
-    assert (hole.start_s, hole.end_s) == (pytest.approx(4.0), pytest.approx(5.2))
+    assert find_holes(times) == [99]
+
+
+@pytest.mark.parametrize(
+    ("keys", "end"),
+    [([0.0, 4.2, 6.0], 6.0), ([0.0, 5.2, 6.0], 5.2), ([0.0], 10.0)],
+    ids=["next key", "key behind the hole", "no key"],
+)
+def test_with_a_hole_all_is_lost_up_to_the_next_key_frame(keys: list[float], end: float) -> None:
+    times = np.delete(np.arange(0, 10, 0.04), slice(100, 130))
+    (span,) = hole_spans([99], times, np.array(keys), 10.0)
+    assert (span.start_s, span.end_s) == (pytest.approx(4.0), pytest.approx(end))
+    assert hole_spans([], times, np.array(keys), 10.0) == []
+
+
+def test_the_packet_behind_a_hole_is_the_next_in_the_file() -> None:
+    assert packets_behind([3], np.array([0, 2, 3, 1, 5, 4])) == {4}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ class FilePictures:
         )
         for read in reader:
             yield read.position, read.picture
-        self.lost = (*self.video.lost, *(span for span in reader.lost if span not in self.video.lost))
+        self.lost = (*self.video.lost, *(span for span in reader.lost if not _is_known(span, self.video.lost)))
 
     def _prepare(self, picture: Picture) -> Tensor:
         return self._encoder.prepare(torch.from_numpy(picture))
+
+
+def _is_known(span: LostSpan, known: tuple[LostSpan, ...]) -> bool:
+    return any(one.start_s <= span.start_s and span.end_s <= one.end_s for one in known)

@@ -33,6 +33,7 @@ class DecodePlan:
         self.frame_of_packet[packets.frame_packets] = np.arange(len(packets.frame_packets))
         self.key_packets: Integers = np.flatnonzero(packets.is_key)
         self.counted = packets.clock != "pts"
+        self.torn = packets.torn
 
     def runs(self, frames: tuple[int, ...], keys_back: int = 0) -> list[Run]:
         """Runs for ascending frames, each starting `keys_back` more places earlier than should be needed."""

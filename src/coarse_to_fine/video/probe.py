@@ -20,7 +20,9 @@ from coarse_to_fine.video.timing import (
     build_timeline,
     choose_clock,
     find_holes,
+    hole_spans,
     join_spans,
+    packets_behind,
 )
 from coarse_to_fine.video.video_file import Clock, LostSpan, PacketIndex, VideoFile
 
@@ -54,14 +56,18 @@ def probe(path: str | Path) -> VideoFile:
         timeline = build_timeline(packets, clock, time_base, rate, close_gaps)
         _check_sense(timeline)
         tail = _missing_tail(path, container, stream, timeline, walk)
-        lost = tuple(join_spans([*find_holes(timeline.frame_times_s), *tail]))
+        key_times_s = timeline.frame_times_s[packets.is_key[timeline.frame_packets]]
+        holes = find_holes(timeline.frame_times_s)
+        spans = hole_spans(holes, timeline.frame_times_s, key_times_s, timeline.duration_s)
+        lost = tuple(join_spans([*spans, *tail]))
         stamps = np.where(packets.pts != NO_STAMP, packets.pts, packets.dts)
-        index = PacketIndex(packets.is_key, stamps, packets.sizes, timeline.frame_packets, time_base, clock)
+        torn = packets_behind(holes, timeline.frame_packets)
+        index = PacketIndex(packets.is_key, stamps, packets.sizes, timeline.frame_packets, time_base, clock, torn)
         return VideoFile(
             path=path,
             duration_s=timeline.duration_s,
             frame_times_s=timeline.frame_times_s,
-            key_times_s=timeline.frame_times_s[packets.is_key[timeline.frame_packets]],
+            key_times_s=key_times_s,
             geometry=geometry_of(walk.first_frame, stream.sample_aspect_ratio),
             codec=stream.codec_context.name,
             pix_fmt=walk.first_frame.format.name,

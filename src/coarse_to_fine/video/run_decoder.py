@@ -11,6 +11,7 @@ import av
 from coarse_to_fine.video.container import describe
 from coarse_to_fine.video.decode_plan import DecodePlan, Run
 from coarse_to_fine.video.packet_source import PacketSource
+from coarse_to_fine.video.timing import MISSING_FRAMES
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class RunDecoder:
     """Iterates once over (frame number, frame) in the order of display.
 
-    A packet that cannot be decoded, or that the container or the decoder marks as damaged, taints all pictures that
-    follow it in the file up to the next place where decoding can start, for they are built on it.
+    A packet that cannot be decoded, that the container or the decoder marks as damaged, or before which others are
+    missing, taints all pictures that follow it in the file up to the next place where decoding can start, for they are
+    built on it.
 
     Attributes:
         tainted: numbers of the packets that are damaged or built on damaged ones.
@@ -77,6 +79,8 @@ class RunDecoder:
         if packet.is_keyframe:
             self._leading_until = shown_as if self._taint else -1
             self._taint = False
+        elif number in self._plan.torn:
+            self._start_taint(number, MISSING_FRAMES)
         if packet.is_corrupt:
             self._start_taint(number, "damaged data")
         if self._taint or 0 <= shown_as < self._leading_until:

@@ -5,7 +5,7 @@ P counts packets in the order of the file, N frames in the order in which they a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,6 +23,7 @@ FEW_WITHOUT_STAMP = 0.1
 STEADY_SHARE = 0.95
 HOLE_FACTOR = 3.0
 HOLE_S = 0.25
+MISSING_FRAMES = "the file holds no frames here"
 NO_STAMP = np.iinfo(np.int64).min
 
 
@@ -104,8 +105,8 @@ def build_timeline(
     return Timeline(frame_packets, times, round(duration, 6), int(ticks[0]), seams)
 
 
-def find_holes(frame_times_s: Times) -> list[LostSpan]:
-    """Stretches without frames in a video whose rate is otherwise constant.
+def find_holes(frame_times_s: Times) -> list[int]:
+    """Numbers of the frames behind which frames are missing in a video whose rate is otherwise constant.
 
     A video whose rate varies has long frames by right, so nothing is said about it.
     """
@@ -117,10 +118,27 @@ def find_holes(frame_times_s: Times) -> list[LostSpan]:
     holes = np.flatnonzero((gaps > HOLE_FACTOR * usual) & (gaps > HOLE_S))
     if steady < STEADY_SHARE or len(holes) > max(1, 0.01 * len(gaps)):
         return []
-    return [
-        LostSpan(float(frame_times_s[at]) + usual, float(frame_times_s[at + 1]), "the file holds no frames here")
-        for at in holes
-    ]
+    places: list[int] = holes.tolist()
+    return places
+
+
+def hole_spans(holes: Sequence[int], frame_times_s: Times, key_times_s: Times, duration_s: float) -> list[LostSpan]:
+    """What is lost with missing frames: all up to the next key frame, for the frames that follow build on them.
+
+    No decoder complains: it adds the changes to an older picture. Where all frames are key frames no more is lost.
+    """
+    usual = float(np.median(np.diff(frame_times_s))) if holes else 0.0
+    spans = []
+    for at in holes:
+        keys = key_times_s[key_times_s >= frame_times_s[at + 1]]
+        end = float(keys[0]) if len(keys) else duration_s
+        spans.append(LostSpan(float(frame_times_s[at]) + usual, end, MISSING_FRAMES))
+    return spans
+
+
+def packets_behind(holes: Sequence[int], frame_packets: Integers) -> frozenset[int]:
+    """The first packet in the file behind each hole."""
+    return frozenset(int(frame_packets[: at + 1].max()) + 1 for at in holes)
 
 
 def join_spans(spans: Iterable[LostSpan], gap_s: float = 0.25) -> list[LostSpan]:

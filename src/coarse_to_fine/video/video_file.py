@@ -48,6 +48,7 @@ class PacketIndex:
         clock: where frame times come from: presentation times; decoding times in the order of display (the file has
             no presentation times); the number of the frame (no times at all). With the last two the frame of a time
             can only be found by counting from the start.
+        torn: numbers of the packets before which others are missing.
     """
 
     is_key: Flags
@@ -56,6 +57,7 @@ class PacketIndex:
     frame_packets: Integers
     time_base: Fraction
     clock: Clock
+    torn: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
