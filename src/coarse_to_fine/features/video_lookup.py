@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.video.folder import find_videos
 
 SHOWN = 5

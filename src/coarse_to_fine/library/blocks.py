@@ -16,8 +16,8 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from coarse_to_fine.atomic_files import write_tensors_atomically
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.atomic import write_tensors_atomically
 from coarse_to_fine.library.catalogue import Placement, segment_id
 
 BLOCKS = "blocks"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from coarse_to_fine.atomic_files import TEMPORARY_SUFFIX, sync_folder
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.atomic import TEMPORARY_SUFFIX, sync_folder
 from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import CtfError, LibraryError, VideoError
-from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.files import FilePictures
 from coarse_to_fine.features.pictures import Outcome, embed_videos
 from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library.catalogue import Catalogue
 from coarse_to_fine.library.changes import FileState
 from coarse_to_fine.library.planning import Plan, Work

@@ -286,7 +286,8 @@ class Library:
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
             self._blocks.delete(emptied)
             plan.failed += found.problems
-            plan.ids = {os.path.abspath(path): paths[path] for path in paths} if isinstance(paths, Mapping) else {}
+            wanted = paths.items() if isinstance(paths, Mapping) else ()
+            plan.ids = {os.path.abspath(path): video_id for path, video_id in wanted}  # noqa: PTH100 (links stay)
             storer = Storer(self.path, self._catalogue, self._blocks)
             report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, indexer, progress)
             maintenance.merge_small_blocks(self.path, self._catalogue, self._blocks)

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from coarse_to_fine.errors import LibraryError, UserError
-from coarse_to_fine.features.atomic import sha256_of
 from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library import changes
 from coarse_to_fine.library.blocks import BlockStore, read_block, write_block
 from coarse_to_fine.library.catalogue import BlockRow, Catalogue, Placement

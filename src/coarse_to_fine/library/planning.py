@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coarse_to_fine.features.atomic import sha256_of
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library import changes
 from coarse_to_fine.library.catalogue import Catalogue
 from coarse_to_fine.library.changes import FileState

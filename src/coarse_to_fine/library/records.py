@@ -35,7 +35,7 @@ class StoredVideo:
     """One video of a library.
 
     Attributes:
-        video_id: unique; the wanted one or the stem of the file, with `~` and the start of `sha256` where that was taken.
+        video_id: unique; the wanted one or the stem of the file, where taken with `~` and the start of `sha256`.
         path: absolute path of the file when it was last seen.
         size, mtime_ns: of the file; equal values mean that it is not read again.
         sha256: of the file's content, hex.

@@ -32,7 +32,7 @@ def scan_videos(paths: Sequence[StrPath], only: str | None = None, include_hidde
     """
     from coarse_to_fine.video.folder import find_videos  # loads a video library, which a search does not need
 
-    listed = find_videos(map(os.path.abspath, paths), include_hidden=include_hidden)  # noqa: PTH100 (links stay)
+    listed = find_videos(map(os.path.abspath, paths), include_hidden=include_hidden)
     files: list[FileState] = []
     problems = [
         FileNote(str(path), reason) for path, reason in listed.problems if path.is_dir() or _matches(str(path), only)

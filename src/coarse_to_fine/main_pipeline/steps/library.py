@@ -10,7 +10,6 @@ from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline.fingerprints import digest
-from coarse_to_fine.main_pipeline.run_config import RunFile
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
