@@ -9,7 +9,6 @@ import signal
 import pytest
 
 from coarse_to_fine.errors import ConfigError, LibraryError, UserError
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.main_pipeline import plan as planning
 from coarse_to_fine.main_pipeline import run
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
@@ -17,6 +16,7 @@ from coarse_to_fine.main_pipeline.plan import plan
 from coarse_to_fine.main_pipeline.records import read_record
 from coarse_to_fine.main_pipeline.run import run_steps
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.writer_lock import WriterLock
 
 QUIET = Work(lambda done, total, what: None, lambda line: None)
 

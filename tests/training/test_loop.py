@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from coarse_to_fine.errors import ConfigError, TrainingError
+from coarse_to_fine.errors import ConfigError, LibraryError, TrainingError
 from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, fit
 from coarse_to_fine.training.batches import plan_steps, prepared_parts
 from coarse_to_fine.training.checkpoints import read_tensors, write_tensors
@@ -313,6 +314,37 @@ def test_progress_is_shown_on_stderr_only_if_asked(tmp_path: Path, capfd: pytest
     assert "20/20" in captured.err
     assert "seed 0, device cpu, processes 1" in captured.err
     assert "epoch 4" in captured.err
+
+
+class Interrupted(Regression):
+    """Does something in its second step."""
+
+    def __init__(self, act) -> None:
+        super().__init__(Points(40))
+        self.act, self.calls = act, 0
+
+    def losses(self, batch, generator) -> Losses:
+        self.calls += 1
+        if self.calls == 2:
+            self.act()
+        return super().losses(batch, generator)
+
+
+def test_a_second_run_in_a_folder_is_refused_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text('{"pid": 1}')  # left by a run that was killed
+
+    def second() -> None:
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(LibraryError, match=f"is being written by process {os.getpid()} on .*; expected one writer"):
+            trained(make("regression"), tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+    first, alone = Interrupted(second), Interrupted(lambda: None)
+    result = trained(first, tmp_path)
+    assert first.calls == result.steps == 20
+    trained(alone, tmp_path / "alone")
+    assert difference(weights(first), weights(alone)) == 0
+    assert trained(make("regression"), tmp_path) == result  # the folder is free again
 
 
 def test_tensorboard_without_its_package_is_refused(tmp_path: Path) -> None:

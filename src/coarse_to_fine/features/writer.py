@@ -17,9 +17,9 @@ from torch import Tensor
 from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import TEMPORARY_SUFFIX, write_tensors_atomically, write_text_atomically
 from coarse_to_fine.features import store
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.store import FeatureItem, Manifest
 from coarse_to_fine.file_hashes import sha256_of
+from coarse_to_fine.writer_lock import WriterLock
 
 SHARD_BYTES = 256 << 20
 LOCK = "writer.lock"

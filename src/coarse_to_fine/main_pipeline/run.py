@@ -10,13 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from coarse_to_fine.errors import ConfigError, UserError
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.main_pipeline.manifest import write_manifest
 from coarse_to_fine.main_pipeline.plan import State, compare, made_of, state_of
 from coarse_to_fine.main_pipeline.records import MadeOf, StepRecord, read_record, write_record
 from coarse_to_fine.main_pipeline.run_config import RunFile
 from coarse_to_fine.main_pipeline.steps import steps_of
 from coarse_to_fine.main_pipeline.steps.base import Step, Work
+from coarse_to_fine.writer_lock import WriterLock
 
 LOCK = "run.lock"
 DISCARDED = ".discarded"

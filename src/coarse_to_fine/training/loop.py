@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from coarse_to_fine.training.schedules import rate_factor
 from coarse_to_fine.training.seeds import derive_seed, seeded
 from coarse_to_fine.training.steps import GradientStep
 from coarse_to_fine.training.task import Batch, TrainingTask
+from coarse_to_fine.writer_lock import WriterLock
+
+LOCK = "run.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +80,30 @@ def fit(
 
     Raises:
         TrainingError: a loss or gradient is not finite, or the checkpoint in `out` is of another run.
+        LibraryError: another process trains in `out`, which the message names; or `out` cannot be written.
         ConfigError: `select` names no validation metric, or a parameter group matches nothing.
         KeyboardInterrupt: SIGINT or SIGTERM came; the checkpoint of the step that was running is written.
     """
     device = local_device(resolve_device(run.device))
     processes = Processes(device)
     try:
-        return _Trainer(task, run, Path(out), extra_config, device, processes).train(progress and processes.is_first)
+        with _alone_in(Path(out), processes):
+            trainer = _Trainer(task, run, Path(out), extra_config, device, processes)
+            return trainer.train(progress and processes.is_first)
     except Exception as error:
         processes.report(error)
         raise
+
+
+@contextmanager
+def _alone_in(folder: Path, processes: Processes) -> Iterator[None]:
+    """The first process holds the folder for this run; only then do the others read what is in it."""
+    with ExitStack() as held:
+        if processes.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(WriterLock(folder / LOCK))
+        processes.exchange(None)
+        yield
 
 
 class _Trainer:

@@ -75,7 +75,6 @@ class RunFiles:
 
     def open(self, step: int, surroundings: Mapping[str, Any]) -> None:
         """Clear what an earlier start left behind the step, and write `run.json`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         self.log.keep_until(step)
         write_json(self.folder / "run.json", {**self._settings, "version": code_version(), **surroundings})
