@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
 
-from coarse_to_fine.errors import ConfigError, LibraryError, TrainingError
-from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, fit
+from coarse_to_fine.errors import ConfigError, DataError, LibraryError, TrainingError
+from coarse_to_fine.training import FitResult, Losses, RunConfig, TrainingTask, fit, progress
 from coarse_to_fine.training.batches import plan_steps, prepared_parts
 from coarse_to_fine.training.checkpoints import read_tensors, write_tensors
 from coarse_to_fine.training.compilation import outermost_calls
@@ -316,16 +319,56 @@ def test_progress_is_shown_on_stderr_only_if_asked(tmp_path: Path, capfd: pytest
     assert "epoch 4" in captured.err
 
 
-class Interrupted(Regression):
-    """Does something in its second step."""
+class Curves:
+    """In the place of TensorBoard's writer: what it shows, where later points hide those before `purge_step`."""
 
-    def __init__(self, act) -> None:
+    shown: ClassVar[dict[str, list[int]]] = {}
+    open: ClassVar[int] = 0
+
+    def __init__(self, folder: str, purge_step: int | None = None) -> None:
+        for name, steps in self.shown.items():
+            self.shown[name] = [step for step in steps if purge_step is None or step < purge_step]
+        Curves.open += 1
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.shown.setdefault(name, []).append(step)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        Curves.open -= 1
+
+
+def test_curves_of_a_continued_run_have_each_point_once_and_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Curves))
+    Curves.shown.clear()
+
+    def fail() -> None:
+        raise DataError("the seventh step fails here")
+
+    with pytest.raises(DataError):
+        trained(Interrupted(fail, 7), tmp_path, tensorboard=True)
+    assert Curves.shown["loss"] == [1, 2, 3, 4, 5, 6]
+    result = trained(Interrupted(lambda: None), tmp_path, tensorboard=True)
+    assert Curves.shown["loss"] == list(range(1, result.steps + 1))
+    assert Curves.shown["validation/error"] == [5, 10, 15, 20]
+    assert Curves.open == 0
+
+
+class Interrupted(Regression):
+    """Does something in one of its steps."""
+
+    def __init__(self, act, step: int = 2) -> None:
         super().__init__(Points(40))
-        self.act, self.calls = act, 0
+        self.act, self.step, self.calls = act, step, 0
 
     def losses(self, batch, generator) -> Losses:
         self.calls += 1
-        if self.calls == 2:
+        if self.calls == self.step:
             self.act()
         return super().losses(batch, generator)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,15 +130,17 @@ class _Trainer:
             self._files.open(self._position.step, {"device": str(device), "processes": processes.count})
         self._gradients = GradientStep(task, run, device, processes)
         self._saved_at = time.monotonic()
-        self._events = EventWriter(out / "tensorboard" if run.tensorboard and processes.is_first else None)
+        event_folder = out / "tensorboard" if run.tensorboard and processes.is_first else None
+        self._events = EventWriter(event_folder, self._position.step + 1)
 
     def train(self, progress: bool) -> FitResult:
-        if not self._finished():
-            with on_interruption(self._ask_to_stop), ProgressBar(progress, self._total, self._position.step) as bar:
-                where = f"device {self._device}, processes {self._processes.count}, files in {self._files.folder}"
-                bar.note(f"seed {self._run.seed}, {where}")
-                self._steps(bar)
-        return self._result()
+        with closing(self._events):
+            if not self._finished():
+                with on_interruption(self._ask_to_stop), ProgressBar(progress, self._total, self._position.step) as bar:
+                    where = f"device {self._device}, processes {self._processes.count}, files in {self._files.folder}"
+                    bar.note(f"seed {self._run.seed}, {where}")
+                    self._steps(bar)
+            return self._result()
 
     def _steps(self, bar: ProgressBar) -> None:
         def plans() -> Iterator[StepPlan]:

@@ -53,9 +53,12 @@ class ProgressBar:
 
 
 class EventWriter:
-    """Scalars for TensorBoard; does nothing without a folder."""
+    """Scalars for TensorBoard; does nothing without a folder.
 
-    def __init__(self, folder: Path | None) -> None:
+    Points that an earlier start wrote from `first_step` on do not count: this one writes them again.
+    """
+
+    def __init__(self, folder: Path | None, first_step: int) -> None:
         self._writer: Any = None
         if folder is None:
             return
@@ -65,7 +68,7 @@ class EventWriter:
             )
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), purge_step=first_step)
 
     def write(self, values: Mapping[str, float], step: int) -> None:
         """One point of each curve."""
@@ -73,3 +76,8 @@ class EventWriter:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
             self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is waiting and end."""
+        if self._writer is not None:
+            self._writer.close()
