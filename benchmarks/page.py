@@ -27,10 +27,11 @@ import torch
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.library.changes import SegmentWindow
 from coarse_to_fine.library.storing import FinishedVideo, Storer
-from coarse_to_fine.video import content_hash, probe
+from coarse_to_fine.video import probe
 
 SECONDS, CLIP_SECONDS, COARSE_FRAMES, FILES = 30, 2, 12, 8
 ADDED = "2025-01-01T00:00:00+00:00"
@@ -78,7 +79,7 @@ def make_library(folder, segments):
     paths = [folder / f"video-{number}.mp4" for number in range(min(FILES, segments))]
     for number, path in enumerate(paths):
         write_video(path, number)
-    about = [(probe(path), content_hash(path), path.stat()) for path in paths]
+    about = [(probe(path), sha256_of(path), path.stat()) for path in paths]
     generator = torch.Generator().manual_seed(0)
     clips = SECONDS // CLIP_SECONDS
     with Library.create(folder / "library.ctf") as library, library._writing():

@@ -17,7 +17,8 @@ from coarse_to_fine.encoders.open_clip import WEIGHTS as OPEN_CLIP_WEIGHTS
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.weights import read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.foreign_weights.importing import ORIGIN_FILE, checked_sha256
+from coarse_to_fine.file_hashes import sha256_of
+from coarse_to_fine.foreign_weights.importing import ORIGIN_FILE
 from coarse_to_fine.foreign_weights.recognise import KINDS, features_of, recognise
 from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, read_document
 
@@ -48,7 +49,7 @@ def _model_folder(folder: Path) -> dict[str, Any]:
         "created_by": document.get("created_by"),
         "config": document.get("config", {}),
         "origin": document.get("origin", {}),
-        "sha256": checked_sha256(weights),
+        "sha256": sha256_of(weights),
         "bytes": weights.stat().st_size,
         **_numbers(state),
     }
@@ -70,7 +71,7 @@ def _encoder_folder(folder: Path) -> dict[str, Any]:
         "pictures_fingerprint": fingerprint_of(pictures, []),
         "config": config,
         "origin": read_json(origin, "the origin") if origin.is_file() else {},
-        "sha256": {file.name: checked_sha256(file) for file in files},
+        "sha256": {file.name: sha256_of(file) for file in files},
         "bytes": sum(file.stat().st_size for file in files),
         **_numbers(read_weights(files)),
     }
@@ -86,7 +87,7 @@ def _file(path: Path) -> dict[str, Any]:
         "features": list(features_of(checkpoint, kind)),
         "epoch": checkpoint.epoch,
         "options": {name: value if _is_plain(value) else str(value) for name, value in checkpoint.options.items()},
-        "sha256": checked_sha256(path),
+        "sha256": sha256_of(path),
         "bytes": path.stat().st_size,
         **_numbers(checkpoint.state),
     }

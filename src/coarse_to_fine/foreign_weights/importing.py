@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from coarse_to_fine.encoders.clip_folder import architecture_of, config_beside, 
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.encoders.openai_names import has_openai_names, to_hugging_face
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.fine_grained.mesm import weights as mesm
 from coarse_to_fine.fine_grained.qd_detr import weights as qd_detr
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
@@ -39,7 +39,6 @@ from coarse_to_fine.model_folders import save_model
 
 ENCODER_FOLDER = "encoder"
 ORIGIN_FILE = "origin.json"
-HASH_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def import_weights(
     file, folder = Path(file), Path(folder)
     _require_new(folder)
     checkpoint = read_checkpoint(file)
-    digest = checked_sha256(file, sha256)
+    digest = _checked_sha256(file, sha256)
     found = recognise(checkpoint, kind)
     settings = load_config(SETTINGS[found], overrides=overrides)
     origin = _origin(file, digest, checkpoint, found, settings)
@@ -104,21 +103,16 @@ def import_weights(
     return ImportedWeights(found, folder, folder / ENCODER_FOLDER if found == "t-mass" else None, features, origin)
 
 
-def checked_sha256(file: Path, expected: str | None = None) -> str:
+def _checked_sha256(file: Path, expected: str | None) -> str:
     """SHA-256 of a file.
 
     Raises:
         WeightsError: it is not the expected one.
     """
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while chunk := content.read(HASH_CHUNK):
-            digest.update(chunk)
-    if expected is not None and digest.hexdigest() != expected.lower():
-        raise WeightsError(
-            f"{file}: expected sha256 {expected.lower()}, got {digest.hexdigest()}; download the file again"
-        )
-    return digest.hexdigest()
+    found = sha256_of(file)
+    if expected is not None and found != expected.lower():
+        raise WeightsError(f"{file}: expected sha256 {expected.lower()}, got {found}; download the file again")
+    return found
 
 
 def _write(

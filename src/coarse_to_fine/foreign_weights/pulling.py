@@ -7,7 +7,7 @@ from typing import Any
 
 from coarse_to_fine.encoders.load import ALIASES, encoder_folder, hub_address, load_encoder
 from coarse_to_fine.errors import UserError
-from coarse_to_fine.foreign_weights.importing import checked_sha256
+from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.foreign_weights.published import find
 
 
@@ -34,7 +34,7 @@ def pull_encoder(name: str) -> tuple[Path, list[dict[str, Any]]]:
     folder = encoder_folder(name, allow_download=True)
     load_encoder(folder)
     files = [
-        {"file": path.name, "bytes": path.stat().st_size, "sha256": checked_sha256(path)}
+        {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
         if path.is_file()
     ]

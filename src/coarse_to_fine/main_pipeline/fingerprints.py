@@ -42,7 +42,7 @@ def listing_digest(paths: Iterable[Path]) -> str:
 def code_digest(module: str) -> str:
     """One hash of the source of a module and of everything of this package that it imports, wherever it does so."""
     sources = _closure(module)
-    return digest({name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sources.items()})
+    return digest({name: sha256_of(path) for name, path in sources.items()})
 
 
 @cache

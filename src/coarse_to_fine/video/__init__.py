@@ -2,7 +2,6 @@
 
 from coarse_to_fine.video.copy import CopiedClip, copy_clip
 from coarse_to_fine.video.cut import Piece, cut_clip, cut_reel
-from coarse_to_fine.video.fingerprint import FileState, content_hash, file_state
 from coarse_to_fine.video.folder import FoundVideos, find_videos
 from coarse_to_fine.video.picture import PictureSize
 from coarse_to_fine.video.player_clock import PlayerClock, player_clock
@@ -15,7 +14,6 @@ from coarse_to_fine.video.video_file import LostSpan, VideoFile
 
 __all__ = [
     "CopiedClip",
-    "FileState",
     "FoundVideos",
     "FrameRead",
     "FrameReader",
@@ -28,12 +26,10 @@ __all__ = [
     "SplicedClip",
     "VideoFile",
     "clip_count",
-    "content_hash",
     "copy_clip",
     "cut_clip",
     "cut_reel",
     "encode_jpeg",
-    "file_state",
     "find_videos",
     "plan_reading",
     "player_clock",
