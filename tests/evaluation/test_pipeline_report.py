@@ -9,7 +9,7 @@ import pytest
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.evaluate import evaluate
-from coarse_to_fine.evaluation.hierarchical import hierarchical_iou, seed_compatible
+from coarse_to_fine.evaluation.hierarchical import hierarchical_iou
 from coarse_to_fine.evaluation.oracles import Trace, conditional_rates, loss_classes
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import predictions_in_memory, query_prediction
@@ -65,11 +65,37 @@ def test_hierarchical_iou_is_ordered(numbers: dict[str, float]) -> None:
     assert numbers["Mean IoU | video kept"] <= numbers["Max IoU | video kept"]
     assert numbers["Mean IoU"] <= numbers["Mean IoU | video kept"]
     assert numbers["Max IoU"] <= numbers["Max IoU | video kept"]
+    for first, best in (
+        ("Median IoU | video kept", "Median of max IoU | video kept"),
+        ("Median IoU", "Median of max IoU"),
+    ):
+        assert numbers[first] <= numbers[best]
+    for name in ("Median IoU", "Median of max IoU"):
+        assert numbers[name] <= numbers[f"{name} | video kept"]
 
 
 def test_lenient_is_never_below_strict(numbers: dict[str, float]) -> None:
     for k in (1, 5, 10):
         assert numbers[f"VR lenient R@{k}"] >= numbers[f"VR R@{k}"] - 1e-9
+
+
+def test_lenient_moments_are_never_below_strict_ones(numbers: dict[str, float]) -> None:
+    for k in (1, 5, 10):
+        for m in (0.3, 0.5, 0.7):
+            assert numbers[f"lenient VCMR-R{k}@{m}"] >= numbers[f"VCMR-R{k}@{m}"] - 1e-9
+    assert any(numbers[f"lenient VCMR-R{k}@0.3"] > numbers[f"VCMR-R{k}@0.3"] for k in (1, 5, 10))
+
+
+def test_videos_cut_from_one_source_are_reported_apart() -> None:
+    window = np.array([[0.0, 5.0]])
+    names = ("x_0.0_150.0", "x_150.0_300.0", "y_0.0_150.0")
+    truth = Truth((TruthQuery("q", names[0], window, "t"),), names, {}, "val", "cut")
+    neighbour = query_prediction("q", [(names[1], 1.0), (names[0], 0.5), (names[2], 0.1)])
+    report = pipeline_report(truth, [neighbour], config=CONFIG)
+    assert report.value("VR R@1") == 0.0 and report.value("VR same-source R@1") == 100.0
+    plain = Truth((TruthQuery("q", "a", window, "t"),), ("a", "b"), {}, "val", "plain")
+    report = pipeline_report(plain, [query_prediction("q", [("a", 1.0), ("b", 0.0)])], config=CONFIG)
+    assert not any("same-source" in metric.name for metric in report.metrics)
 
 
 def test_the_perfect_system_scores_a_hundred() -> None:
@@ -198,9 +224,3 @@ def test_classes_by_hand() -> None:
     iou = hierarchical_iou(traces, 1)
     assert np.isnan(iou.first[0]) and iou.best[3] == 0.2
     assert hierarchical_iou(traces, 2).best[3] == 0.8
-
-
-def test_the_earlier_script_mixes_seconds_into_its_iou() -> None:
-    spans = np.array([[0.0, 10.0], [0.0, 100.0]])
-    found = seed_compatible(spans, spans)
-    assert (found.mean_mixes_seconds, found.max_mixes_seconds) == ((1 + 10 + 1 + 100) / 4, 100.0)

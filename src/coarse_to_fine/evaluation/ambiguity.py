@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
 
+from coarse_to_fine.datasets.leaks import source_video
 from coarse_to_fine.evaluation.overlap import BoolArray, FloatArray
 from coarse_to_fine.evaluation.truth import NO_WINDOWS, Truth, TruthQuery
 
@@ -63,6 +64,11 @@ def same_source_truth(truth: Truth, source_of: Callable[[str], str]) -> Truth:
         return replace(query, others={v: NO_WINDOWS for v in members[source_of(own)] if v != own} | dict(query.others))
 
     return truth.with_queries(widened(query) for query in truth.queries)
+
+
+def cut_from_sources(videos: Collection[str]) -> bool:
+    """Whether some of the videos are clips of one source, as in QVHighlights."""
+    return len({source_video(video) for video in videos}) < len(videos)
 
 
 def _videos_by_text(truth: Truth) -> dict[str, Counter[str]]:

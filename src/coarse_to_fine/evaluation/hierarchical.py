@@ -42,22 +42,3 @@ def hierarchical_iou(traces: Sequence[Trace], spans: int) -> HierarchicalIou:
             first[at] = each.given[0] if len(each.given) else 0.0
             best[at] = each.given[:spans].max() if len(each.given) else 0.0
     return HierarchicalIou(first, best)
-
-
-@dataclass(frozen=True, slots=True)
-class SeedCompatible:
-    """Mean and maximum over the pairs (IoU, union in SECONDS): numbers without a unit, for documentation only."""
-
-    mean_mixes_seconds: float
-    max_mixes_seconds: float
-
-
-def seed_compatible(predicted: Float64[FloatArray, "Q 2"], true: Float64[FloatArray, "Q 2"]) -> SeedCompatible:
-    """The formulas of an earlier evaluation script as written: it averages IoUs together with unions in seconds.
-
-    Kept to explain numbers such as a "Max IoU" above 1; never a baseline.
-    """
-    inter = np.maximum(np.minimum(predicted[:, 1], true[:, 1]) - np.maximum(predicted[:, 0], true[:, 0]), 0.0)
-    union = predicted[:, 1] - predicted[:, 0] + true[:, 1] - true[:, 0] - inter
-    pairs = np.stack([np.divide(inter, union, out=np.zeros_like(inter), where=union > 0), union], axis=1)
-    return SeedCompatible(float(pairs.mean()), float(pairs.max()))
