@@ -12,11 +12,11 @@ from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.layout import LayoutVideo, read_annotations, write_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos
 from coarse_to_fine.evaluation.truth import read_truth, truth_from_records
-from coarse_to_fine.evaluation.video_retrieval import text_to_video
+from coarse_to_fine.evaluation.video_retrieval import dual_softmax, text_to_video
 from coarse_to_fine.experiment import evaluate_pipeline
 from coarse_to_fine.features.extract import extract_files, extract_texts
 from coarse_to_fine.features.published.config import PublishedFeatures, Stream, Texts
@@ -165,6 +165,29 @@ def test_a_stage_on_extracted_features_measures_what_the_search_measures(world):
     assert library.encoder_name in moments.predictions
 
 
+def test_released_post_processing_and_dual_softmax_are_asked_for_by_name(world):
+    folder, _ = world
+    coarse, fine = load_coarse("mean-pool"), load_fine("similarity")
+    plain, _ = evaluate_fine(fine, folder / "set", resamples=0)
+    rounded, report = evaluate_fine(fine, folder / "set", official="qvhighlights", resamples=0)
+    for before, after in zip(plain, rounded, strict=True):
+        assert np.array_equal(after.windows[:, :2], 2 * np.round(before.windows[:, :2].astype(np.float32) / 2))
+    assert "official post-processing of qvhighlights" in report.predictions
+    fewer, _ = evaluate_fine(fine, folder / "set", official="charades", nms=0.3, resamples=0)
+    assert all(len(after.windows) <= len(before.windows) for before, after in zip(plain, fewer, strict=True))
+    with pytest.raises(ConfigError, match=r"'x'; expected one of qvhighlights, charades"):
+        evaluate_fine(fine, folder / "set", official="x", resamples=0)
+    ranked, _ = evaluate_coarse(coarse, folder / "set", resamples=0)
+    weighted, report = evaluate_coarse(coarse, folder / "set", dual_softmax=True, resamples=0)
+    names = ranked[0].videos.video_ids
+    table = [[each.videos.scores[each.videos.video_ids.index(name)] for name in names] for each in ranked]
+    expected = dual_softmax(torch.tensor(np.array(table)))
+    for each, row in zip(weighted, expected.numpy(), strict=True):
+        scores = [each.videos.scores[each.videos.video_ids.index(name)] for name in names]
+        np.testing.assert_allclose(scores, row, atol=1e-5)
+    assert "dual softmax" in report.predictions
+
+
 def test_streams_in_another_order_than_the_model_reads_are_refused(tmp_path):
     for name, width in (("slowfast", 6), ("clip", 10)):
         write_npz(tmp_path / name / "v0.npz", features=rows(0, 5, width))
@@ -198,5 +221,12 @@ def test_the_verbs_of_both_stages_run(world, ctf, tmp_path):  # noqa: F811
     again = json.loads(ctf("evaluate", "predictions", "--predictions", kept, "--truth", truth, "--json").out)
     assert again["metrics"]["R1@0.5"] is not None
     assert json.loads(ctf("evaluate", "coarse", folder / "set", "--coarse", "mean-pool", "--json").out)["metrics"]
+    options = "--fine", "similarity", "--official", "tacos", "--threshold", 0.1, "--lengths", "tacos", "--json"
+    found = json.loads(ctf("evaluate", "fine", folder / "set", *options).out)
+    assert "R1@0.1" in found["metrics"] and "official post-processing of tacos" in found["predictions"]
+    found = json.loads(
+        ctf("evaluate", "coarse", folder / "set", "--coarse", "mean-pool", "--dual-softmax", "--json").out
+    )
+    assert "dual softmax" in found["predictions"]
     result = ctf("evaluate", "coarse", folder / "set", "--coarse", "mean-pool", "--queries", "coarse")
     assert result.code == 2 and "no coarse.test.jsonl" in result.err

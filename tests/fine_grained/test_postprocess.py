@@ -6,7 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coarse_to_fine.fine_grained.postprocess import moment_output, official_nms, official_rounding, suppress
+from coarse_to_fine.fine_grained.postprocess import (
+    moment_output,
+    official_nms,
+    official_postprocess,
+    official_rounding,
+    suppress,
+)
 
 
 @settings(deadline=None, max_examples=60)
@@ -54,3 +60,12 @@ def test_official_rounding_is_half_to_even_and_may_collapse() -> None:
 def test_official_suppression_returns_one_row_as_it_is() -> None:
     assert official_nms([[5.0, 5.0, 0.1]], 0.5) == [[5.0, 5.0, 0.1]]
     assert official_nms([], 0.5) == []
+
+
+def test_each_set_has_the_post_processing_of_its_release() -> None:
+    rows = [[3.2, 160.7, 0.91], [3.0, 158.9, 0.8], [40.0, 45.00004, 0.1]]
+    assert official_postprocess(rows, "qvhighlights") == [[4.0, 150.0, 0.91], [4.0, 150.0, 0.8], [40.0, 44.0, 0.1]]
+    assert official_postprocess(rows, "tacos")[0] == [4.0, 160.0, 0.91]
+    assert official_postprocess(rows, "mesm-tacos")[0] == [3.2, 160.7, 0.91]
+    assert official_postprocess(rows, "charades", nms=0.7) == [[3.0, 150.0, 0.91], [40.0, 45.0, 0.1]]
+    assert official_postprocess([], "activitynet") == []

@@ -20,7 +20,7 @@ from coarse_to_fine.fine_grained.inputs import temporal_endpoints
 from coarse_to_fine.fine_grained.layers.positions import inverse_sigmoid, reference_code, video_position_code
 from coarse_to_fine.fine_grained.layers.projection import InputProjection
 from coarse_to_fine.fine_grained.mesm.sampling import sample_clips
-from coarse_to_fine.fine_grained.postprocess import official_nms, official_rounding, official_rows
+from coarse_to_fine.fine_grained.postprocess import official_nms, official_rounding
 from coarse_to_fine.spans import (
     center_width_to_start_end,
     pairwise_giou,
@@ -29,6 +29,7 @@ from coarse_to_fine.spans import (
 )
 from tests.parity import test_mesm
 from tests.parity.cases import Case, suite_folder
+from tests.parity.released_windows import official_rows
 
 
 @pytest.mark.parity("mesm", "position_sine")

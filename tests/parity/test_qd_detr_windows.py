@@ -9,7 +9,7 @@ import torch
 
 from coarse_to_fine.fine_grained.inputs import unit_rows
 from coarse_to_fine.fine_grained.labels import annotated_labels, annotated_pairs, span_targets
-from coarse_to_fine.fine_grained.postprocess import official_nms, official_rounding, official_rows
+from coarse_to_fine.fine_grained.postprocess import official_nms, official_rounding
 from coarse_to_fine.spans import (
     center_width_to_start_end,
     pairwise_giou,
@@ -17,6 +17,7 @@ from coarse_to_fine.spans import (
     start_end_to_center_width,
 )
 from tests.parity.cases import Case
+from tests.parity.released_windows import official_rows
 
 
 @pytest.mark.parity("qd_detr", "span_ops")

@@ -146,6 +146,14 @@ def fine(
     nms: Annotated[
         float, typer.Option(min=0, max=1, help="Drop moments that overlap a better one by more IoU; 1: none.")
     ] = 1.0,
+    official: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET",
+            help="Round and clamp windows as the releases do for qvhighlights, charades, tacos, activitynet, "
+            "mesm-charades-vgg or mesm-tacos.",
+        ),
+    ] = None,
     threshold: ThresholdOption = None,
     lengths: LengthsOption = "qvhighlights",
     predictions: Annotated[
@@ -176,6 +184,7 @@ def fine(
         features,
         split,
         nms=nms,
+        official=official,  # type: ignore[arg-type]
         thresholds=threshold or RECALL_THRESHOLDS,
         lengths=lengths,  # type: ignore[arg-type]
         resamples=resamples,
@@ -193,6 +202,9 @@ def coarse(
     split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
     queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
+    dual_softmax: Annotated[
+        bool, typer.Option("--dual-softmax", help="Weigh scores over all sentences of the split; no search can.")
+    ] = False,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
     ] = None,
@@ -216,7 +228,14 @@ def coarse(
 
     loaded = load_coarse(model, device=str(resolve_device(device)))
     answers, report = evaluate_coarse(
-        loaded, features, split, queries=queries, seed=seed, resamples=resamples, title=model
+        loaded,
+        features,
+        split,
+        queries=queries,
+        seed=seed,
+        dual_softmax=dual_softmax,
+        resamples=resamples,
+        title=model,
     )
     if predictions is not None:
         write_predictions(predictions, answers)

@@ -5,7 +5,8 @@ Axes: Q moment queries, K windows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -48,10 +49,39 @@ def suppress(output: MomentOutput, threshold: float, limit: int | None = None) -
     return MomentOutput(output.windows_s[kept], output.scores[kept], output.saliency)
 
 
-def official_rows(logits: Float[Tensor, "Q 2"], spans: Float[Tensor, "Q 2"], duration_s: float) -> list[list[float]]:
-    """[start, end, score] rows of the release before its post-processing: ranked, 4 decimals, not clamped."""
-    windows, scores = rank_windows(logits, spans, duration_s)
-    rows = torch.cat([windows, scores[:, None]], dim=1).tolist()
+class OfficialRounding(NamedTuple):
+    """What the evaluation of a release does to windows: multiples of which length, clamped to which time; None: not."""
+
+    clip_seconds: float | None
+    max_s: float | None
+
+
+Official = Literal["qvhighlights", "charades", "tacos", "activitynet", "mesm-charades-vgg", "mesm-tacos"]
+OFFICIAL: Mapping[Official, OfficialRounding] = {
+    "qvhighlights": OfficialRounding(2.0, 150.0),
+    "charades": OfficialRounding(1.0, 150.0),
+    "tacos": OfficialRounding(2.0, None),
+    "activitynet": OfficialRounding(2.0, None),
+    "mesm-charades-vgg": OfficialRounding(0.17, 150.0),
+    "mesm-tacos": OfficialRounding(None, 1000.0),
+}
+"""By set, as QD-DETR and Lighthouse evaluate; MESM does otherwise on two, on the others the same."""
+
+
+def official_postprocess(rows: Sequence[Sequence[float]], name: Official, nms: float = 1.0) -> list[list[float]]:
+    """[start, end, score] rows as a release evaluates them: 4 decimals, clamped and rounded, then suppressed.
+
+    Args:
+        rows: best first.
+        name: of the set.
+        nms: IoU over which a worse one of the first ten rows is dropped; 1 keeps all, as every release does.
+    """
+    rounded = official_rounding(four_decimals(rows), *OFFICIAL[name])
+    return official_nms(rounded, nms) if nms < 1 else rounded
+
+
+def four_decimals(rows: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Every number as the releases write it."""
     return [[float(f"{value:.4f}") for value in row] for row in rows]
 
 
@@ -72,7 +102,7 @@ def official_rounding(
     if clip_seconds is not None:
         windows = torch.round(windows / clip_seconds) * clip_seconds
     values = torch.cat([windows, values[:, 2:]], dim=1)
-    return [[float(f"{value:.4f}") for value in row] for row in values.tolist()]
+    return four_decimals(values.tolist())
 
 
 def official_nms(

@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.features.published.config import PublishedFeatures
+from coarse_to_fine.fine_grained.postprocess import Official
 
 Missing = Literal["refuse", "drop"]
 QueryKind = Literal["fine", "coarse"]
@@ -115,6 +116,10 @@ class Evaluation(_Frozen):
     lengths: Lengths = Field(
         default="qvhighlights",
         description="ranges of window length in a report of the fine stage alone; tacos adds 150 to 600 s",
+    )
+    official: Official | None = Field(
+        default=None,
+        description="set by whose released post-processing a fine stage alone has its windows rounded and clamped",
     )
     resamples: int = Field(default=1000, ge=0, description="bootstrap resamples over videos; 0: no intervals")
     seed: int = Field(default=0, ge=0, description="of the stochastic text of T-MASS")

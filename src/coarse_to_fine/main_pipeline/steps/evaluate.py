@@ -106,6 +106,7 @@ class Evaluate(Step):
             self.config.tested,
             thresholds=settings.thresholds,
             lengths=settings.lengths,
+            official=settings.official,
             resamples=settings.resamples,
             title=model.name,
         )
