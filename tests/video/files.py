@@ -35,6 +35,7 @@ class Recipe:
         container: options of the container.
         sample_aspect_ratio: width of a pixel by its height.
         keys: pictures that are coded as key frames besides those of `gop`.
+        in_order: how many pictures come before the first that is coded out of order.
     """
 
     codec: str = "libx264"
@@ -51,6 +52,7 @@ class Recipe:
     rate: Fraction = Fraction(30)
     time_base: Fraction | None = TICK
     keys: tuple[int, ...] = ()
+    in_order: int = 0
 
 
 @functools.cache
@@ -177,6 +179,8 @@ def encode_pictures(
         frame.pts, frame.time_base = round(time / base), base
         if index in recipe.keys:
             frame.pict_type = PictureType.I
+        elif 0 < index < recipe.in_order:
+            frame.pict_type = PictureType.P
         yield from stream.encode(frame)
     yield from stream.encode(None)
 

@@ -55,6 +55,24 @@ def test_a_turned_video_gives_an_upright_clip_of_the_asked_height(film: Film, tm
     assert (video.width, video.height, video.rotation) == (60, 80, 0)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (av.error.OSError(28, "No space left on device"), "writable place"),
+        (av.error.ArgumentError(22, "Invalid argument"), "can be coded"),
+    ],
+)
+def test_the_place_is_blamed_only_for_its_own_faults(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: av.FFmpegError, said: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("coarse_to_fine.video.cut._write", fails)
+    with pytest.raises(VideoError, match=said):
+        cut_clip(film("plain.mp4"), 0.5, 1.5, tmp_path / "clip.mp4")
+
+
 @pytest.mark.parametrize("rate", [5, 30])
 @pytest.mark.parametrize(("start", "end"), [(1.0, 3.0), (1.0, 3.1), (1.1, 3.0), (0.9, 2.95), (0.0, 0.3), (3.5, 4.0)])
 def test_a_clip_lasts_as_long_as_its_stretch(tmp_path: Path, rate: int, start: float, end: float) -> None:

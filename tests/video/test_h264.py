@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coarse_to_fine.errors import VideoError
-from coarse_to_fine.video.h264 import Layout, ParameterSets, parameter_sets, with_lengths
+from coarse_to_fine.video.h264 import Layout, ParameterSets, begins_with_b_slice, parameter_sets, with_lengths
 
 SEQUENCE = bytes.fromhex("674d400beca1423f2c2000000300200057e401e28532c0")
 PICTURE = bytes.fromhex("68ce06f2")
@@ -39,6 +39,21 @@ def test_a_free_number_is_in_no_set() -> None:
     every = tuple(b"\x68" + ((n + 1) << (32 - 2 * (n + 1).bit_length() + 1)).to_bytes(4, "big") for n in range(32))
     with pytest.raises(VideoError, match="taken"):
         ParameterSets((SEQUENCE,), every).free_number()
+
+
+@pytest.mark.parametrize(
+    ("units", "is_b"),
+    [
+        ([b"\x67\x64", b"\x01\x9c"], True),  # bits 1 00111: macroblock 0, type 6
+        ([b"\x41\x9a"], False),  # bits 1 00110: type 5, P
+        ([b"\x01\xa8"], True),  # bits 1 010: type 1
+        ([b"\x65\x88"], False),  # bits 1 0001000: type 7, I
+        ([b"\x01"], False),
+        ([], False),
+    ],
+)
+def test_the_head_of_a_slice_tells_its_type(units: list[bytes], is_b: bool) -> None:
+    assert begins_with_b_slice(units) is is_b
 
 
 def test_units_are_the_same_in_both_layouts() -> None:

@@ -113,6 +113,32 @@ def test_pictures_coded_out_of_order_without_presentation_times(film: Film, tmp_
     assert numbers_at(video, video.frame_times_s.tolist()) == list(range(150))
 
 
+def test_an_edit_list_cuts_nothing_where_there_are_no_presentation_times(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "no_pts.mp4", steady_times(2), Recipe(gop=60))
+    path.write_bytes(path.read_bytes().replace(b"ctts", b"free"))
+    with av.open(str(path)) as container:
+        assert any(packet.is_discard for packet in container.demux(video=0))
+    video = probe(path)
+    assert (video.packets.clock, video.frame_count) == ("dts", 60)
+    assert numbers_at(video, video.frame_times_s.tolist()) == list(range(60))
+    assert video.key_times_s[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+def test_pictures_may_first_come_out_of_order_late(tmp_path: Path, suffix: str) -> None:
+    recipe = Recipe(gop=300, in_order=100, time_base=None)
+    path = write_video(tmp_path / f"late.{suffix}", steady_times(6), recipe)
+    path.write_bytes(path.read_bytes().replace(b"ctts", b"free").replace(b"edts", b"free"))
+    video = probe(path)
+    assert video.packets.clock == "dts"
+    assert numbers_at(video, video.frame_times_s.tolist()) == list(range(180))
+
+
+def test_pictures_that_could_come_out_of_order_and_never_do_keep_their_times(tmp_path: Path) -> None:
+    video = probe(write_video(tmp_path / "never.mp4", steady_times(6), Recipe(gop=300, in_order=180)))
+    assert (video.packets.clock, video.warnings) == ("pts", ())
+
+
 def test_packed_pictures_in_an_avi(tmp_path: Path) -> None:
     video = probe(write_packed_avi(tmp_path / "packed.avi", steady_times(2.1), Fraction(16, 11)))
     assert (video.frame_count, video.packets.clock) == (63, "dts")

@@ -77,9 +77,12 @@ def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = 
         try:
             _write(unfinished, pieces, videos, bounds, max_height)
         except av.FFmpegError as error:
-            raise VideoError(
-                f"the clip cannot be written ({describe(error)}); expected a writable place; check {out.parent}"
-            ) from error
+            expected = (
+                f"expected a writable place; check {out.parent}"
+                if isinstance(error, OSError)
+                else "expected pictures and sound that can be coded; check that the video plays there"
+            )
+            raise VideoError(f"the clip cannot be written ({describe(error)}); {expected}") from error
     return out
 
 

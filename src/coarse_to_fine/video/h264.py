@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from coarse_to_fine.errors import VideoError
 
-IDR, SPS, PPS = 5, 7, 8
+SLICE, IDR, SPS, PPS = 1, 5, 7, 8
+B_SLICE = 1
+SLICE_TYPES = 5
+"""Numbers from five on say that all slices of the picture are of one type."""
 HIGH_PROFILES = frozenset((100, 110, 122, 144))
 PROFILES = {66: "baseline", 77: "main", 100: "high"}
 """Names of the profiles for 8-bit 4:2:0 pictures by their number."""
@@ -105,6 +108,16 @@ def kind(unit: bytes) -> int:
     return unit[0] & 0x1F
 
 
+def begins_with_b_slice(units: Iterable[bytes]) -> bool:
+    """Whether the first slice of a picture is a B slice, which builds on a picture that is shown later.
+
+    Args:
+        units: of one packet (ISO/IEC 14496-10, section 7.3.3 has the head of a slice).
+    """
+    first = next((unit for unit in units if kind(unit) in (SLICE, IDR)), b"")
+    return len(first) > 1 and _numbers(first[1:], 2)[1] % SLICE_TYPES == B_SLICE
+
+
 def with_lengths(units: Iterable[bytes]) -> bytes:
     """A packet of units behind four bytes of length each."""
     return _counted(units, 4)
@@ -137,7 +150,15 @@ def _counted(units: Iterable[bytes], size: int) -> bytes:
 
 
 def _number(data: bytes) -> int:
-    """The unsigned Exp-Golomb number at the start; numbers of sets end before a start code could be escaped."""
+    return _numbers(data, 1)[0]
+
+
+def _numbers(data: bytes, count: int) -> list[int]:
+    """The unsigned Exp-Golomb numbers at the start; small ones end before a start code could be escaped."""
     bits = f"{int.from_bytes(data[:4].ljust(4, bytes(1)), 'big'):032b}"
-    zeros = bits.index("1") if "1" in bits else 0
-    return int(bits[zeros : 2 * zeros + 1], 2) - 1
+    numbers = []
+    for _ in range(count):
+        zeros = bits.index("1") if "1" in bits else 0
+        numbers.append(int(bits[zeros : 2 * zeros + 1] or "1", 2) - 1)
+        bits = bits[2 * zeros + 1 :]
+    return numbers

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.container import packets_of
+from coarse_to_fine.video.h264 import Layout, begins_with_b_slice
 from coarse_to_fine.video.timing import NO_STAMP, PacketList
 
 if TYPE_CHECKING:
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 ORDER_TRIAL = 40
-"""Packets decoded to see whether pictures come out in another order than they are stored, where stamps do not say."""
+"""Packets decoded to see whether pictures come out in another order than they are stored, where stamps do not say.
+
+Later H.264 pictures say it themselves: the encoder may find its first use for another order minutes later."""
 SHOWN_IN_VP8 = 0x10
-KEY, SHOWN, CORRUPT = 1, 2, 4
+KEY, SHOWN, CORRUPT, CUT_AWAY = 1, 2, 4, 8
 
 
 class PacketWalk:
@@ -41,6 +45,7 @@ class PacketWalk:
         self._durations, self._sizes = array("q"), array("q")
         self._flags = bytearray()
         self._output_order: list[int] = []
+        self._has_late_b_slice = False
 
     @classmethod
     def through(cls, container: InputContainer, stream: VideoStream) -> PacketWalk:
@@ -49,12 +54,15 @@ class PacketWalk:
         context = stream.codec_context
         context.thread_count = 1
         in_doubt = True
+        layout = Layout.of(context.extradata or b"") if context.name == "h264" else None
         try:
             for packet in packets_of(container, stream):
                 walk._append(packet, is_vp8=context.name == "vp8")
-                in_doubt = in_doubt and len(walk) <= ORDER_TRIAL and walk._order_is_unsaid(context)
-                if walk.first_frame is None or in_doubt:
+                in_doubt = in_doubt and not walk.comes_out_of_order and walk._order_is_unsaid(context)
+                if walk.first_frame is None or (in_doubt and len(walk) <= ORDER_TRIAL):
                     walk._decode(context, packet)
+                elif in_doubt:
+                    walk._has_late_b_slice = layout is not None and _has_b_slice(packet, layout)
         except av.FFmpegError as error:
             walk.read_error = error
         if walk.first_frame is None or len(walk) <= ORDER_TRIAL:
@@ -66,11 +74,16 @@ class PacketWalk:
 
     @property
     def comes_out_of_order(self) -> bool:
-        """Whether the first pictures were decoded in another order than they are stored."""
-        return any(later < earlier for earlier, later in itertools.pairwise(self._output_order))
+        """Whether pictures are decoded in another order than they are stored, as far as it was looked at."""
+        pairs = itertools.pairwise(self._output_order)
+        return self._has_late_b_slice or any(later < earlier for earlier, later in pairs)
 
-    def packets(self) -> PacketList:
-        """All packets, without a last one that was cut in the middle."""
+    def packets(self, *, with_cut_away: bool = False) -> PacketList:
+        """All packets, without a last one that was cut in the middle.
+
+        Args:
+            with_cut_away: whether pictures that an edit list cuts away are shown all the same.
+        """
         flags = np.frombuffer(bytes(self._flags), np.uint8)
         count = len(flags) - int(len(flags) > 1 and bool(flags[-1] & CORRUPT))
         flags = flags[:count]
@@ -80,7 +93,7 @@ class PacketWalk:
             durations=np.maximum(np.array(self._durations, np.int64)[:count], 0),
             sizes=np.array(self._sizes, np.int64)[:count],
             is_key=(flags & KEY) != 0,
-            is_shown=(flags & SHOWN) != 0,
+            is_shown=(flags & (SHOWN if with_cut_away else SHOWN | CUT_AWAY)) == SHOWN,
         )
 
     def _append(self, packet: Packet[Any], is_vp8: bool) -> None:
@@ -88,8 +101,9 @@ class PacketWalk:
         self._dts.append(NO_STAMP if packet.dts is None else packet.dts)
         self._durations.append(packet.duration or 0)
         self._sizes.append(packet.size)
-        shown = not packet.is_discard and (not is_vp8 or bool(memoryview(packet)[0] & SHOWN_IN_VP8))
-        self._flags.append(KEY * packet.is_keyframe | SHOWN * shown | CORRUPT * packet.is_corrupt)
+        shown = not is_vp8 or bool(memoryview(packet)[0] & SHOWN_IN_VP8)
+        flags = KEY * packet.is_keyframe | SHOWN * shown | CORRUPT * packet.is_corrupt | CUT_AWAY * packet.is_discard
+        self._flags.append(flags)
 
     def _order_is_unsaid(self, context: Any) -> bool:
         """Whether the codec may store pictures out of order and yet time stamps only ascend."""
@@ -105,3 +119,10 @@ class PacketWalk:
                     self._output_order.append(frame.pts)
         except av.FFmpegError as error:
             self.first_error = self.first_error or error
+
+
+def _has_b_slice(packet: Packet[Any], layout: Layout) -> bool:
+    try:
+        return begins_with_b_slice(layout.units(bytes(packet)))
+    except VideoError:
+        return False

@@ -52,6 +52,8 @@ def probe(path: str | Path) -> VideoFile:
             raise VideoError(_why_no_frame(walk))
         time_base, rate = stream.time_base or Fraction(1, 1000), _rate(stream)
         clock = _clock(packets, walk)
+        if clock != "pts":  # an edit list cuts at presentation times, and here they are none
+            packets = walk.packets(with_cut_away=True)
         close_gaps = bool(container.format.flags & TS_DISCONTINUOUS)
         timeline = build_timeline(packets, clock, time_base, rate, close_gaps)
         _check_sense(timeline)

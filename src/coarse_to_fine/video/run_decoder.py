@@ -66,6 +66,8 @@ class RunDecoder:
         for number, packet in self._source.packets_from(self._run.start):
             self._note(number, packet)
             context.skip_frame = "NONREF" if self._skip and number not in self._wanted else "DEFAULT"
+            if self._plan.counted and packet.is_discard:
+                packet = av.Packet(bytes(packet))  # without the mark that makes the decoder drop its picture
             packet.pts = number
             yield from self._numbered(self._decode(packet, number))
             if number >= self._run.end:
