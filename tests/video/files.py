@@ -210,9 +210,10 @@ def write_sound(path: Path, seconds: float = 2.0) -> Path:
     return path
 
 
-def rewrap(source: Path, target: Path, shift_s: float = 0.0, only: str | None = None, **options: Any) -> Path:
+def rewrap(source: Path, target: Any, shift_s: float = 0.0, only: str | None = None, **options: Any) -> Path:
     """The same coded pictures in another container, all streams or only those of one kind `shift_s` later."""
-    with av.open(str(source)) as read, av.open(str(target), "w", **options) as write:
+    file = str(target) if isinstance(target, Path) else target
+    with av.open(str(source)) as read, av.open(file, "w", **options) as write:
         streams = {stream.index: write.add_stream_from_template(stream) for stream in read.streams}
         for packet in read.demux():
             if packet.dts is not None:

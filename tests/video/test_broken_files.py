@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -132,6 +133,32 @@ def test_a_cut_tail_is_said_and_the_rest_is_read(source: Path, tmp_path: Path, s
     assert lost.end_s == pytest.approx(8.0, abs=0.05)
     assert "cut off" in video.warnings[0]
     assert_right_pictures(video, plan_reading(video, clip_seconds=0.5, segment_seconds=8, overlap_seconds=0).times_s)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264", "mjpeg"])
+def test_a_cut_tail_of_an_avi_is_said(tmp_path: Path, codec: str) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    recipe = Recipe(codec=codec, gop=30, pix_fmt=pixels, time_base=None)
+    whole = write_video(tmp_path / "whole.avi", steady_times(8), recipe)
+    assert probe(whole).lost == ()
+    video = probe(cut_bytes(whole, tmp_path / "cut.avi", 0.6))
+    (span,) = video.lost
+    assert (span.start_s, span.end_s) == (video.duration_s, pytest.approx(8, abs=0.1))
+
+
+def test_an_avi_from_a_pipe_promises_no_frames(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.avi", steady_times(2), Recipe(codec="mpeg4", gop=30, time_base=None))
+    piped = tmp_path / "piped.avi"
+    with piped.open("wb") as file:
+        rewrap(whole, _Pipe(file), format="avi")
+    assert probe(piped).lost == ()
+
+
+class _Pipe:
+    """A file that can only be written on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
 
 
 def test_a_hole_loses_only_its_group_of_pictures(source: Path, tmp_path: Path) -> None:

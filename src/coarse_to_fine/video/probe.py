@@ -34,6 +34,8 @@ TS_DISCONTINUOUS = 0x0200
 """FFmpeg's format flag: time stamps may jump (broadcast streams)."""
 MISSING_TAIL_S = 0.5
 DEFAULT_RATE = Fraction(25)
+UNKNOWN_AVI_FRAMES = 1 << 30
+"""AVIs that were written into a pipe declare this many. Their duration is only guessed from the size of the file."""
 DECLARING_FORMATS = ("mp4", "matroska", "avi", "flv", "asf")
 
 
@@ -117,6 +119,9 @@ def _promised_end(path: Path, container: InputContainer, stream: VideoStream, ti
         return None
     base = stream.time_base or Fraction(1, 1000)
     late = float((timeline.first_stamp - (stream.start_time or 0)) * base)
+    if "avi" in container.format.name:
+        known = 0 < stream.frames < UNKNOWN_AVI_FRAMES
+        return float(stream.frames / stream.average_rate) - late if known and stream.average_rate else None
     if stream.duration:
         return float(stream.duration * base) - late
     if tag := _seconds(stream.metadata.get("DURATION", "")):
