@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from coarse_to_fine.video import clip_count, plan_reading, probe
+from coarse_to_fine.video import clip_count, plan_reading, player_clock, probe, read_frames
 from tests.video.conftest import INTACT
 from tests.video.files import (
     Recipe,
@@ -166,12 +166,15 @@ def test_parts_whose_time_stamps_start_anew_follow_each_other(film: Film, tmp_pa
     assert numbers_at(video, [0.5, 2.5, 3.5, 5.5]) == [15, 75, 15, 75]
 
 
-def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
-    path = tmp_path / "cover.mkv"
-    with av.open(str(path), "w", format="mp4") as out:
-        cover = out.add_stream("mjpeg", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = int(av.stream.Disposition.attached_pic.value)
+@pytest.mark.parametrize("is_marked", [True, False])
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "mjpeg"), ("mp4", "png"), ("mkv", "mjpeg")])
+def test_a_cover_picture_is_not_the_video(tmp_path: Path, suffix: str, codec: str, is_marked: bool) -> None:
+    path = tmp_path / f"cover.{suffix}"
+    with av.open(str(path), "w") as out:
+        cover = out.add_stream(codec, rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "rgb24"
+        if is_marked:
+            cover.disposition = int(av.stream.Disposition.attached_pic.value)
         stream = open_video_stream(out, Recipe())
         frame = av.VideoFrame.from_ndarray(draw(999, 48, 64), format="rgb24")
         frame.pts, frame.time_base = 0, Fraction(1)
@@ -181,10 +184,16 @@ def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     assert (video.width, video.frame_count, video.warnings) == (160, 30, ())
 
 
-def test_the_first_of_several_videos_is_read_and_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("default", "width", "height"), [(None, 160, 120), (0, 160, 120), (1, 96, 80)])
+def test_the_default_of_several_videos_is_read_and_said(
+    tmp_path: Path, default: int | None, width: int, height: int
+) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as out:
         streams = [open_video_stream(out, Recipe()), open_video_stream(out, Recipe(width=96, height=80))]
+        if default is not None:
+            streams[default].disposition = int(av.stream.Disposition.default.value)
+            streams[1 - default].disposition = int(av.stream.Disposition.original.value)
         packets = [
             *encode_pictures(streams[0], steady_times(1), Recipe()),
             *encode_pictures(streams[1], steady_times(1), Recipe(width=96, height=80)),
@@ -192,9 +201,24 @@ def test_the_first_of_several_videos_is_read_and_said(tmp_path: Path) -> None:
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             out.mux(packet)
     video = probe(path)
-    assert (video.width, video.height) == (160, 120)
-    assert "2 video streams" in video.warnings[0]
-    assert numbers_at(video, [0.5]) == [15]
+    assert (video.width, video.height) == (width, height)
+    assert f"2 video streams: number {1 + (default or 0)} is read" in video.warnings[0]
+    assert len(list(read_frames(video, [0.5]))) == 1
+    assert player_clock(path).shows_first is (default != 1)
+
+
+def test_a_film_of_separate_pictures_is_one_beside_another(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    jpeg = Recipe(codec="mjpeg", pix_fmt="yuvj420p", width=96, height=80)
+    with av.open(str(path), "w") as out:
+        streams = [open_video_stream(out, jpeg), open_video_stream(out, Recipe())]
+        packets = [
+            *encode_pictures(streams[0], steady_times(1), jpeg),
+            *encode_pictures(streams[1], steady_times(1), Recipe()),
+        ]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            out.mux(packet)
+    assert (probe(path).width, probe(path).frame_count) == (96, 30)
 
 
 def test_a_timecode_track_is_skipped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ MAX_PIXELS = 1 << 27
 DEMUXER_OPTIONS = {"protocol_whitelist": "file"}
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe", "ico", "srt", "webvtt", "ass", "hls", "concat")
+PICTURES = frozenset(("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000"))
+"""Codecs of cover pictures, which some programs store as a video stream without a mark."""
+PACKETS_TO_TELL_STILLS = 1000
 BOX_NAMES = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pnot")
 )
@@ -53,19 +57,27 @@ def open_container(path: Path) -> InputContainer:
     return container
 
 
-def pick_video_stream(container: InputContainer) -> tuple[VideoStream, int]:
-    """The first real video stream, and how many real ones there are.
+def pick_video_stream(path: Path, container: InputContainer) -> tuple[VideoStream, list[VideoStream]]:
+    """The video stream to read, and all real ones: the first that is marked as default, else the first.
 
-    Cover pictures and thumbnails are skipped, and streams whose codec is unknown if another one can be decoded.
+    Cover pictures and thumbnails are skipped, marked as such or single pictures beside a stream that moves, and streams
+    whose codec is unknown if another one can be decoded.
+
+    Args:
+        path: the file, to look into it apart from `container`.
+        container: the same file, at its start and left there.
 
     Raises:
         VideoError: there is none.
     """
     real = [stream for stream in container.streams.video if not _is_cover(stream)]
+    stills = _stills(path, real)
+    real = [stream for stream in real if stream.index not in stills]
     decodable = [stream for stream in real if stream.codec_context is not None]
     if decodable:
-        decodable[0].codec_context.options = dict(DECODER_OPTIONS)
-        return decodable[0], len(real)
+        chosen = next((stream for stream in decodable if _is_default(stream)), decodable[0])
+        chosen.codec_context.options = dict(DECODER_OPTIONS)
+        return chosen, real
     if real:
         raise VideoError(
             "no decoder for the codec of the video stream; expected a codec that FFmpeg decodes; re-encode the file"
@@ -95,6 +107,27 @@ def describe(error: BaseException) -> str:
 def _is_cover(stream: VideoStream) -> bool:
     disposition = stream.disposition
     return bool(disposition & (type(disposition).attached_pic | type(disposition).timed_thumbnails))
+
+
+def _is_default(stream: VideoStream) -> bool:
+    return bool(stream.disposition & type(stream.disposition).default)
+
+
+def _stills(path: Path, streams: list[VideoStream]) -> set[int]:
+    """Numbers of streams that hold a single picture while another one moves."""
+    doubtful = {stream.index for stream in streams if stream.codec_context and stream.codec_context.name in PICTURES}
+    if len(streams) < 2 or not doubtful:
+        return set()
+    counts = dict.fromkeys((stream.index for stream in streams), 0)
+    with open_container(path) as container:
+        try:
+            for packet in itertools.islice(container.demux(*sorted(counts)), PACKETS_TO_TELL_STILLS):
+                counts[packet.stream_index] = counts.get(packet.stream_index, 0) + bool(packet.size)
+                if min(counts[index] for index in doubtful) > 1:
+                    break
+        except (av.FFmpegError, IndexError):
+            pass  # what was read so far tells
+    return {index for index in doubtful if counts[index] <= 1 < max(counts.values())}
 
 
 def _stream_kinds(container: InputContainer) -> str:

@@ -17,10 +17,12 @@ class PlayerClock:
     Attributes:
         begins_s: start of its earliest stream; 0 in most files, some players count from here and some do not.
         first_frame_s: start of the pictures, from which all times in this package count.
+        shows_first: whether the stream that this package reads is the first of several, which players show.
     """
 
     begins_s: float
     first_frame_s: float
+    shows_first: bool
 
 
 def player_clock(path: str | Path) -> PlayerClock:
@@ -29,9 +31,11 @@ def player_clock(path: str | Path) -> PlayerClock:
     Raises:
         VideoError: the file cannot be opened or holds no video.
     """
-    with open_container(Path(path)) as container:
-        stream, _ = pick_video_stream(container)
+    path = Path(path)
+    with open_container(path) as container:
+        stream, streams = pick_video_stream(path, container)
+        is_first = stream is streams[0]
         begins_s = float(container.start_time or 0) / av.time_base
         if stream.start_time is None or stream.time_base is None:
-            return PlayerClock(begins_s, begins_s)
-        return PlayerClock(begins_s, float(stream.start_time * stream.time_base))
+            return PlayerClock(begins_s, begins_s, is_first)
+        return PlayerClock(begins_s, float(stream.start_time * stream.time_base), is_first)

@@ -47,7 +47,7 @@ def probe(path: str | Path) -> VideoFile:
     """
     path = Path(path)
     with open_container(path) as container:
-        stream, streams = pick_video_stream(container)
+        stream, streams = pick_video_stream(path, container)
         walk = PacketWalk.through(container, stream)
         packets = walk.packets()
         if walk.first_frame is None or not packets.is_shown.any():
@@ -77,7 +77,7 @@ def probe(path: str | Path) -> VideoFile:
             pix_fmt=walk.first_frame.format.name,
             has_audio=bool(container.streams.audio),
             lost=lost,
-            warnings=_warnings(lost, timeline, clock, streams),
+            warnings=_warnings(lost, timeline, clock, streams.index(stream) + 1, len(streams)),
             stream_index=stream.index,
             packets=index,
         )
@@ -176,7 +176,9 @@ def _why_no_frame(walk: PacketWalk) -> str:
     return f"{what}{reason}; expected at least one picture; check that the file plays, or copy it again"
 
 
-def _warnings(lost: tuple[LostSpan, ...], timeline: Timeline, clock: Clock, streams: int) -> tuple[str, ...]:
+def _warnings(
+    lost: tuple[LostSpan, ...], timeline: Timeline, clock: Clock, place: int, streams: int
+) -> tuple[str, ...]:
     lines = [str(span) for span in lost]
     if timeline.seams_s:
         places = ", ".join(f"{seam:.1f} s" for seam in timeline.seams_s[:5])
@@ -184,5 +186,5 @@ def _warnings(lost: tuple[LostSpan, ...], timeline: Timeline, clock: Clock, stre
     if clock != "pts":
         lines.append("no presentation times in the file: frames are counted, reading is slower")
     if streams > 1:
-        lines.append(f"{streams} video streams: the first one is read")
+        lines.append(f"{streams} video streams: number {place} is read")
     return tuple(lines)

@@ -107,7 +107,7 @@ class VideoFile:
         has_audio: whether there is an audio stream.
         lost: stretches that the file should hold and does not (a cut tail, a hole).
         warnings: one line for each thing that a person should know, the lost stretches included.
-        stream_index: the chosen stream: the first that is a real video (not a cover picture).
+        stream_index: the chosen stream: a real video (not a cover picture), the default one or the first.
         packets: what the reader needs to find frames.
     """
 

@@ -39,7 +39,8 @@ KEPT_CLOCKS = 10_000
 def is_playable(video: StoredVideo) -> bool:
     """Whether browsers usually play this container and codec, and all show the same picture at the same time."""
     known = video.codec in PLAYABLE_CODECS and Path(video.path).suffix.lower() in MEDIA_TYPES
-    return known and abs(_clock(video.path, video.mtime_ns).begins_s) <= LATE_START_S
+    clock = _clock(video.path, video.mtime_ns)
+    return known and clock.shows_first and abs(clock.begins_s) <= LATE_START_S
 
 
 def first_frame_s(video: StoredVideo) -> float:
@@ -53,7 +54,7 @@ def _clock(path: str, mtime_ns: int) -> PlayerClock:
     try:
         return player_clock(path)
     except VideoError:
-        return PlayerClock(0.0, 0.0)
+        return PlayerClock(0.0, 0.0, True)
 
 
 class Media:
