@@ -103,6 +103,31 @@ def test_sound_alone(tmp_path: Path) -> None:
     assert error_of(write_sound(tmp_path / "sound.mp4")).startswith("no video stream (the file holds audio)")
 
 
+@pytest.mark.parametrize(
+    ("name", "length", "said"),
+    [
+        ("vp8_piped.webm", 200, "Matroska or WebM"),
+        ("uneven.mkv", 400, "Matroska or WebM"),
+        ("sound.ts", 400, "MPEG-TS"),
+        ("mpeg4_bframes.avi", 400, "AVI"),
+        ("sorenson.flv", 40, "FLV"),
+        ("wmv2.wmv", 400, "WMV"),
+        ("mpeg2.mpg", 24, "MPEG-PS"),
+        ("plain.mp4", 40, "no index"),
+        ("plain.mp4", 200, "no index"),
+        ("plain.mp4", 400, "no index"),
+    ],
+)
+def test_a_file_of_which_little_more_than_the_head_is_left(
+    film: Film, tmp_path: Path, name: str, length: int, said: str
+) -> None:
+    cut = tmp_path / name
+    cut.write_bytes(film(name).read_bytes()[:length])
+    line = error_of(cut)
+    assert line.startswith("file is incomplete")
+    assert said in line
+
+
 def test_recording_without_index(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mp4", steady_times(2), Recipe())
     line = error_of(cut_bytes(whole, tmp_path / "cut.mp4", 0.6))

@@ -29,6 +29,22 @@ NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe", "ico", "srt", "webvtt", "ass", "h
 PICTURES = frozenset(("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000"))
 """Codecs of cover pictures, which some programs store as a video stream without a mark."""
 PACKETS_TO_TELL_STILLS = 1000
+NO_INDEX = (
+    "file is incomplete (no index): the recording or copy was cut off; expected the index (moov) of an MP4; "
+    "copy the file again, or repair it with the recorder's tool"
+)
+MARKS = {
+    b"\x1a\x45\xdf\xa3": "Matroska or WebM",
+    b"FLV\x01": "FLV",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMV",
+    b"\x00\x00\x01\xba": "MPEG-PS",
+    b"OggS": "Ogg",
+}
+"""Bytes at the start of containers (RIFF and MPEG-TS have theirs elsewhere)."""
+TS_MARK = b"\x47"
+TS_PACKETS = ((188, 0), (192, 4))
+"""Bytes a packet, and bytes before its mark."""
+TS_LOOK = 1024
 BOX_NAMES = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pnot")
 )
@@ -78,6 +94,8 @@ def pick_video_stream(path: Path, container: InputContainer) -> tuple[VideoStrea
         chosen = next((stream for stream in decodable if _is_default(stream)), decodable[0])
         chosen.codec_context.options = dict(DECODER_OPTIONS)
         return chosen, real
+    if _index_is_cut(path):
+        raise VideoError(NO_INDEX)
     if real:
         raise VideoError(
             "no decoder for the codec of the video stream; expected a codec that FFmpeg decodes; re-encode the file"
@@ -150,31 +168,53 @@ def _check_readable(path: Path) -> None:
 
 def _why_not_opened(path: Path, error: BaseException) -> str:
     boxes = _top_level_boxes(path)
-    if boxes and boxes[0] in BOX_NAMES and b"moov" not in boxes:
-        return (
-            "file is incomplete (no index): the recording or copy was cut off; expected the index (moov) of an MP4; "
-            "copy the file again, or repair it with the recorder's tool"
-        )
-    if boxes and b"moov" in boxes:
+    if boxes and (b"moov" not in boxes or _index_is_cut(path)):
+        return NO_INDEX
+    if boxes:
         return f"the index of the file is damaged ({describe(error)}); expected a readable MP4; copy the file again"
+    if name := _begins_as(path):
+        return (
+            f"file is incomplete or damaged (it begins as {name}; {describe(error)}): the recording or copy was "
+            "probably cut off; expected a whole video; copy the file again"
+        )
     return f"not a video file ({describe(error)}); expected a video; check what the file is"
 
 
-def _top_level_boxes(path: Path, limit: int = 1000) -> list[bytes]:
-    """Names of the outermost boxes of an MP4, as far as they make sense."""
-    names: list[bytes] = []
+def _begins_as(path: Path) -> str | None:
+    """The container whose mark stands at the start of the file, if there is one."""
+    with path.open("rb") as file:
+        head = file.read(TS_LOOK)
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI"
+    for packet, before in TS_PACKETS:
+        marks = head[before::packet]
+        if len(marks) > 1 and set(marks) == set(TS_MARK):
+            return "MPEG-TS"
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+
+
+def _index_is_cut(path: Path) -> bool:
+    """Whether the index of an MP4 leads out of the file."""
+    return _top_level_boxes(path).get(b"moov", 0) > path.stat().st_size
+
+
+def _top_level_boxes(path: Path, limit: int = 1000) -> dict[bytes, int]:
+    """Names of the outermost boxes of an MP4 and where the last one of each ends, as far as they make sense."""
+    ends: dict[bytes, int] = {}
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         place = 0
-        while place + 8 <= end and len(names) < limit:
+        for _ in range(limit):
+            if place + 8 > end:
+                break
             file.seek(place)
             size, name = struct.unpack(">I4s", file.read(8))
             if name not in BOX_NAMES:
                 break
-            names.append(name)
             if size == 1:
                 size = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))[0]
+            place += size
+            ends[name] = place
             if size < 8:
                 break
-            place += size
-    return names
+    return ends
