@@ -69,3 +69,11 @@ def test_saliency_of_clips_that_no_segment_covers_is_the_lowest() -> None:
     curve = stitch_saliency([SECOND], [output([])], clips=140)
     assert curve[:60].tolist() == [0.0] * 60
     assert curve[135:].tolist() == [0.0] * 5
+
+
+def test_moments_that_read_alike_are_one() -> None:
+    flash = [(0.0, 0.033, 0.2), (0.0, 0.01, 0.9), (0.02, 0.03, 0.8), (0.0, 0.8, 0.7), (0.5, 0.8, 0.6)]
+    kept = [(0.0, 0.01), (0.0, 0.8), (0.5, 0.8)]
+    moments = merge_moments([FIRST], [output(flash)], duration_s=150.0)
+    assert [(moment.start_s, round(moment.end_s, 3)) for moment in moments] == kept
+    assert len(merge_moments([FIRST], [output(flash)], duration_s=150.0, limit=2)) == 2

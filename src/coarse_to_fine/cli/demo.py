@@ -96,10 +96,10 @@ def print_results(results: Sequence[dict[str, Any]]) -> None:
         if result["moment"]:
             typer.echo(f"  moment: {result['moment']}")
         truth = result["truth"]
-        windows = ", ".join(f"{output.clock(start)}-{output.clock(end)}" for start, end in truth["windows"])
+        windows = ", ".join(output.clock_range(start, end) for start, end in truth["windows"])
         typer.echo(f"  truth    {truth['video_id']:<14} {windows}")
         for place, hit in enumerate(result["hits"], start=1):
-            span = f"{output.clock(hit['start_s'])}-{output.clock(hit['end_s'])}"
+            span = output.clock_range(hit["start_s"], hit["end_s"])
             typer.echo(
                 f"  hit {place}    {hit['video_id']:<14} {span:<17} score {hit['score']:.2f}  IoU {hit['iou']:.2f}"
             )

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coarse_to_fine.hits.times import clock as clock
+from coarse_to_fine.hits.times import clock_range as clock_range
+from coarse_to_fine.hits.times import clocks as clocks
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -146,7 +146,7 @@ def print_hits(hits: Sequence[MomentHit], durations: dict[str, float]) -> None:
     table.add_column("video", overflow="fold")
     for place, hit in enumerate(hits, start=1):
         bar = position_bar(hit.start_s, hit.end_s, durations[hit.video_id])
-        times = (output.clock(hit.start_s), output.clock(hit.end_s))
+        times = output.clocks(hit.start_s, hit.end_s)
         table.add_row(str(place), *times, f"{hit.score:.2f}", bar, output.linked_path(hit.path))
     output.print_table(table)
 

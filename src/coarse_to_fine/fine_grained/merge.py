@@ -20,6 +20,8 @@ from coarse_to_fine.types import MomentOutput
 
 AGREEMENT = 0.7
 """Two segments mean the same moment if their windows have this IoU where both segments look."""
+SAME_TIME_S = 0.1
+"""Nearer times read alike; clips of two seconds cannot tell them apart."""
 
 
 @runtime_checkable
@@ -70,7 +72,8 @@ def merge_moments(
         segments: where the segments lie; any subset of the video's segments in any order.
         outputs: what the fine model said about each.
         duration_s: duration of the video.
-        nms: moments that overlap a better one by more IoU are dropped.
+        nms: moments that overlap a better one by more IoU are dropped, and those that begin and end where it does, to
+            a tenth of a second: in a video of one frame all moments are one.
         limit: at most this many.
     """
     found = [
@@ -83,7 +86,18 @@ def merge_moments(
         return []
     spans = torch.tensor([[moment.start_s, moment.end_s] for moment in whole], dtype=torch.float64)
     scores = torch.tensor([moment.score for moment in whole], dtype=torch.float64)
-    return [whole[index] for index in temporal_nms(spans, scores, nms, limit)]
+    return _told_apart([whole[index] for index in temporal_nms(spans, scores, nms)])[:limit]
+
+
+def _told_apart(moments: Sequence[LocatedMoment]) -> list[LocatedMoment]:
+    """Without those that begin and end where a better one does, as times are shown."""
+    kept: list[LocatedMoment] = []
+    for moment in moments:
+        if not any(
+            max(abs(moment.start_s - other.start_s), abs(moment.end_s - other.end_s)) <= SAME_TIME_S for other in kept
+        ):
+            kept.append(moment)
+    return kept
 
 
 def stitch_saliency(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from coarse_to_fine.errors import UserError, VideoError
-from coarse_to_fine.hits.times import clock, clock_range
+from coarse_to_fine.hits.times import clock_range, clocks
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel, splice_clip
 
@@ -179,12 +179,13 @@ def hit_caption(hit: MomentHit, place: int) -> str:
 def clip_name(hit: MomentHit, place: int) -> str:
     """A file name that sorts by place, says video and time, and is allowed on every file system."""
     stem = "".join(letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in _stem(hit))
-    return f"{place:02d} {stem} {_name_time(hit.start_s)}-{_name_time(hit.end_s)}.mp4"
+    times = "-".join(map(_name_time, clocks(hit.start_s, hit.end_s)))
+    return f"{place:02d} {stem} {times}.mp4"
 
 
-def _name_time(seconds: float) -> str:
-    """1h01m15.3s: no colon, which Windows does not allow in names."""
-    parts = clock(seconds).split(":")
+def _name_time(time: str) -> str:
+    """1h01m15.3s for 1:01:15.3: no colon, which Windows does not allow in names."""
+    parts = time.split(":")
     return "".join(part + unit for part, unit in zip(parts, "hms"[-len(parts) :]))
 
 

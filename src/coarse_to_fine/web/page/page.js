@@ -7,10 +7,16 @@ const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
 
 const state = { hits: [], current: -1, query: "", moment: "", choices: {}, offset: 0, window: null, request: 0 };
 
-const clock = (seconds) => {
-  const tenths = Math.round(seconds * 10), h = Math.floor(tenths / 36000), m = Math.floor((tenths % 36000) / 600);
-  const s = String(Math.floor((tenths % 600) / 10)).padStart(2, "0");
-  return (h ? `${h}:${String(m).padStart(2, "0")}` : `${m}`) + `:${s}.${tenths % 10}`;
+const clock = (seconds, decimals = 1) => {
+  const parts = 10 ** decimals, all = Math.round(seconds * parts), whole = Math.floor(all / parts);
+  const h = Math.floor(whole / 3600), m = Math.floor((whole % 3600) / 60), s = String(whole % 60).padStart(2, "0");
+  const part = String(all % parts).padStart(decimals, "0");
+  return (h ? `${h}:${String(m).padStart(2, "0")}` : `${m}`) + `:${s}.${part}`;
+};
+// Start and end, as fine as is needed to tell them apart.
+const clocks = (span, between = " – ") => {
+  const decimals = [1, 2].find((count) => clock(span.start_s, count) !== clock(span.end_s, count)) || 3;
+  return clock(span.start_s, decimals) + between + clock(span.end_s, decimals);
 };
 const element = (name, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(name), properties);
@@ -87,12 +93,12 @@ function card(hit, index) {
   const picture = element("img", { src: pictureUrl(hit, middle), alt: "", loading: "lazy", width: 320, height: 180 });
   picture.addEventListener("error", () => { picture.alt = "no picture"; }, { once: true });
   const bar = element("div", { className: "bar", ariaHidden: "true" }, place(element("span"), hit, hit.duration_s));
-  const times = element("div", { className: "time", textContent: `${clock(hit.start_s)} – ${clock(hit.end_s)}` });
+  const times = element("div", { className: "time", textContent: clocks(hit) });
   const score = element("div", { className: "quiet", textContent: `score ${hit.score.toFixed(2)} · video rank ${hit.coarse_rank}` });
   const title = element("div", { className: "title", dir: "auto", textContent: hit.title });
   const button = element("button", { className: "card", type: "button" },
     picture, element("div", { className: "text" }, title, times, score, bar));
-  button.setAttribute("aria-label", `${hit.title}, ${clock(hit.start_s)} to ${clock(hit.end_s)}, score ${hit.score.toFixed(2)}`);
+  button.setAttribute("aria-label", `${hit.title}, ${clocks(hit, " to ")}, score ${hit.score.toFixed(2)}`);
   button.addEventListener("click", () => openHit(index));
   return element("li", {}, button);
 }
@@ -177,8 +183,8 @@ player.addEventListener("timeupdate", () => {
 function showTimeline(hit, found) {
   const bars = found.windows.slice(0, 30).map((window) => {
     const bar = place(element("button", { type: "button" }), window, found.duration_s);
-    bar.setAttribute("aria-label", `Moment ${clock(window.start_s)} to ${clock(window.end_s)}, score ${window.score.toFixed(2)}`);
-    bar.title = `${clock(window.start_s)} – ${clock(window.end_s)} · ${window.score.toFixed(2)}`;
+    bar.setAttribute("aria-label", `Moment ${clocks(window, " to ")}, score ${window.score.toFixed(2)}`);
+    bar.title = `${clocks(window)} · ${window.score.toFixed(2)}`;
     bar.style.opacity = String(0.35 + 0.65 * window.score);
     bar.addEventListener("click", () => {
       byId("timeline").querySelectorAll("button").forEach((one) => one.setAttribute("aria-current", String(one === bar)));
