@@ -6,8 +6,8 @@ import pytest
 
 from coarse_to_fine import Library
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.library import is_library, storing
+from coarse_to_fine.writer_lock import WriterLock
 from tests.library.contents import content
 from tests.library.small_encoder import SmallEncoder
 from tests.library.small_videos import write_video

@@ -16,7 +16,7 @@ import torch
 
 from coarse_to_fine import Library
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.lock import WriterLock
+from coarse_to_fine.writer_lock import WriterLock
 from tests.library.contents import content
 from tests.library.small_encoder import SmallEncoder
 from tests.library.small_videos import write_videos
@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX processes")
 HOLD = """
 import sys, time
 from pathlib import Path
-from coarse_to_fine.features.lock import WriterLock
+from coarse_to_fine.writer_lock import WriterLock
 WriterLock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
 time.sleep(600)

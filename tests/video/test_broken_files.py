@@ -219,6 +219,16 @@ def test_what_builds_on_missing_pictures_is_lost_up_to_the_next_key_picture(tmp_
     assert all(span.start_s <= lost.start_s and lost.end_s <= span.end_s for lost in reader.lost)
 
 
+def test_a_camera_that_stalled_loses_the_pause_alone_in_an_mp4(tmp_path: Path) -> None:
+    """Damage takes no picture out of the table of an MP4, so these were never coded and all others are right."""
+    times = np.delete(steady_times(4), slice(30, 42))
+    video = probe(write_video(tmp_path / "stalled.mp4", times, Recipe(gop=60)))
+    (span,) = video.lost
+    assert (span.start_s, span.end_s) == (pytest.approx(1.0, abs=0.05), pytest.approx(1.4, abs=0.01))
+    reader = read_frames(video, video.frame_times_s.tolist(), stand_in_seconds=0)
+    assert len(list(reader)) == video.frame_count and not reader.lost
+
+
 @pytest.mark.parametrize("name", ["gradual_refresh.mp4", "vp8_hidden.webm", "h264_no_pts.avi", "open_gop.ts"])
 def test_damage_in_unusual_files_gives_pictures_and_lost_spans(film: Film, tmp_path: Path, name: str) -> None:
     video = probe(overwritten(film(name), tmp_path / name, 0.5, 2000))

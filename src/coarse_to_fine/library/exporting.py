@@ -9,13 +9,13 @@ from pathlib import Path
 
 from coarse_to_fine.atomic_files import TEMPORARY_SUFFIX, sync_folder
 from coarse_to_fine.errors import LibraryError
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue
 from coarse_to_fine.library.merging import copy_videos
 from coarse_to_fine.library.opening import LOCK
 from coarse_to_fine.library.records import MergeReport
 from coarse_to_fine.library.storing import FinishedVideo
+from coarse_to_fine.writer_lock import WriterLock
 
 
 def export_videos(videos: Sequence[FinishedVideo], meta: Mapping[str, str], folder: Path) -> MergeReport:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision, require_precision
 from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
-from coarse_to_fine.features.lock import WriterLock
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, reading, schema
 from coarse_to_fine.library.blocks import BlockStore
@@ -43,6 +42,7 @@ from coarse_to_fine.library.records import (
 from coarse_to_fine.library.scan import StrPath, scan_videos
 from coarse_to_fine.library.storing import FinishedVideo, Storer
 from coarse_to_fine.types import SegmentFeatures
+from coarse_to_fine.writer_lock import WriterLock
 
 if TYPE_CHECKING:
     from coarse_to_fine.library.indexing import Progress

@@ -36,6 +36,8 @@ MISSING_TAIL_S = 0.5
 DEFAULT_RATE = Fraction(25)
 UNKNOWN_AVI_FRAMES = 1 << 30
 """AVIs that were written into a pipe declare this many. Their duration is only guessed from the size of the file."""
+TABLE_FORMAT = "mp4"
+"""Its files name all pictures in a table, so that damage takes none away; other demuxers skip what they cannot read."""
 DECLARING_FORMATS = ("mp4", "matroska", "avi", "flv", "asf")
 
 
@@ -62,10 +64,12 @@ def probe(path: str | Path) -> VideoFile:
         tail = _missing_tail(path, container, stream, timeline, walk)
         key_times_s = timeline.frame_times_s[packets.is_key[timeline.frame_packets]]
         holes = find_holes(timeline.frame_times_s)
-        spans = hole_spans(holes, timeline.frame_times_s, key_times_s, timeline.duration_s)
+        unnoticed = TABLE_FORMAT not in container.format.name.split(",")
+        restarts_s = key_times_s if unnoticed else timeline.frame_times_s
+        spans = hole_spans(holes, timeline.frame_times_s, restarts_s, timeline.duration_s)
         lost = tuple(join_spans([*spans, *tail]))
         stamps = np.where(packets.pts != NO_STAMP, packets.pts, packets.dts)
-        torn = packets_behind(holes, timeline.frame_packets)
+        torn = packets_behind(holes if unnoticed else [], timeline.frame_packets)
         index = PacketIndex(packets.is_key, stamps, packets.sizes, timeline.frame_packets, time_base, clock, torn)
         return VideoFile(
             path=path,

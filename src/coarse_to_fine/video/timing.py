@@ -122,16 +122,21 @@ def find_holes(frame_times_s: Times) -> list[int]:
     return places
 
 
-def hole_spans(holes: Sequence[int], frame_times_s: Times, key_times_s: Times, duration_s: float) -> list[LostSpan]:
-    """What is lost with missing frames: all up to the next key frame, for the frames that follow build on them.
+def hole_spans(holes: Sequence[int], frame_times_s: Times, restarts_s: Times, duration_s: float) -> list[LostSpan]:
+    """What is lost with missing frames: all up to the next frame that builds on none of them.
 
-    No decoder complains: it adds the changes to an older picture. Where all frames are key frames no more is lost.
+    Args:
+        holes: numbers of the frames behind which frames are missing.
+        frame_times_s: (N,) of all frames.
+        restarts_s: of the frames that may follow a hole: the key frames where frames went missing after they were
+            coded, for no decoder complains and it adds changes to an older picture; all where they never were.
+        duration_s: of the video.
     """
     usual = float(np.median(np.diff(frame_times_s))) if holes else 0.0
     spans = []
     for at in holes:
-        keys = key_times_s[key_times_s >= frame_times_s[at + 1]]
-        end = float(keys[0]) if len(keys) else duration_s
+        next_ones = restarts_s[restarts_s >= frame_times_s[at + 1]]
+        end = float(next_ones[0]) if len(next_ones) else duration_s
         spans.append(LostSpan(float(frame_times_s[at]) + usual, end, MISSING_FRAMES))
     return spans
 
