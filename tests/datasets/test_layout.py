@@ -59,7 +59,15 @@ def test_paraphrases_become_queries_of_their_own():
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("{", "line 3 is no JSON"),
+        ("{", "line 3: broken JSON"),
+        ("[1]", r"line 3: a JSON list \(\[1\]\); expected an object"),
+        ('{"query_id": "x", "video_id": "w", "text": "t", "windows_s": [[1]]}', r"line 3: windows_s holds \[1\]"),
+        ('{"query_id": "x", "video_id": "w", "text": "t", "windows_s": null}', "line 3: windows_s is None"),
+        ('{"query_id": "x", "video_id": "w", "text": "t", "windows_s": [], "extras": [1]}', "line 3: a JSON list"),
+        ('{"query_id": "x", "video_id": "w", "text": 3, "windows_s": []}', "line 3: text is 3; expected text"),
+        ('{"query_id": [], "video_id": "w", "text": "t", "windows_s": []}', r"line 3: query_id is \[\]"),
+        ('{"query_id": "q0", "video_id": "w", "text": "t", "windows_s": []}', "line 3: query_id 'q0' stands in line 1"),
+        ('{"query_id": "x", "query_id": "y"}', "line 3: 'query_id' stands twice"),
         ('{"query_id": "x", "video_id": "w", "text": "t"}', "line 3 has no 'windows_s'"),
         (
             '{"query_id": "x", "video_id": "z", "text": "t", "windows_s": []}',
@@ -78,6 +86,24 @@ def test_wrong_line_is_named(folder, row, problem):
         read_annotations(folder, "val")
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"duration_s": "ten"}, "duration_s is 'ten'; expected a number"),
+        ({"duration_s": 0}, "duration_s is 0"),
+        ({"duration_s": 10**400}, "duration_s is 1000"),
+        ({"fps": [25]}, r"fps is \[25\]"),
+        ({"path": 3}, "path is 3"),
+        ({"video_id": "w"}, "video_id 'w' stands in line 2"),
+    ],
+)
+def test_wrong_video_is_named(folder, change, problem):
+    with (folder / "videos.jsonl").open("a") as file:
+        file.write(json.dumps({"video_id": "x", "duration_s": 5.0} | change))
+    with pytest.raises(DataError, match=rf"videos.jsonl line 3: {problem}"):
+        read_annotations(folder, "val")
+
+
 def test_missing_split_is_said(folder):
-    with pytest.raises(DataError, match=r"queries.test.jsonl cannot be read"):
+    with pytest.raises(DataError, match=r"queries.test.jsonl is no file"):
         read_annotations(folder, "test")

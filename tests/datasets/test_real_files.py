@@ -27,8 +27,9 @@ EXPECTED = [
     ("charades_cg/novel_word.json", "charades-cg", "novel_word", 695, 580, 695, {"R04": 109}),
     ("tacos_cg/tacos_cg.json", "tacos-cg", "all", 579, 127, 0, {}),
     ("tacos_cg/tacos_cg_old.json", "tacos-cg", "all", 635, 127, 0, {}),
-    ("msrvtt/MSRVTT_JSFUSION_test.csv", "msrvtt", "test", 1000, 1000, 0, {}),
-    ("didemo/didemo_val_label.csv", "didemo-csv", "val", 1062, 1062, 0, {"R01": 1, "R09": 13}),
+    ("msrvtt/MSRVTT_JSFUSION_test.csv", "msrvtt", "test", 1000, 1000, 0, {"R11": 1}),
+    ("didemo/didemo_val_label.csv", "didemo-csv", "val", 1062, 1062, 0,
+     {"R01": 1, "R09": 13, "R11": 2}),
 ]  # fmt: skip
 
 

@@ -69,6 +69,12 @@ def test_windows_are_sorted_and_overlap_kept(tmp_path):
         ({"relevant_windows": [[1, "3.0"]]}, "E04"),
         ({"relevant_windows": [1, 3]}, "E04"),
         ({"relevant_windows": [[1, 2, 3]]}, "E04"),
+        ({"relevant_windows": [[1, 10**400]]}, "E05"),
+        ({"qid": [2]}, "E04"),
+        ({"vid": None}, "E04"),
+        ({"relevant_clip_ids": [1], "saliency_scores": [["high", 2, 3]]}, "E04"),
+        ({"relevant_clip_ids": ["one"], "saliency_scores": [[1, 2, 3]]}, "E04"),
+        ({"relevant_clip_ids": [1, 2], "saliency_scores": [[1, 2, 3], [4]]}, "E04"),
     ],
 )
 def test_a_bad_field_is_refused_and_the_other_rows_are_read(tmp_path, change, code):
@@ -98,6 +104,104 @@ def test_a_duplicate_id_names_both_rows(tmp_path):
 
 def test_two_durations_of_one_video_are_refused(tmp_path):
     assert refusals(lines(tmp_path, ROW, ROW | {"qid": 2, "duration": 31})) == [("E09", 2)]
+
+
+def test_an_id_that_a_dropped_row_has_is_taken(tmp_path):
+    assert refusals(lines(tmp_path, ROW | {"relevant_windows": [[40, 50]]}, ROW)) == [("E06", 2)]
+
+
+def test_a_number_of_too_many_digits_is_refused(tmp_path):
+    assert refusals(lines(tmp_path, ROW, json.dumps(ROW).replace('"qid": 1', '"qid": ' + "1" * 5000))) == [("E05", 2)]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "highlights.jsonl"])
+def test_a_line_that_is_no_object_is_refused(tmp_path, name):
+    first = ROW if name == "train.jsonl" else {**ROW, "relevant_windows": None, "label": [[1]]}
+    assert refusals(lines(tmp_path, first, "[1]", "3", "null", name=name)) == [("E04", 2), ("E04", 3), ("E04", 4)]
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_lines(tmp_path):
+    assert refusals(lines(tmp_path, ROW, json.dumps(ROW | {"qid": 2})[:-1] + ', "vid": "w"}')) == [("E06", 2)]
+    entry = '"s1.avi": {"timestamps": [[0, 5]], "sentences": ["he cuts"], "fps": 29.4, "num_frames": 300}'
+    path = tmp_path / "train.json"
+    path.write_text("{" + entry + ",\n" + entry + "}")
+    (refused,) = read_annotations(path).report.refused
+    assert (refused.code, refused.line) == ("E06", 2)
+    assert "'s1.avi' stands twice in one object in lines 1 and 2" in refused.message
+
+
+def test_a_window_up_to_the_last_frame_ends_with_the_video(tmp_path):
+    path = tmp_path / "train.json"
+    entries = {
+        f"s{frames}.avi": {"timestamps": [[0, frames]], "sentences": ["he cuts"], "fps": 29.4, "num_frames": frames}
+        for frames in range(100, 400)
+    }
+    path.write_text(json.dumps(entries))
+    assert read_annotations(path).report.counts == {}
+
+
+def test_strict_quotes_the_row_that_it_refuses(tmp_path):
+    rows = [ROW | {"qid": place, "query": f"dog {place}", "relevant_windows": [[9, place / 10]]} for place in range(30)]
+    annotations = read_annotations(lines(tmp_path, *rows), policy="strict")
+    assert [one.message.split(" would")[0] for one in annotations.report.refused] == [
+        f"(9.0, {place / 10})" for place in range(30)
+    ]
+    assert annotations.queries == ()
+
+
+def test_unknown_fields_are_counted_once_a_name_and_kept(tmp_path):
+    rows = [ROW | {"qid": place, "query": f"dog {place}", "mood": "calm"} for place in range(3)]
+    annotations = read_annotations(lines(tmp_path, *rows, ROW | {"qid": 7, "place": "park"}))
+    assert annotations.report.counts == {"R11": 2}
+    assert [one.extras for one in annotations.queries] == [{"mood": "calm"}] * 3 + [{"place": "park"}]
+
+
+@pytest.mark.parametrize("row", ["1,a,video1", "1,a,video1,a dog,more"])
+@pytest.mark.parametrize("name", ["msrvtt", "didemo"])
+def test_csv_rows_of_another_width_are_refused(tmp_path, row, name):
+    path = tmp_path / "test.csv"
+    good = {
+        "msrvtt": "key,vid_key,video_id,sentence\nret0,msr1,video1,a dog\n",
+        "didemo": "video_path,starts,ends,text\n/a/v.avi,tensor([0]),tensor([31]),a dog\n",
+    }
+    path.write_text(good[name] + row + "\n")
+    assert refusals(path) == [("E02", 3)]
+    assert len(read_annotations(path).queries) == 1
+
+
+def test_columns_that_didemo_does_not_need_are_kept(tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text(
+        "success,video_path,starts,ends,text,formatted_data\n1,/a/v.avi,tensor([0]),tensor([31]),a dog,[]\n"
+    )
+    annotations = read_annotations(path)
+    assert annotations.queries[0].extras == {"start_s": 0.0, "end_s": 31.0, "success": "1", "formatted_data": "[]"}
+    assert annotations.report.counts == {"R11": 2}
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [([{"num_segments": "six"}], "E04"), ([3], "E04"), ({"annotation_id": 7}, "E02"), ([{"video": None}], "E04")],
+)
+def test_didemo_documents_of_another_form_are_refused(tmp_path, document, code):
+    row = {"annotation_id": 7, "video": "v.mov", "description": "a dog", "times": [[2, 2]], "num_segments": 6}
+    path = tmp_path / "val_data.json"
+    path.write_text(
+        json.dumps(
+            [row | one if isinstance(one, dict) else one for one in document]
+            if isinstance(document, list)
+            else document
+        )
+    )
+    assert [one.code for one in read_annotations(path, format="didemo").report.refused] == [code]
+
+
+def test_a_table_of_durations_with_a_short_row_is_refused(tmp_path):
+    path = tmp_path / "charades_sta_train.txt"
+    path.write_text("AAAAA 1.0 3.0##one.\n")
+    (tmp_path / "durations.csv").write_text("video_id,split,duration\nAAAAA,train\n")
+    with pytest.raises(DataError, match=r"durations.csv, line 2: 2 cells; expected 3"):
+        read_annotations(path)
 
 
 def test_the_same_row_again_is_kept_and_counted(tmp_path):

@@ -5,14 +5,14 @@ Source: Gao et al., TALL, ICCV 2017.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coarse_to_fine.datasets.rows import RawRow, RowError, parse_number, sentence
-from coarse_to_fine.datasets.source import Source, read_source, text_lines
+from coarse_to_fine.datasets.source import Source, csv_rows, read_source, text_lines
 from coarse_to_fine.errors import DataError
+
+DURATION_COLUMNS = (("video_id", "duration"), ("id", "length"))
 
 
 def rows(source: Source, durations: Mapping[str, float], split: str) -> Iterator[RawRow | RowError]:
@@ -42,15 +42,19 @@ def read_durations(path: Path) -> dict[str, float]:
     Raises:
         DataError: no such columns, or a duration that is no number.
     """
-    reader = csv.DictReader(io.StringIO(read_source(path).text))
-    columns = reader.fieldnames or []
-    names = next((pair for pair in (("video_id", "duration"), ("id", "length")) if set(pair) <= set(columns)), None)
-    if names is None:
-        raise DataError(f"{path}: columns {columns}; expected video_id and duration, or id and length")
+    found: dict[str, float] = {}
     try:
-        return {row[names[0]]: parse_number(row[names[1]], names[1], reader.line_num) for row in reader}
+        for row in csv_rows(read_source(path)):
+            if isinstance(row, RowError):
+                raise row
+            line, cells = row
+            names = next((pair for pair in DURATION_COLUMNS if set(pair) <= cells.keys()), None)
+            if names is None:
+                raise RowError("E03", line, f"columns {list(cells)}; expected video_id and duration, or id and length")
+            found[cells[names[0]]] = parse_number(cells[names[1]], names[1], line)
     except RowError as error:
         raise DataError(f"{path}, line {error.refusal.line}: {error}") from None
+    return found
 
 
 def find_durations(annotation: Path) -> dict[str, float]:

@@ -6,23 +6,40 @@ Source: Song et al., CVPR 2015; Sun et al., ECCV 2014.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from coarse_to_fine.datasets.rows import RawRow, RowError, number, require, sentence
+from coarse_to_fine.datasets.rows import (
+    RawRow,
+    RowError,
+    identifier,
+    number,
+    parallel,
+    read_each,
+    require,
+    sentence,
+    unknown_fields,
+)
 from coarse_to_fine.datasets.source import Source, json_lines
+
+FIELDS = ("qid", "query", "duration", "vid", "label")
 
 
 def rows(source: Source) -> Iterator[RawRow | RowError]:
     """One row per line; the labels stay in the extras."""
-    for item in json_lines(source):
-        if isinstance(item, RowError):
-            yield item
-            continue
-        line, row = item
-        try:
-            require(row, ("qid", "query", "duration", "vid", "label"), line)
-            text = sentence(row["query"], "query", line)
-            duration_s = number(row["duration"], "duration", line)
-            extras = {name: value for name, value in row.items() if name not in ("qid", "query", "duration", "vid")}
-            yield RawRow(line, str(row["qid"]), str(row["vid"]), text, None, duration_s, None, extras)
-        except RowError as error:
-            yield error
+    return read_each(json_lines(source), _row)
+
+
+def _row(line: int, row: dict[str, Any]) -> RawRow:
+    require(row, FIELDS, line)
+    parallel({"label": row["label"]}, line)
+    return RawRow(
+        line,
+        identifier(row["qid"], "qid", line),
+        identifier(row["vid"], "vid", line),
+        sentence(row["query"], "query", line),
+        None,
+        number(row["duration"], "duration", line),
+        None,
+        {"label": row["label"]},
+        unknown_fields(row, FIELDS),
+    )

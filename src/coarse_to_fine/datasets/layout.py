@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.datasets.rows import (
+    RowError,
+    checked_object,
+    identifier,
+    number,
+    sentence,
+    shown,
+    unknown_fields,
+    windows,
+)
+from coarse_to_fine.datasets.source import parse_json, read_source, text_lines
 from coarse_to_fine.errors import DataError
 
 VIDEOS = "videos.jsonl"
 DATASET = "dataset.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +67,12 @@ def read_annotations(folder: str | Path, split: str) -> AnnotationSet:
         DataError: a file is missing or a line does not hold what it should; names file and line.
     """
     folder = Path(folder)
-    videos = {video.info.video_id: video for video in (_video(line, folder) for line in _lines(folder / VIDEOS))}
-    queries = tuple(_query(line, split, videos) for line in _lines(folder / f"queries.{split}.jsonl"))
-    coarse_path = folder / f"coarse.{split}.jsonl"
-    coarse = tuple(_caption(line, split, videos) for line in _lines(coarse_path)) if coarse_path.is_file() else ()
-    return AnnotationSet(folder, split, videos, queries, coarse)
+    found = _read(folder / VIDEOS, "video_id", lambda line: _video(line, folder))
+    videos = {video.info.video_id: video for video in found}
+    queries = _read(folder / f"queries.{split}.jsonl", "query_id", lambda line: _query(line, split, videos))
+    path = folder / f"coarse.{split}.jsonl"
+    coarse = _read(path, "caption_id", lambda line: _caption(line, split, videos)) if path.is_file() else []
+    return AnnotationSet(folder, split, videos, tuple(queries), tuple(coarse))
 
 
 def splits(folder: str | Path) -> list[str]:
@@ -74,10 +87,10 @@ def with_alternates(queries: Iterable[MomentQuery]) -> list[MomentQuery]:
     expanded = []
     for query in queries:
         expanded.append(query)
-        for number, other in enumerate(query.extras.get("alternates", ()), start=1):
-            windows = tuple((float(start), float(end)) for start, end in other["windows_s"])
+        for place, other in enumerate(query.extras.get("alternates", ()), start=1):
+            spans = tuple((float(start), float(end)) for start, end in other["windows_s"])
             expanded.append(
-                replace(query, query_id=f"{query.query_id}~{number}", text=other["text"], windows_s=windows, extras={})
+                replace(query, query_id=f"{query.query_id}~{place}", text=other["text"], windows_s=spans, extras={})
             )
     return expanded
 
@@ -129,61 +142,76 @@ class _Line:
             )
         return self.values[name]
 
+    def id(self, name: str) -> str:
+        return identifier(self.take(name), name, self.number)
+
+    def text(self) -> str:
+        return sentence(self.take("text"), "text", self.number)
+
     def wrong(self, what: str) -> DataError:
         return DataError(f"{self.path.name} line {self.number}: {what}; correct the line or write the set again")
 
 
-def _lines(path: Path) -> list[_Line]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}); expected an annotation folder with {path.name}; check the "
-            "folder and the name of the split"
-        ) from error
-    lines = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+def _read(path: Path, id_name: str, read: Callable[[_Line], T]) -> list[T]:
+    """`read` of every line of a file in which each id stands once."""
+    rows: list[T] = []
+    lines: dict[str, int] = {}
+    for line in _lines(path):
         try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path.name} line {number} is no JSON ({error}); expected one object a line") from error
-        lines.append(_Line(path, number, values))
-    return lines
+            rows.append(read(line))
+            first = lines.setdefault(line.id(id_name), line.number)
+        except RowError as error:
+            raise line.wrong(str(error)) from None
+        if first != line.number:
+            raise line.wrong(f"{id_name} {line.values[id_name]!r} stands in line {first} too, expected each id once")
+    return rows
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    if not path.is_file():
+        raise DataError(
+            f"{path} is no file; expected an annotation folder with {path.name}; check the folder and the name of the "
+            "split"
+        )
+    for place, line in text_lines(read_source(path)):
+        try:
+            yield _Line(path, place, checked_object(parse_json(line, place), place))
+        except RowError as error:
+            raise DataError(f"{path.name} line {place}: {error}; expected one JSON object a line") from None
 
 
 def _video(line: _Line, folder: Path) -> LayoutVideo:
     fps, path = line.values.get("fps"), line.values.get("path")
-    info = VideoInfo(str(line.take("video_id")), float(line.take("duration_s")), float(fps) if fps else None)
+    duration_s = number(line.take("duration_s"), "duration_s", line.number)
+    if duration_s <= 0:
+        raise line.wrong(f"duration_s is {duration_s:g}, expected more than 0 s")
+    if path is not None and not isinstance(path, str):
+        raise line.wrong(f"path is {shown(path)}, expected text")
+    info = VideoInfo(line.id("video_id"), duration_s, number(fps, "fps", line.number) if fps else None)
     return LayoutVideo(info, (folder / path).absolute() if path else None)
 
 
 def _query(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:
     video_id = _known_video(line, videos)
     duration = videos[video_id].info.duration_s
-    windows = tuple((float(start), float(end)) for start, end in line.take("windows_s"))
-    for start, end in windows:
+    found = windows(line.take("windows_s"), "windows_s", line.number)
+    for start, end in found:
         if not 0 <= start < end <= duration + 1e-3:
             raise line.wrong(f"window [{start:g}, {end:g}] of a video of {duration:g} s, expected 0 <= start < end")
-    extras = dict(line.values.get("extras") or {})
+    extras = dict(checked_object(line.values.get("extras") or {}, line.number))
     if line.values.get("saliency") is not None:
         extras["saliency"] = line.values["saliency"]
-    return MomentQuery(
-        str(line.take("query_id")), video_id, str(line.take("text")), windows, split, line.number, extras
-    )
+    return MomentQuery(line.id("query_id"), video_id, line.text(), tuple(found), split, line.number, extras)
 
 
 def _caption(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:
     known = ("caption_id", "video_id", "text")
-    extras = {name: value for name, value in line.values.items() if name not in known}
-    return MomentQuery(
-        str(line.take("caption_id")), _known_video(line, videos), str(line.take("text")), (), split, line.number, extras
-    )
+    extras = unknown_fields(line.values, known)
+    return MomentQuery(line.id("caption_id"), _known_video(line, videos), line.text(), (), split, line.number, extras)
 
 
 def _known_video(line: _Line, videos: dict[str, LayoutVideo]) -> str:
-    video_id = str(line.take("video_id"))
+    video_id = line.id("video_id")
     if video_id not in videos:
         raise line.wrong(f"video {video_id!r} is not in {VIDEOS}")
     return video_id

@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from coarse_to_fine.datasets.rows import RawRow, RowError, number, parallel, require, sentence, unknown_fields, windows
+from coarse_to_fine.datasets.rows import (
+    RawRow,
+    RowError,
+    identifier,
+    number,
+    parallel,
+    read_each,
+    require,
+    sentence,
+    shown,
+    unknown_fields,
+    windows,
+)
 from coarse_to_fine.datasets.source import Source, json_lines
 
 FIELDS = ("qid", "query", "duration", "vid", "relevant_windows", "relevant_clip_ids", "saliency_scores")
@@ -16,37 +28,40 @@ FIELDS = ("qid", "query", "duration", "vid", "relevant_windows", "relevant_clip_
 
 def rows(source: Source) -> Iterator[RawRow | RowError]:
     """One row per line; a released test file has no windows."""
-    for item in json_lines(source):
-        if isinstance(item, RowError):
-            yield item
-            continue
-        try:
-            yield _row(*item)
-        except RowError as error:
-            yield error
+    return read_each(json_lines(source), _row)
 
 
-def _row(line: int, row: Any) -> RawRow:
-    if not isinstance(row, dict):
-        raise RowError("E04", line, f"a JSON {type(row).__name__}; expected an object")
+def _row(line: int, row: dict[str, Any]) -> RawRow:
     if row.get("relevant_windows") is None and "label" in row:
         raise RowError("E10", line, "highlight labels and no windows; read it as format 'highlights'")
     require(row, ("qid", "query", "duration", "vid"), line)
     if "relevant_window" in row:
         require(row, ("relevant_windows",), line)
     found = windows(row["relevant_windows"], "relevant_windows", line) if "relevant_windows" in row else None
-    extras = unknown_fields(row, FIELDS)
-    if "saliency_scores" in row or "relevant_clip_ids" in row:
-        require(row, ("saliency_scores", "relevant_clip_ids"), line)
-        parallel({name: row[name] for name in ("relevant_clip_ids", "saliency_scores")}, line)
-        extras["saliency"] = {"clip_s": 2.0, "clip_ids": row["relevant_clip_ids"], "scores": row["saliency_scores"]}
     return RawRow(
         line,
-        str(row["qid"]),
-        str(row["vid"]),
+        identifier(row["qid"], "qid", line),
+        identifier(row["vid"], "vid", line),
         sentence(row["query"], "query", line),
         found,
         number(row["duration"], "duration", line),
         None,
-        extras,
+        _saliency(row, line) if "saliency_scores" in row or "relevant_clip_ids" in row else {},
+        unknown_fields(row, FIELDS),
     )
+
+
+def _saliency(row: dict[str, Any], line: int) -> dict[str, Any]:
+    """The scores of the annotators for each clip, under the name of our layout."""
+    require(row, ("saliency_scores", "relevant_clip_ids"), line)
+    clips, scores = row["relevant_clip_ids"], row["saliency_scores"]
+    parallel({"relevant_clip_ids": clips, "saliency_scores": scores}, line)
+    for clip, annotators in zip(clips, scores, strict=True):
+        if type(clip) is not int or clip < 0:
+            raise RowError("E04", line, f"relevant_clip_ids holds {shown(clip)}; expected whole numbers from 0")
+        for score in annotators if isinstance(annotators, list) else [annotators]:
+            number(score, "saliency_scores", line)
+    widths = {len(one) if isinstance(one, list) else 0 for one in scores}
+    if len(widths) > 1:
+        raise RowError("E04", line, f"saliency_scores of {sorted(widths)} annotators; expected as many for each clip")
+    return {"saliency": {"clip_s": 2.0, "clip_ids": clips, "scores": scores}}

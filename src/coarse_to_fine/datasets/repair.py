@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
-from coarse_to_fine.datasets.report import DataReport, Refusal
+from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.datasets.rows import RawRow, RowError
 
 Policy = Literal["repair", "strict"]
 Window = tuple[float, float]
 SAME_DURATION_S = 0.01
+HARMLESS = ("R01", "R11")
+"""Repairs that change nothing of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +36,24 @@ def assemble(rows: Iterable[RawRow | RowError], report: DataReport, policy: Poli
     videos: dict[str, VideoInfo] = {}
     queries: dict[str, MomentQuery] = {}
     seen: set[tuple[str, str, tuple[Window, ...]]] = set()
+    lines: dict[str, int] = {}
+    unknown: set[str] = set()
     for row in rows:
         report.rows_read += 1
+        found = DataReport(report.file, report.format, report.split)
         try:
             if isinstance(row, RowError):
                 raise row
-            before = dict(report.counts)
-            query = repaired(row, report, videos, seen)
-            _refuse_repairs(row.line, before, report, policy)
-            if query is None:
-                continue
-            if query.query_id in queries:
-                first = queries[query.query_id].source_line
-                raise RowError("E06", row.line, f"query id {query.query_id!r} stands in rows {first} and {row.line}")
-            queries[query.query_id] = query
+            _refuse_duplicate(row, lines)
+            _count_unknown(row, unknown, found)
+            query = repaired(row, found, videos, seen)
+            if policy == "strict":
+                _refuse_repairs(row.line, found)
+            if query is not None:
+                queries[query.query_id] = query
         except RowError as error:
             report.refused.append(error.refusal)
+        report.include(found)
     report.rows_kept = len(queries)
     report.videos = len({query.video_id for query in queries.values()})
     report.windows = sum(len(query.windows_s) for query in queries.values())
@@ -71,7 +75,7 @@ def repaired(
         report.add("R06", row.line, f"{row.video_id} {text!r}", "kept")
     seen.add(key)
     _check_duration(row, videos)
-    extras = dict(row.extras)
+    extras = row.extras | row.unknown
     if text != row.text:
         extras["raw_text"] = row.text
     windows: tuple[Window, ...] = ()
@@ -121,12 +125,20 @@ def _check_duration(row: RawRow, videos: dict[str, VideoInfo]) -> None:
         )
 
 
-def _refuse_repairs(line: int, before: dict[str, int], report: DataReport, policy: Policy) -> None:
-    if policy == "repair":
-        return
-    found = [
-        code for code, count in report.counts.items() if count > before.get(code, 0) and code not in ("R01", "R11")
-    ]
-    if found:
-        example = report.examples[found[0]][-1]
-        report.refused.append(Refusal(line, found[0], f"{example.before} would become {example.after}"))
+def _refuse_duplicate(row: RawRow, lines: dict[str, int]) -> None:
+    first = lines.setdefault(row.query_id, row.line)
+    if first != row.line:
+        raise RowError("E06", row.line, f"query id {row.query_id!r} stands in rows {first} and {row.line}")
+
+
+def _count_unknown(row: RawRow, unknown: set[str], found: DataReport) -> None:
+    for name in (name for name in row.unknown if name not in unknown):
+        found.add("R11", row.line, name, "kept in extras")
+    unknown.update(row.unknown)
+
+
+def _refuse_repairs(line: int, found: DataReport) -> None:
+    """Refuse a row for the first of its repairs."""
+    for code in (code for code in found.counts if code not in HARMLESS):
+        example = found.examples[code][0]
+        raise RowError(code, line, f"{example.before} would become {example.after}")

@@ -72,6 +72,14 @@ class DataReport:
         if len(kept) < EXAMPLES:
             kept.append(Example(line, str(before), str(after)))
 
+    def include(self, row: DataReport) -> None:
+        """Add what was found in one row."""
+        for code, count in row.counts.items():
+            self.counts[code] = self.counts.get(code, 0) + count
+            kept = self.examples.setdefault(code, [])
+            kept += row.examples[code][: EXAMPLES - len(kept)]
+        self.suspicious += row.suspicious
+
     def lines(self) -> list[str]:
         """One line a code for a person: code, meaning, count, first example."""
         found = [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,10 @@ ABSURD = 1e7
 
 @dataclass(slots=True)
 class RawRow:
-    """A sentence with its windows in seconds as the file gives them; `windows` is None where a format has none."""
+    """A sentence with its windows in seconds as the file gives them.
+
+    `windows` is None where a format has none; `unknown` are the fields that no reader uses by name (R11).
+    """
 
     line: int
     query_id: str
@@ -26,6 +28,7 @@ class RawRow:
     duration_s: float | None
     fps: float | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
 
 
 class RowError(Exception):
@@ -36,12 +39,45 @@ class RowError(Exception):
         self.refusal = Refusal(line, code, message)
 
 
+Items = Iterable[tuple[int, dict[str, Any]] | RowError]
+"""The objects of a file with their line or item, and the errors of those that are none."""
+
+
+def read_each(items: Items, read: Callable[[int, dict[str, Any]], RawRow]) -> Iterator[RawRow | RowError]:
+    """`read` of every object; what it refuses and what is no object comes out as an error in its place."""
+    for item in items:
+        try:
+            yield item if isinstance(item, RowError) else read(*item)
+        except RowError as error:
+            yield error
+
+
+def checked_object(value: object, line: int) -> dict[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise RowError("E04", line, f"a JSON {type(value).__name__} ({shown(value)}); expected an object")
+    return value
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it, at most 60 letters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def identifier(value: object, name: str, line: int) -> str:
+    """An id as text; the file may write it as a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise RowError("E04", line, f"{name} is {shown(value)}; expected an id, a text or a whole number")
+    return str(value)
+
+
 def number(value: object, name: str, line: int) -> float:
     """A finite number of reasonable size; bool and text are no numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowError("E04", line, f"{name} is {value!r}; expected a number")
-    if abs(value) > ABSURD or not math.isfinite(value):
-        raise RowError("E05", line, f"{name} is {value!r}; expected a time in seconds below {ABSURD:.0e}")
+        raise RowError("E04", line, f"{name} is {shown(value)}; expected a number")
+    if not abs(value) <= ABSURD:
+        raise RowError("E05", line, f"{name} is {shown(value)}; expected a time in seconds below {ABSURD:.0e}")
     return float(value)
 
 
@@ -50,28 +86,28 @@ def parse_number(text: str, name: str, line: int) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise RowError("E04", line, f"{name} is {text!r}; expected a number") from None
+        raise RowError("E04", line, f"{name} is {shown(text)}; expected a number") from None
     return number(value, name, line)
 
 
 def sentence(value: object, name: str, line: int) -> str:
     """A text that is not blank."""
     if not isinstance(value, str):
-        raise RowError("E04", line, f"{name} is {value!r}; expected text")
+        raise RowError("E04", line, f"{name} is {shown(value)}; expected text")
     if not value.strip():
         raise RowError("E07", line, f"{name} is empty; remove the row or write the sentence")
     return value
 
 
-def windows(value: object, name: str, line: int, scale: float = 1.0) -> list[tuple[float, float]]:
-    """[[start, end], ...] with every number multiplied by `scale`."""
+def windows(value: object, name: str, line: int, rate: float = 1.0) -> list[tuple[float, float]]:
+    """[[start, end], ...] in seconds; the file has `rate` units a second."""
     if not isinstance(value, list):
-        raise RowError("E04", line, f"{name} is {value!r}; expected [[start, end], ...]")
+        raise RowError("E04", line, f"{name} is {shown(value)}; expected [[start, end], ...]")
     found = []
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise RowError("E04", line, f"{name} holds {pair!r}; expected [start, end]")
-        found.append((number(pair[0], name, line) * scale, number(pair[1], name, line) * scale))
+            raise RowError("E04", line, f"{name} holds {shown(pair)}; expected [start, end]")
+        found.append((number(pair[0], name, line) / rate, number(pair[1], name, line) / rate))
     return found
 
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from coarse_to_fine.datasets.rows import RawRow, RowError, number, parallel, require, sentence, windows
+from coarse_to_fine.datasets.rows import (
+    RawRow,
+    RowError,
+    number,
+    parallel,
+    require,
+    sentence,
+    shown,
+    unknown_fields,
+    windows,
+)
 from coarse_to_fine.datasets.source import Source, json_document
 
-Timing = Callable[[dict[str, Any], int], tuple[float, float, float | None]]
-"""timing(entry, item) -> (duration in seconds, seconds a time stamp unit, frames a second or None)."""
+Timing = Callable[[dict[str, Any], int], tuple[float, float | None]]
+"""timing(entry, item) -> (duration in seconds, frames a second of time stamps in frames or None for seconds)."""
 
 
 def rows_by_video(
@@ -23,8 +33,8 @@ def rows_by_video(
 
     Args:
         source: the file.
-        timing: reads duration and time unit of one entry.
-        known: fields of an entry that are understood; others go to the extras of its rows.
+        timing: reads duration and frame rate of one entry.
+        known: fields of an entry that are understood.
         query_lists: further fields that hold one value a sentence.
         video_name: from key to video id.
     """
@@ -35,9 +45,9 @@ def rows_by_video(
     for key, entry in document.items():
         try:
             if not isinstance(entry, dict):
-                raise RowError("E04", item, f"entry {key!r} is {type(entry).__name__}; expected an object")
+                raise RowError("E04", item, f"entry {shown(key)} is {type(entry).__name__}; expected an object")
             require(entry, ("timestamps", "sentences"), item)
-            duration_s, unit_s, fps = timing(entry, item)
+            duration_s, fps = timing(entry, item)
             lists = {name: entry[name] for name in ("timestamps", "sentences", *query_lists) if name in entry}
             length = parallel(lists, item)
         except RowError as error:
@@ -45,21 +55,30 @@ def rows_by_video(
             item += 1
             continue
         video_id = video_name(key)
-        shared = {name: value for name, value in entry.items() if name not in known and name not in query_lists}
+        unknown = unknown_fields(entry, (*known, *query_lists))
         for index in range(length):
-            extras = shared | {name: entry[name][index] for name in query_lists if name in entry}
-            yield _row(entry, index, item, video_id, duration_s, unit_s, fps, extras)
+            extras = {name: entry[name][index] for name in query_lists if name in entry}
+            yield _row(entry, index, item, video_id, duration_s, fps, extras, unknown)
             item += 1
 
 
 def seconds_timing(field: str) -> Timing:
     """Time stamps in seconds, duration in `field`."""
 
-    def timing(entry: dict[str, Any], item: int) -> tuple[float, float, float | None]:
+    def timing(entry: dict[str, Any], item: int) -> tuple[float, float | None]:
         require(entry, (field,), item)
-        return number(entry[field], field, item), 1.0, None
+        return number(entry[field], field, item), None
 
     return timing
+
+
+def frames_timing(entry: dict[str, Any], item: int) -> tuple[float, float]:
+    """Time stamps in frames: (num_frames / fps in seconds, fps)."""
+    require(entry, ("fps", "num_frames"), item)
+    fps = number(entry["fps"], "fps", item)
+    if fps <= 0:
+        raise RowError("E09", item, f"fps is {fps}; expected more than 0")
+    return number(entry["num_frames"], "num_frames", item) / fps, fps
 
 
 def _row(
@@ -68,13 +87,13 @@ def _row(
     item: int,
     video_id: str,
     duration_s: float,
-    unit_s: float,
     fps: float | None,
     extras: dict[str, Any],
+    unknown: dict[str, Any],
 ) -> RawRow | RowError:
     try:
         text = sentence(entry["sentences"][index], "sentence", item)
-        found = windows([entry["timestamps"][index]], "timestamps", item, unit_s)
+        found = windows([entry["timestamps"][index]], "timestamps", item, fps or 1.0)
     except RowError as error:
         return error
-    return RawRow(item, f"{video_id}:{index}", video_id, text, found, duration_s, fps, extras)
+    return RawRow(item, f"{video_id}:{index}", video_id, text, found, duration_s, fps, extras, unknown)

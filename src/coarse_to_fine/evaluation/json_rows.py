@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from coarse_to_fine.datasets.rows import RowError
+from coarse_to_fine.datasets.rows import RowError, shown
 from coarse_to_fine.datasets.source import json_lines, read_source
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
@@ -34,7 +34,7 @@ class Row:
             DataError: it is no JSON object.
         """
         if not isinstance(value, dict):
-            raise DataError(f"{where}: {_short(value)}; expected one JSON object a row; correct the row")
+            raise DataError(f"{where}: {shown(value)}; expected one JSON object a row; correct the row")
         return cls(where, value)
 
     @property
@@ -59,7 +59,7 @@ class Row:
         if name is None:
             return None
         if not _is_name(self.fields[name]):
-            raise self.error(f"{name} is {_short(self.fields[name])}", "text or a whole number")
+            raise self.error(f"{name} is {shown(self.fields[name])}", "text or a whole number")
         return str(self.fields[name])
 
     def numbers(self, name: str, width: int | None = None) -> Float64[FloatArray, "N W"]:
@@ -69,7 +69,7 @@ class Row:
             width = max(len(value[0]), 1) if value and isinstance(value[0], list) else 1
         for position, item in enumerate(value):
             if not isinstance(item, list) or len(item) != width:
-                raise self.error(f"{name}[{position}] is {_short(item)}", f"{width} numbers")
+                raise self.error(f"{name}[{position}] is {shown(item)}", f"{width} numbers")
             self._check(name, position, item)
         return np.array(value, dtype=np.float64).reshape(-1, width)
 
@@ -78,7 +78,7 @@ class Row:
         value = self.items(name)
         for position, item in enumerate(value):
             if not isinstance(item, list) or len(item) != width + 1 or not _is_name(item[0]):
-                raise self.error(f"{name}[{position}] is {_short(item)}", f"a video id and {width} numbers")
+                raise self.error(f"{name}[{position}] is {shown(item)}", f"a video id and {width} numbers")
             self._check(name, position, item[1:])
         spans = np.array([item[1:] for item in value], dtype=np.float64).reshape(-1, width)
         return tuple(str(item[0]) for item in value), spans
@@ -101,14 +101,14 @@ class Row:
         """A field that has to be a list."""
         value = self.fields.get(name)
         if not isinstance(value, list):
-            raise self.error(f"{name} is {_short(value)}", "a list")
+            raise self.error(f"{name} is {shown(value)}", "a list")
         return value
 
     def _check(self, name: str, position: int | None, values: Sequence[Any]) -> None:
         for at, value in enumerate(values):
             if not is_number(value):
                 place = f"{name}[{at}]" if position is None else f"{name}[{position}]"
-                raise self.error(f"{place} holds {_short(value)}", "finite numbers", "remove NaN and text from the row")
+                raise self.error(f"{place} holds {shown(value)}", "finite numbers", "remove NaN and text from the row")
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -150,8 +150,3 @@ def is_number(value: object) -> bool:
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
