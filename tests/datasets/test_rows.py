@@ -228,7 +228,7 @@ def test_byte_order_mark_crlf_and_missing_newline_lose_no_row(tmp_path):
 def test_a_file_in_another_encoding_is_an_error_with_its_line(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(json.dumps(ROW).encode() + b"\n" + '{"query": "Türe"}'.encode("latin-1"))
-    with pytest.raises(DataError, match=r"E01 .*line 2"):
+    with pytest.raises(DataError, match=r"E01 .*line 2 .*iconv"):
         read_annotations(path)
 
 
@@ -302,3 +302,54 @@ def test_an_unknown_file_says_what_it_begins_with(tmp_path):
 @pytest.mark.parametrize(("name", "split"), [("charades_test_ood", "test_ood"), ("highlight_val", "val"), ("x", "all")])
 def test_the_split_is_read_from_the_file_name(tmp_path, name, split):
     assert guess_split(tmp_path / f"{name}.json") == split
+
+
+MSRVTT = {
+    "info": {"year": 2016},
+    "videos": [{"video_id": "video1", "category": 3, "split": "train"}],
+    "sentences": [
+        {"caption": "a dog runs", "video_id": "video1", "sen_id": 4},
+        {"caption": "a cat sits", "video_id": "video2", "sen_id": 5},
+        {"caption": "the dog barks", "video_id": "video1", "sen_id": 6},
+    ],
+}
+
+
+def test_the_captions_of_msrvtt_are_read(tmp_path):
+    path = tmp_path / "MSRVTT_data.json"
+    path.write_text(json.dumps(MSRVTT))
+    annotations = load_annotations(path)
+    assert (annotations.report.format, annotations.report.counts) == ("msrvtt-captions", {})
+    assert [(one.query_id, one.video_id, one.text) for one in annotations.queries] == [
+        ("video1:0", "video1", "a dog runs"),
+        ("video2:0", "video2", "a cat sits"),
+        ("video1:1", "video1", "the dog barks"),
+    ]
+    assert annotations.queries[2].extras == {"sen_id": 6}
+
+
+def test_a_list_of_msrvtt_takes_the_captions_of_its_videos(tmp_path):
+    path = tmp_path / "MSRVTT_train.9k.csv"
+    path.write_text("video_id\nvideo1\nvideo3\n")
+    with pytest.raises(DataError, match=r"no file .*MSRVTT_data\.json; expected the captions"):
+        read_annotations(path)
+    (tmp_path / "MSRVTT_data.json").write_text(json.dumps(MSRVTT))
+    annotations = read_annotations(path)
+    assert (annotations.report.format, annotations.report.split) == ("msrvtt-list", "train")
+    assert [one.text for one in annotations.queries] == ["a dog runs", "the dog barks"]
+    assert [(one.code, one.line) for one in annotations.report.refused] == [("E03", 3)]
+
+
+def test_captions_of_msrvtt_without_their_fields_are_refused(tmp_path):
+    path = tmp_path / "MSRVTT_data.json"
+    path.write_text(json.dumps(MSRVTT | {"sentences": [*MSRVTT["sentences"], {"captions": "x", "sen_id": 1}, 3]}))
+    assert refusals(path) == [("E03", 3), ("E04", 4)]
+    path.write_text(json.dumps(MSRVTT | {"sentences": {"sen_id": 1}}))
+    assert refusals(path) == [("E02", 1)]
+
+
+def test_videos_without_duration_are_counted_and_the_first_five_named(tmp_path):
+    path = tmp_path / "charades_sta_train.txt"
+    path.write_text("".join(f"AAAA{place % 7} 1.0 3.0##number {place}.\n" for place in range(14)))
+    with pytest.raises(DataError, match=r"E08 7 videos have no duration \(AAAA0, AAAA1, AAAA2, AAAA3, AAAA4, \.\.\.\)"):
+        load_annotations(path)

@@ -37,7 +37,9 @@ FORMATS: dict[str, Rows] = {
     "lighthouse": qvhighlights.rows,
     "highlights": highlights.rows,
     "tacos-cg": tacos_cg.rows,
-    "msrvtt": msrvtt.rows,
+    "msrvtt": msrvtt.pairs,
+    "msrvtt-captions": msrvtt.captions,
+    "msrvtt-list": msrvtt.listed,
     "didemo-csv": didemo.csv_captions,
     "didemo": didemo.segment_moments,
     "lsmdc": lsmdc.rows,
@@ -98,10 +100,17 @@ def load_annotations(path: str | Path, **options: object) -> Annotations:
     """`read_annotations` for use in training and evaluation: a refused row is an error, since it changes a denominator.
 
     Raises:
-        DataError: names file, first refused row and the number of refused rows.
+        DataError: names file, first refused row and the number of refused rows; of videos without duration their
+            number and the first five.
     """
     annotations = read_annotations(path, **options)  # type: ignore[arg-type]
-    refused = annotations.report.refused
+    refused, without = annotations.report.refused, list(annotations.report.without_duration)
+    if without:
+        first = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
+        raise DataError(
+            f"{path}: E08 {len(without)} videos have no duration ({first}); expected one for each video; put a table "
+            "durations.csv (video_id, duration in seconds) beside the file"
+        )
     if refused:
         more = f" (and {len(refused) - 1} more rows)" if len(refused) > 1 else ""
         raise DataError(f"{path}: {refused[0].code} row {refused[0].line}: {refused[0].message}{more}")
@@ -120,12 +129,16 @@ def guess_format(source: Source) -> str:
         return "charades-sta"
     if first.startswith("key,") and "video_id" in first:
         return "msrvtt"
+    if first.strip() == "video_id":
+        return "msrvtt-list"
     if "video_path" in first and "starts" in first:
         return "didemo-csv"
     if first.count("\t") == lsmdc.COLUMNS - 1:
         return "lsmdc"
     if first.startswith("{") and first.rstrip().endswith("}") and '"qid"' in first:
         return _guess_lines(first)
+    if head.startswith("{") and '"sen_id"' in source.text:
+        return "msrvtt-captions"
     if head.startswith(("{", "[")):
         return _guess_document(head)
     raise DataError(

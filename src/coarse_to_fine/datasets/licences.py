@@ -11,6 +11,8 @@ LICENCES = {
     "qvhighlights": "QVHighlights (Lei et al., 2021), annotations CC BY-NC-SA 4.0",
     "activitynet": "ActivityNet Captions (Krishna et al., 2017); see its own licence",
     "msrvtt": "MSR-VTT (Xu et al., 2016); its own licence is not printed in the releases",
+    "msrvtt-captions": "MSR-VTT (Xu et al., 2016); its own licence is not printed in the releases",
+    "msrvtt-list": "MSR-VTT (Xu et al., 2016); its own licence is not printed in the releases",
     "didemo": "DiDeMo (Hendricks et al., 2017); its own licence is not printed in the releases",
     "didemo-csv": "DiDeMo (Hendricks et al., 2017); its own licence is not printed in the releases",
     "lsmdc": "LSMDC (Rohrbach et al., 2015); needs a permission from MPII",

@@ -81,6 +81,7 @@ def repaired(
     windows: tuple[Window, ...] = ()
     if row.windows:
         if row.duration_s is None:
+            report.without_duration[row.video_id] = None
             raise RowError("E08", row.line, f"no duration for video {row.video_id!r}; give the file of durations")
         windows = repaired_windows(row.windows, row.duration_s, row.line, report)
         if not windows:

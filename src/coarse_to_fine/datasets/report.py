@@ -50,7 +50,7 @@ class Example:
 
 @dataclass(slots=True)
 class DataReport:
-    """Counts of one annotation file; `codes` holds only what was found."""
+    """Counts of one annotation file; `counts` holds only what was found, `without_duration` ids of videos (E08)."""
 
     file: str
     format: str
@@ -64,6 +64,7 @@ class DataReport:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
+    without_duration: dict[str, None] = field(default_factory=dict)
 
     def add(self, code: str, line: int, before: object, after: object) -> None:
         """Count one repair and keep the first ones as examples."""
@@ -79,6 +80,7 @@ class DataReport:
             kept = self.examples.setdefault(code, [])
             kept += row.examples[code][: EXAMPLES - len(kept)]
         self.suspicious += row.suspicious
+        self.without_duration.update(row.without_duration)
 
     def lines(self) -> list[str]:
         """One line a code for a person: code, meaning, count, first example."""
