@@ -80,6 +80,18 @@ def test_a_broken_file_is_one_line_and_exit_code_one(ctf, charades):
     assert sum("VID03" in line for line in result.err.splitlines()) == 1
 
 
+def test_sentences_longer_than_the_encoder_takes_are_counted(ctf, tmp_path):
+    path = tmp_path / "MSRVTT_JSFUSION_test.csv"
+    long = " ".join(["a square moves"] * 100)
+    path.write_text(f"key,vid_key,video_id,sentence\nret0,msr0,video1,a square\nret1,msr0,video1,{long}\n")
+    write_video(tmp_path / "videos" / "video1.mp4", 4.0)
+    for _ in range(2):
+        result = ctf("extract", path, "--videos", tmp_path / "videos", "--out", tmp_path / "out")
+        assert result.code == 0 and "R10 text longer than the encoder takes" in result.err
+        report = json.loads((tmp_path / "out" / "annotations" / "report.test.json").read_text())
+        assert report["repairs"]["R10"] == 1
+
+
 def test_captions_without_durations_take_those_of_the_files(ctf, tmp_path):
     path = tmp_path / "MSRVTT_JSFUSION_test.csv"
     path.write_text("key,vid_key,video_id,sentence\nret0,msr0,video1,a square\nret1,msr1,video2,another\n")

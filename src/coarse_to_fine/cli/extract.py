@@ -113,6 +113,9 @@ def _extract(
         )
         for video_id in made.absent:
             output.warn(f"{output.one_line(video_id)}: no file in {videos}; its queries are left out")
+        for line in found.report.lines():
+            if line.startswith("R10"):
+                output.warn(f"{Path(source).name}: {output.one_line(line)}")
         return made
 
 

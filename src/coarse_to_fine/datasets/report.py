@@ -15,6 +15,7 @@ CODES = {
     "R07": "windows unsorted or overlapping: sorted",
     "R08": "video missing: dropped by request",
     "R09": "white space in the text: normalised",
+    "R10": "text longer than the encoder takes: kept, cut when encoded",
     "R11": "unknown extra fields: kept in extras",
     "E01": "not in the encoding",
     "E02": "broken JSON or a wrong number of fields",

@@ -13,6 +13,8 @@ from coarse_to_fine.datasets.layout import LayoutVideo, write_annotations
 from coarse_to_fine.datasets.licences import licence_line
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import Annotations
+from coarse_to_fine.datasets.report import DataReport
+from coarse_to_fine.features.store import FeatureReader
 
 REPORT = "report.{split}.json"
 
@@ -42,8 +44,20 @@ def write_set(found: Annotations, folder: Path, paths: Mapping[str, Path], **abo
     write_annotations(folder, report.split, videos, fine, **{**origin, **about})
     if captions:
         write_text_atomically(folder / f"coarse.{report.split}.jsonl", "".join(map(_caption_line, captions)))
+    write_report(report, folder)
+
+
+def write_report(report: DataReport, folder: Path) -> None:
+    """Write `report.<split>.json`, what was found in the annotations of a split."""
     text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
     write_text_atomically(folder / REPORT.format(split=report.split), text)
+
+
+def count_truncated(found: Annotations, texts: FeatureReader) -> None:
+    """Count the sentences that are longer than the encoder takes (R10); what it read of them is stored."""
+    for query in found.queries:
+        if texts.item(query.text).about["truncated"]:
+            found.report.add("R10", query.source_line, f"{query.text!r}", "its first part alone is encoded")
 
 
 def without_videos(found: Annotations, lost: Collection[str]) -> Annotations:

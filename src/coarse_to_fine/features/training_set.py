@@ -22,7 +22,15 @@ from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import DataError, VideoError
 from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
-from coarse_to_fine.features.set_annotations import named_videos, with_durations, without_videos, write_set
+from coarse_to_fine.features.set_annotations import (
+    count_truncated,
+    named_videos,
+    with_durations,
+    without_videos,
+    write_report,
+    write_set,
+)
+from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.features.video_lookup import locate_videos, refuse_absent
 from coarse_to_fine.video.probe import probe
 
@@ -109,6 +117,8 @@ def extract_annotated(
     write_set(placed.annotations, out / "annotations", placed.paths, **about)
     layout = read_annotations(out / "annotations", found.report.split)
     report = _extract(layout, encoder, out, workers, progress)
+    count_truncated(placed.annotations, FeatureReader(out / "texts"))
+    write_report(placed.annotations.report, out / "annotations")
     return replace(report, failed=(*placed.broken.items(), *report.failed), absent=placed.absent)
 
 
