@@ -11,6 +11,7 @@ from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.errors import DataError
 
 SALIENCY = {"clip_s": 2.0, "clip_ids": [0, 1], "scores": [[1, 2, 3], [4, 4, 4]]}
+ROW = {"query_id": "x", "video_id": "w", "text": "t", "windows_s": []}
 
 
 @pytest.fixture
@@ -65,6 +66,10 @@ def test_paraphrases_become_queries_of_their_own():
         ('{"query_id": "x", "video_id": "w", "text": "t", "windows_s": null}', "line 3: windows_s is None"),
         ('{"query_id": "x", "video_id": "w", "text": "t", "windows_s": [], "extras": [1]}', "line 3: a JSON list"),
         ('{"query_id": "x", "video_id": "w", "text": 3, "windows_s": []}', "line 3: text is 3; expected text"),
+        (json.dumps(ROW | {"extras": {"alternates": [{"text": "t", "windows_s": [[1]]}]}}), "line 3: windows_s of an"),
+        (json.dumps(ROW | {"extras": {"alternates": [{"text": "t"}]}}), "line 3: no field 'windows_s'"),
+        (json.dumps(ROW | {"saliency": SALIENCY | {"scores": [[1, 2, 3]]}}), "line 3: lists of different length"),
+        (json.dumps(ROW | {"saliency": SALIENCY | {"clip_ids": [0, "1"]}}), "line 3: clip ids hold '1'"),
         ('{"query_id": [], "video_id": "w", "text": "t", "windows_s": []}', r"line 3: query_id is \[\]"),
         ('{"query_id": "q0", "video_id": "w", "text": "t", "windows_s": []}', "line 3: query_id 'q0' stands in line 1"),
         ('{"query_id": "x", "query_id": "y"}', "line 3: 'query_id' stands twice"),

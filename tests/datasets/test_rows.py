@@ -73,6 +73,7 @@ def test_windows_are_sorted_and_overlap_kept(tmp_path):
         ({"qid": [2]}, "E04"),
         ({"vid": None}, "E04"),
         ({"relevant_clip_ids": [1], "saliency_scores": [["high", 2, 3]]}, "E04"),
+        ({"relevant_clip_ids": [1], "saliency_scores": [3]}, "E04"),
         ({"relevant_clip_ids": ["one"], "saliency_scores": [[1, 2, 3]]}, "E04"),
         ({"relevant_clip_ids": [1, 2], "saliency_scores": [[1, 2, 3], [4]]}, "E04"),
     ],

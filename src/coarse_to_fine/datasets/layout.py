@@ -12,9 +12,11 @@ from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.rows import (
     RowError,
+    check_saliency,
     checked_object,
     identifier,
     number,
+    require,
     sentence,
     shown,
     unknown_fields,
@@ -199,9 +201,28 @@ def _query(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQue
         if not 0 <= start < end <= duration + 1e-3:
             raise line.wrong(f"window [{start:g}, {end:g}] of a video of {duration:g} s, expected 0 <= start < end")
     extras = dict(checked_object(line.values.get("extras") or {}, line.number))
+    _check_alternates(extras.get("alternates", []), line.number)
     if line.values.get("saliency") is not None:
-        extras["saliency"] = line.values["saliency"]
+        extras["saliency"] = _saliency(line)
     return MomentQuery(line.id("query_id"), video_id, line.text(), tuple(found), split, line.number, extras)
+
+
+def _check_alternates(alternates: object, place: int) -> None:
+    if not isinstance(alternates, list):
+        raise RowError("E04", place, f"alternates is {shown(alternates)}; expected a list of paraphrases")
+    for other in alternates:
+        fields = checked_object(other, place)
+        require(fields, ("text", "windows_s"), place)
+        sentence(fields["text"], "text of an alternate", place)
+        windows(fields["windows_s"], "windows_s of an alternate", place)
+
+
+def _saliency(line: _Line) -> dict[str, Any]:
+    found = checked_object(line.values["saliency"], line.number)
+    require(found, ("clip_s", "clip_ids", "scores"), line.number)
+    number(found["clip_s"], "clip_s", line.number)
+    check_saliency(found["clip_ids"], found["scores"], line.number)
+    return found
 
 
 def _caption(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:

@@ -11,13 +11,12 @@ from typing import Any
 from coarse_to_fine.datasets.rows import (
     RawRow,
     RowError,
+    check_saliency,
     identifier,
     number,
-    parallel,
     read_each,
     require,
     sentence,
-    shown,
     unknown_fields,
     windows,
 )
@@ -55,13 +54,5 @@ def _saliency(row: dict[str, Any], line: int) -> dict[str, Any]:
     """The scores of the annotators for each clip, under the name of our layout."""
     require(row, ("saliency_scores", "relevant_clip_ids"), line)
     clips, scores = row["relevant_clip_ids"], row["saliency_scores"]
-    parallel({"relevant_clip_ids": clips, "saliency_scores": scores}, line)
-    for clip, annotators in zip(clips, scores, strict=True):
-        if type(clip) is not int or clip < 0:
-            raise RowError("E04", line, f"relevant_clip_ids holds {shown(clip)}; expected whole numbers from 0")
-        for score in annotators if isinstance(annotators, list) else [annotators]:
-            number(score, "saliency_scores", line)
-    widths = {len(one) if isinstance(one, list) else 0 for one in scores}
-    if len(widths) > 1:
-        raise RowError("E04", line, f"saliency_scores of {sorted(widths)} annotators; expected as many for each clip")
+    check_saliency(clips, scores, line)
     return {"saliency": {"clip_s": 2.0, "clip_ids": clips, "scores": scores}}

@@ -132,6 +132,23 @@ def parallel(lists: Mapping[str, object], line: int) -> int:
     return next(iter(lengths.values()))
 
 
+def check_saliency(clips: object, scores: object, line: int) -> None:
+    """Clips by number, and for each of them the scores of as many annotators."""
+    parallel({"clip ids": clips, "saliency scores": scores}, line)
+    assert isinstance(clips, list)
+    assert isinstance(scores, list)
+    for clip, annotators in zip(clips, scores, strict=True):
+        if type(clip) is not int or clip < 0:
+            raise RowError("E04", line, f"clip ids hold {shown(clip)}; expected whole numbers from 0")
+        if not isinstance(annotators, list):
+            raise RowError("E04", line, f"saliency scores hold {shown(annotators)}; expected a list of annotators")
+        for score in annotators:
+            number(score, "saliency score", line)
+    widths = {len(annotators) for annotators in scores}
+    if len(widths) > 1:
+        raise RowError("E04", line, f"saliency scores of {sorted(widths)} annotators; expected as many for each clip")
+
+
 def unknown_fields(row: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
     """Fields that no reader uses by name."""
     return {name: value for name, value in row.items() if name not in known}
