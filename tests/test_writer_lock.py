@@ -17,10 +17,13 @@ import os, signal, sys, time
 from pathlib import Path
 from coarse_to_fine.writer_lock import WriterLock
 WriterLock(Path(sys.argv[1])).acquire()
+told, tell = os.pipe()
 child = os.fork()
 if child == 0:
+    os.write(tell, b"here")
     time.sleep(60)
     os._exit(0)
+os.read(told, 4)
 print(child, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -88,7 +88,7 @@ def test_lenient_moments_are_never_below_strict_ones(numbers: dict[str, float]) 
 
 def test_videos_cut_from_one_source_are_reported_apart() -> None:
     window = np.array([[0.0, 5.0]])
-    names = ("x_0.0_150.0", "x_150.0_300.0", "y_0.0_150.0")
+    names = ("aaaaaaaaaaa_0.0_150.0", "aaaaaaaaaaa_150.0_300.0", "bbbbbbbbbbb_0.0_150.0")
     truth = Truth((TruthQuery("q", names[0], window, "t"),), names, {}, "val", "cut")
     neighbour = query_prediction("q", [(names[1], 1.0), (names[0], 0.5), (names[2], 0.1)])
     report = pipeline_report(truth, [neighbour], config=CONFIG)

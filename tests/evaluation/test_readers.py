@@ -45,7 +45,7 @@ def write(path: Path, *rows: Any) -> Path:
         ({"qid": 2, "windows": []}, "expected one of pred_relevant_windows"),
         ({"pred_relevant_windows": []}, "no query id"),
         ("{broken", "expected one JSON object a line"),
-        ("[1, 2]", "expected one JSON object a row"),
+        ("[1, 2]", "expected one JSON object a line"),
     ],
 )
 def test_a_bad_prediction_row_is_named(tmp_path: Path, row: Any, reason: str) -> None:
