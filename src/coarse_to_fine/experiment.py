@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
 QUERIES_A_BATCH = 64
 LONGEST_LIST = 100
 MOST_MOMENTS = 10_000
+SHOWN = 5
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
 KINDS = {"fine": "queries", "coarse": "coarse"}
@@ -58,6 +60,7 @@ def evaluate_pipeline(
     seed: int = 0,
     resamples: int = 1000,
     thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    missing: Literal["refuse", "drop"] = "refuse",
     progress: Progress | None = None,
 ) -> tuple[list[QueryPrediction], Report]:
     """Answer every query and report both stages.
@@ -70,6 +73,7 @@ def evaluate_pipeline(
         seed: of the coarse model's stochastic text.
         resamples: of the bootstrap over videos.
         thresholds: IoU thresholds of recalls.
+        missing: `refuse` a truth whose videos are not all in the library, or `drop` the queries of those that are not.
         progress: called after each batch of queries.
 
     Raises:
@@ -78,11 +82,7 @@ def evaluate_pipeline(
     """
     check_thresholds(thresholds)
     stored = {video.video_id for video in pipeline.library.videos()}
-    missing = sorted({query.video_id for query in truth.queries if query.video_id} - stored)
-    if missing:
-        raise DataError(
-            f"{len(missing)} true videos are not in the library ({', '.join(missing[:3])}); index the split's videos"
-        )
+    truth, lost = _of_stored(truth, stored, missing)
     answers: list[QueryPrediction] = []
     for start in range(0, len(truth.queries), QUERIES_A_BATCH):
         part = truth.queries[start : start + QUERIES_A_BATCH]
@@ -96,7 +96,26 @@ def evaluate_pipeline(
             progress(len(answers), len(truth.queries), "")
     config = PipelineReportConfig(candidates=top_videos, thresholds=tuple(thresholds), resamples=resamples)
     searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
-    return answers, pipeline_report(searched, answers, train, config, describe(pipeline, seed))
+    report = pipeline_report(searched, answers, train, config, describe(pipeline, seed))
+    return answers, replace(report, warnings=(*lost, *report.warnings))
+
+
+def _of_stored(
+    truth: Truth, stored: Collection[str], missing: Literal["refuse", "drop"]
+) -> tuple[Truth, tuple[str, ...]]:
+    """The queries whose video can be found, and a line on those that were left out."""
+    absent = sorted({query.video_id for query in truth.queries if query.video_id} - set(stored))
+    if not absent:
+        return truth, ()
+    shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
+    kept = tuple(query for query in truth.queries if query.video_id is None or query.video_id in stored)
+    if missing == "refuse" or not kept:
+        raise DataError(
+            f"{len(absent)} true videos are not in the library ({shown}); expected all; index the split's videos, or "
+            "leave their queries out with --missing-video drop"
+        )
+    lost = f"{len(truth.queries) - len(kept)} queries of {len(absent)} videos that are not in the library were left out"
+    return truth.with_queries(kept), (f"{lost} by request ({shown})",)
 
 
 def answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,17 @@ def test_a_report_names_what_made_its_features(world):
     assert library.encoder_fingerprint[:8] in json.dumps(report.to_json())
     assert "mean-pool x similarity, seed 0" in json.dumps(report.to_json())
     assert all(metric.queries == 3 for metric in report.metrics if metric.name.startswith("VCMR"))
+
+
+def test_queries_of_absent_videos_are_refused_by_id_or_left_out_by_request(world):
+    folder, library = world
+    pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
+    truth = read_truth(folder / "set" / "annotations" / "queries.test.jsonl")
+    more = truth.with_queries([*truth.queries, replace(truth.queries[0], query_id="more", video_id="absent")])
+    with pytest.raises(DataError, match=r"1 true videos .*\(absent\).* --missing-video drop"):
+        evaluate_pipeline(pipeline, more, resamples=0)
+    _, report = evaluate_pipeline(pipeline, more, resamples=0, missing="drop")
+    assert report.queries == 3 and any("absent" in warning for warning in report.warnings)
 
 
 def test_windows_that_reach_past_or_fill_the_video_are_learned_from(tmp_path):

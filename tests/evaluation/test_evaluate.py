@@ -99,6 +99,15 @@ def test_an_unsorted_list_is_reported_and_sorted_only_by_name(tmp_path: Path, tr
     assert default.value("R1@0.5") == ordered.value("R1@0.5") == 50.0
 
 
+@pytest.mark.parametrize("field", ["vid", "video_id"])
+def test_an_answer_about_another_video_is_refused(tmp_path: Path, truth: Path, field: str) -> None:
+    rows = [{**FOUND, field: "a.mp4"}, {**EMPTY, field: "c"}]
+    with pytest.raises(DataError, match=r"1 answers are about another video than their query .*2: c, not b"):
+        evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth)
+    rows[1][field] = "b"
+    assert evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth).queries == 2
+
+
 def test_corpus_lists_are_ranked_over_all_videos(tmp_path: Path, truth: Path) -> None:
     rows = [
         {"qid": 1, "predictions": [["b", 0, 10, 0.9], ["a", 0, 10, 0.8]]},

@@ -19,6 +19,7 @@ from coarse_to_fine.cli.options import (
     LibraryOption,
     find_library,
 )
+from coarse_to_fine.errors import UserError
 
 ThresholdOption = Annotated[
     list[float] | None,
@@ -253,6 +254,9 @@ def pipeline(
     fusion: FusionOption = None,
     top_videos: Annotated[int, typer.Option(min=1, help="Videos that the fine stage looks into.")] = 10,
     threshold: ThresholdOption = None,
+    missing_video: Annotated[
+        str, typer.Option(metavar="RULE", help="True videos outside the library: refuse, or drop with their queries.")
+    ] = "refuse",
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
@@ -276,6 +280,8 @@ def pipeline(
     from coarse_to_fine.fusion import read_fusion
     from coarse_to_fine.main_pipeline import Pipeline
 
+    if missing_video not in ("refuse", "drop"):
+        raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
     asked = read_queries(annotations, split, queries)
     joined_by = None if fusion is None else read_fusion(fusion)
     loaded = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
@@ -287,6 +293,7 @@ def pipeline(
             seed=seed,
             resamples=resamples,
             thresholds=threshold or RECALL_THRESHOLDS,
+            missing=missing_video,  # type: ignore[arg-type]
             progress=advance,
         )
     if predictions is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal
 
 from coarse_to_fine.errors import DataError
@@ -44,7 +45,7 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
             (`drop`, which changes the denominator and says so).
 
     Raises:
-        DataError: unknown or absent ids, with their number and the first five.
+        DataError: unknown or absent ids, or answers about other videos, with their number and the first five.
     """
     known = {query.query_id for query in truth.queries}
     unknown = [query_id for query_id in predictions.by_id if query_id not in known]
@@ -57,8 +58,10 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
     if absent and missing == "refuse":
         raise DataError(
             f"{predictions.source}: no answer to {len(absent)} of {len(known)} queries ({_some(absent)}); expected one "
-            "row a query; add rows with empty lists, or ask for them to count as misses or to be dropped"
+            "row a query; add rows with empty lists, let them count as misses (--missing miss) or leave these queries "
+            "out (--missing drop)"
         )
+    _refuse_other_videos(truth, predictions)
     queries = truth.queries
     if missing == "drop":
         queries = tuple(query for query in queries if query.query_id in predictions.by_id)
@@ -67,6 +70,21 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
     answers = tuple(predictions.by_id.get(query.query_id, QueryPrediction(query.query_id)) for query in queries)
     extended, notes = _with_named_videos(truth.with_queries(queries), answers, predictions.source)
     return Aligned(extended, answers, (*predictions.notes, *_absence(absent, missing), *notes))
+
+
+def _refuse_other_videos(truth: Truth, predictions: Predictions) -> None:
+    """An answer about another video would count for a query that it was not made for."""
+    others = []
+    for query in truth.queries:
+        found = predictions.by_id.get(query.query_id)
+        said = found.video_id if found is not None else None
+        if said is not None and query.answers and not {said, PurePath(said).stem} & query.answers.keys():
+            others.append(f"{query.query_id}: {said}, not {query.video_id}")
+    if others:
+        raise DataError(
+            f"{predictions.source}: {len(others)} answers are about another video than their query ({_some(others)}); "
+            "expected the same one; check that ids belong together in both files"
+        )
 
 
 def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source: str) -> tuple[Truth, list[str]]:

@@ -4,7 +4,8 @@ JSON lines, one row a query, any of these fields:
 
 - `pred_relevant_windows` [[start_s, end_s, score], ...] and `pred_saliency_scores` [score of each clip] (QVHighlights);
 - `predictions` [[video_id, start_s, end_s, score], ...] or, for ranked videos, [[video_id, score], ...];
-- `videos` [[video_id, score], ...] and `moments` [[video_id, start_s, end_s, score], ...] (ours).
+- `videos` [[video_id, score], ...] and `moments` [[video_id, start_s, end_s, score], ...] (ours);
+- `vid` or `video_id`, the true video, which has to be that of the query.
 
 The one JSON document of a TVR submission (`video2idx` with `VCMR`, `SVMR`, `VR`) is read too.
 """
@@ -69,6 +70,7 @@ class QueryPrediction:
         videos: ranked videos.
         moments: ranked moments of the whole corpus.
         given_video: TVR's SVMR list.
+        video_id: the true video that the answer says it is about.
     """
 
     query_id: str
@@ -77,6 +79,7 @@ class QueryPrediction:
     videos: RankedVideos | None = None
     moments: RankedMoments | None = None
     given_video: RankedMoments | None = None
+    video_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +178,7 @@ def read_predictions(path: str | Path) -> Predictions:
     return Predictions(found, path.name, notes)
 
 
+VIDEO_FIELDS = ("vid", "video_id")
 PREDICTION_FIELDS = ("pred_relevant_windows", "pred_saliency_scores", "predictions", "videos", "moments")
 
 
@@ -212,6 +216,7 @@ def _prediction(row: Row) -> tuple[QueryPrediction, int]:
         row.vector("pred_saliency_scores") if fields.get("pred_saliency_scores") is not None else None,
         videos,
         moments,
+        video_id=row.text(*VIDEO_FIELDS),
     )
     return found, bad
 
