@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from coarse_to_fine.errors import TrainingError
+from coarse_to_fine.errors import DataError, TrainingError
 from coarse_to_fine.spans import pairwise_giou
 from coarse_to_fine.training import Batch, Losses, RunConfig, TrainingTask, fit
 from coarse_to_fine.training.checkpoints import read_tensors
@@ -47,6 +48,21 @@ def test_sample_is_named_in_a_contrastive_step_of_several_parts(tmp_path: Path) 
         )
         assert "step 2: the loss term forth is nan" in text
         assert "sample point-13: input x is not finite" in text
+
+
+class Refusing(Points):
+    """A sample that the data itself refuses."""
+
+    def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
+        if 13 in indices:
+            raise DataError("the features of point-13 hold inf")
+        return super().batch(indices, generator)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sample_that_the_data_refuses_is_named_with_its_step(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(DataError, match=r"^step 2: .*point-13"):
+        fit(Regression(Refusing(40)), RUN.model_copy(update={"workers": workers}), tmp_path)
 
 
 class Windows(Regression):

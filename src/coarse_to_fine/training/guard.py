@@ -55,7 +55,7 @@ def not_finite(step: int, what: Sequence[str], samples: Sequence[str], causes: S
     terms = ", ".join(what[:SHOWN]) + (f" and {len(what) - SHOWN} more" if len(what) > SHOWN else "")
     return TrainingError(
         f"step {step}: {terms} (samples {shown}{found}); expected finite numbers; correct or remove these "
-        "samples or lower the learning rate, then start again: it goes on from the last good checkpoint"
+        "samples or lower the learning rate, then start again: it goes on from the last good checkpoint if there is one"
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from coarse_to_fine.config import nearest
 from coarse_to_fine.devices import resolve_device
-from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.training.batches import StepPlan, epoch_order, plan_steps, prepared_parts
 from coarse_to_fine.training.compilation import outermost_calls
 from coarse_to_fine.training.config import RunConfig
@@ -151,7 +151,7 @@ class _Trainer:
         to_compile = self._run.compile
         for plan in plans():
             began = time.monotonic()
-            batches = [next(parts) for _ in plan.parts]
+            batches = self._batches(plan, parts)
             loss = self._step_and_compile(plan, batches) if to_compile else self._step(plan, batches)
             to_compile = False
             bar.advance(loss)
@@ -165,6 +165,12 @@ class _Trainer:
                 raise KeyboardInterrupt(f"stopped after step {self._position.step}; start again to go on from there")
             if self._finished():
                 return
+
+    def _batches(self, plan: StepPlan, parts: Iterator[Batch]) -> list[Batch]:
+        try:
+            return [next(parts) for _ in plan.parts]
+        except DataError as error:
+            raise DataError(f"step {self._position.step}: {error}") from error
 
     def _ask_to_stop(self) -> None:
         self._processes.interrupted = True
