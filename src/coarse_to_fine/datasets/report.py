@@ -13,7 +13,7 @@ CODES = {
     "R05": "window outside the video or of zero length: dropped",
     "R06": "the same video, text and windows again: kept",
     "R07": "windows unsorted or overlapping: sorted",
-    "R08": "video missing: dropped by request",
+    "R08": "video missing or unreadable: dropped",
     "R09": "white space in the text: normalised",
     "R10": "text longer than the encoder takes: kept, cut when encoded",
     "R11": "unknown extra fields: kept in extras",
