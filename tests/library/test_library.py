@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from importlib import resources
+from pathlib import Path
 
 import pytest
 import torch
 
 from coarse_to_fine import Library
-from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
+from coarse_to_fine.errors import FingerprintError, LibraryError, UserError, WeightsError
 from coarse_to_fine.library import Sampling, is_library
 from coarse_to_fine.library.blocks import SegmentIds
 from coarse_to_fine.library.catalogue import Placement
@@ -247,3 +250,21 @@ def test_export_is_a_compact_copy(filled, tmp_path):
         assert copy.check().problems == ()
     with pytest.raises(LibraryError, match="is a library already"):
         filled.export(tmp_path / "copy")
+
+
+def test_an_encoder_whose_folder_was_moved_is_named_and_its_new_place_noted(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(Path(str(resources.files("coarse_to_fine") / "bundled" / "tiny-world")), first)
+    Library.create(tmp_path / "library.ctf", encoder=str(first)).close()
+    first.rename(second)
+    gone = r"made by the encoder in .*first, which is not there.*--encoder"
+    with (
+        Library.open(tmp_path / "library.ctf", read_only=True) as moved,
+        pytest.raises(WeightsError, match=gone),
+    ):
+        moved.encoder  # noqa: B018 (reading it loads it)
+    with Library.open(tmp_path / "library.ctf", encoder=str(second)) as told:
+        told.add(write_video(tmp_path / "v.mp4", 2, 0))
+    with Library.open(tmp_path / "library.ctf", read_only=True) as found:
+        assert found.encoder_name == str(second)
+        assert found.encoder.fingerprint == found.encoder_fingerprint

@@ -23,10 +23,13 @@ from coarse_to_fine.library.opening import (
     LOCK,
     STORED_PRECISION,
     first_meta,
+    is_gone,
     load_tower,
     require_free,
+    require_present,
     require_same_features,
     require_same_precision,
+    stored_name,
 )
 from coarse_to_fine.library.planning import settle
 from coarse_to_fine.library.records import (
@@ -283,6 +286,7 @@ class Library:
         indexer = partial(index_on_ray, address=ray, workers=workers) if ray else partial(index_here, workers=workers)
         found = scan_videos([paths] if isinstance(paths, str | os.PathLike) else [*paths], only, include_hidden)
         with self._writing():
+            self._note_new_place()
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
             self._blocks.delete(emptied)
             plan.failed += found.problems
@@ -379,8 +383,17 @@ class Library:
             self._blocks.delete_orphans(row.file for row in self._catalogue.blocks())
             yield
 
+    def _note_new_place(self) -> None:
+        """Store where the encoder lies now, if its folder was moved and the library opened with the new one."""
+        if self._encoder is not None and is_gone(self.encoder_name):
+            self.encoder_name = stored_name(self._encoder.name)
+            with self._catalogue.transaction() as connection:
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'encoder'", (self.encoder_name,))
+
     def _load_encoder(self) -> ImageTextEncoder:
         wanted = self._wanted_encoder if self._wanted_encoder is not None else self.encoder_name
+        if wanted == self.encoder_name:
+            require_present(self.encoder_name, self.path)
         tower = load_tower(wanted, self._device, self.precision) if isinstance(wanted, str) else wanted
         if tower.fingerprint != self.encoder_fingerprint:
             raise FingerprintError(

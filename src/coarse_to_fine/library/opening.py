@@ -10,7 +10,7 @@ from pathlib import Path
 from coarse_to_fine import __version__
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
-from coarse_to_fine.errors import FingerprintError, LibraryError
+from coarse_to_fine.errors import FingerprintError, LibraryError, WeightsError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library.catalogue import is_library
 from coarse_to_fine.library.connection import CATALOGUE
@@ -59,6 +59,24 @@ def stored_name(name: str) -> str:
 
     folder = Path(name).expanduser()
     return str(folder.absolute()) if name not in BUNDLED and folder.is_dir() else name
+
+
+def is_gone(encoder: str) -> bool:
+    """Whether a stored name is that of a folder which is not there any more."""
+    return Path(encoder).is_absolute() and not Path(encoder).is_dir()
+
+
+def require_present(encoder: str, library: Path) -> None:
+    """Raise if the folder of a library's encoder is gone.
+
+    Raises:
+        WeightsError: it is, with the way to say where it lies now.
+    """
+    if is_gone(encoder):
+        raise WeightsError(
+            f"{library} was made by the encoder in {encoder}, which is not there; expected its folder; put it back, or "
+            f"say once where it is now: ctf index VIDEOS --library {library} --encoder NEW_PLACE"
+        )
 
 
 def require_same_features(own: Mapping[str, str], other: Mapping[str, str], other_path: Path) -> None:
