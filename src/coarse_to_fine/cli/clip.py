@@ -50,7 +50,7 @@ def clip(
 
     Examples:
 
-      ctf clip "a red cat jumps" --library demo/library.ctf --out clips --pad 1
+      ctf clip "a purple tree falls" --library demo/library.ctf --out clips --pad 1
 
       ctf clip "a dog" --copy --json --library videos.ctf
 

@@ -59,7 +59,7 @@ def demo(
         typer.echo(
             f"\n{world.videos} videos drawn in {timing['draw']:.0f} s, {len(report.added)} indexed in "
             f"{timing['index']:.0f} s, {len(results)} searches in {timing['search']:.1f} s\n"
-            f'Search them yourself:  ctf search "a red cat jumps" --library {out / "library.ctf"}'
+            f'Search them yourself:  ctf search "a purple tree falls" --library {out / "library.ctf"}'
         )
     if report.failed:
         raise typer.Exit(1)

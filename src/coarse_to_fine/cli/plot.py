@@ -38,7 +38,7 @@ def plot(
 
     Examples:
 
-      ctf plot "a red cat jumps" --library demo/library.ctf --out cat.png
+      ctf plot "a purple tree falls" --library demo/library.ctf --out tree.png
 
       ctf plot "the boat leaves" --video beach-01 --library videos.ctf --json
     """

@@ -47,7 +47,7 @@ def search(
 
     Examples:
 
-      ctf search "a red cat jumps" --library demo/library.ctf
+      ctf search "a purple tree falls" --library demo/library.ctf
 
       ctf search "a beach with a dog and a boat" --moment "the boat leaves to the right" -k 3 --json
 
