@@ -32,7 +32,7 @@ from coarse_to_fine.encoders.load import encoder_folder, load_encoder
 from coarse_to_fine.evaluation.html_report import write_html
 from coarse_to_fine.evaluation.predictions import QueryPrediction, query_prediction, write_predictions
 from coarse_to_fine.evaluation.report import Report
-from coarse_to_fine.fine_grained.mesm.glove import WordVectors
+from coarse_to_fine.features.word_vectors import WordVectors
 from coarse_to_fine.model_folders import save_trained
 from coarse_to_fine.video.cut import complete_file
 

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from coarse_to_fine.features.store import FeatureReader
+from coarse_to_fine.features.word_vectors import load_vectors
 from tests.features.published_files import rows, write_hdf5, write_npz, write_pt
 
 
@@ -40,6 +42,43 @@ def test_published_features_become_a_training_set(ctf, qvhighlights):
     assert json.loads(import_all(ctf, qvhighlights, "--normalise", "unit-eps", "--json").out)["videos"]["there"] == 3
     result = import_all(ctf, qvhighlights, "--normalise", "unit")
     assert result.code == 2 and "made differently" in result.err
+
+
+def test_words_get_the_vectors_of_a_glove_file(ctf, qvhighlights):
+    glove = qvhighlights / "glove.txt"
+    glove.write_text("text 1 0 0\n. . . 9 9 9\n1 0 2 0\n2 0 0 3\n", encoding="utf-8")
+    common = ("--annotations", qvhighlights / "highlight_val_release.jsonl", "--out", qvhighlights / "out")
+    result = ctf("features", "import", qvhighlights / "clip_features", "--texts", glove, *common, "--json")
+    assert result.code == 0 and json.loads(result.out)["texts"]["made"] == 3
+    texts = FeatureReader(qvhighlights / "out" / "texts")
+    assert texts.read("text 2")["tokens"].tolist() == [[1, 0, 0], [0, 0, 3]]
+    assert texts.read("text 0")["tokens"].tolist() == [[1, 0, 0]]  # 0 has no vector and is left out
+    assert texts.read("text 2")["embedding"].tolist() == [0.5, 0, 1.5]
+    assert load_vectors(qvhighlights / "out" / "vectors.safetensors").words == {"1": 0, "2": 1, "text": 2}
+
+
+def test_sentences_without_any_vector_are_refused_or_left_out(ctf, qvhighlights):
+    (qvhighlights / "glove.txt").write_text("1 0 2 0\n2 0 0 3\n", encoding="utf-8")
+    asked = ("features", "import", qvhighlights / "clip_features", "--texts", qvhighlights / "glove.txt")
+    asked += ("--annotations", qvhighlights / "highlight_val_release.jsonl", "--out", qvhighlights / "out")
+    refused = ctf(*asked)
+    assert refused.code == 2 and "--missing-video drop" in refused.err
+    assert json.loads(ctf(*asked, "--missing-video", "drop", "--json").out)["queries"] == 2
+
+
+def test_a_config_gives_unknown_words_one_vector(ctf, qvhighlights):
+    (qvhighlights / "glove.txt").write_text("text 1 0 0\n", encoding="utf-8")
+    config = qvhighlights / "streams.yaml"
+    config.write_text(
+        f"streams: [{{name: clip, form: npz, path: {qvhighlights / 'clip_features'}}}]\n"
+        f"texts: {{form: glove, path: {qvhighlights / 'glove.txt'}, unknown_seed: 0}}\n"
+    )
+    annotations = qvhighlights / "highlight_val_release.jsonl"
+    result = ctf("features", "import", "--config", config, "--annotations", annotations, "--out", qvhighlights / "out")
+    texts = FeatureReader(qvhighlights / "out" / "texts")
+    assert result.code == 0
+    first, second = (texts.read(f"text {number}")["tokens"] for number in range(2))
+    assert first.tolist() == second.tolist() and first[1].tolist() != [0, 0, 0]
 
 
 def test_the_same_from_a_configuration_file(ctf, qvhighlights):

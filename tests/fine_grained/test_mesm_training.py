@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from coarse_to_fine.config import load_config
 from coarse_to_fine.errors import DataError, TrainingError
 from coarse_to_fine.features.examples import Saliency, TrainingExample
+from coarse_to_fine.features.word_vectors import WordVectors
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.labels import window_labels
 from coarse_to_fine.fine_grained.mesm.batches import (
@@ -23,7 +24,6 @@ from coarse_to_fine.fine_grained.mesm.batches import (
 )
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.contrast import hulls, moment_sentence_loss, same_moment
-from coarse_to_fine.fine_grained.mesm.glove import WordVectors
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.mesm.loss import MesmLossConfig
 from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe

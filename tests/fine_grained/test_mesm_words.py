@@ -10,7 +10,7 @@ import torch
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.fine_grained.mesm.glove import WordVectors, load_vectors, read_glove, split_words, words_of
+from coarse_to_fine.features.word_vectors import WordVectors, load_vectors, read_glove, split_words, words_of
 from coarse_to_fine.fine_grained.mesm.masked_words import choose_masked
 from coarse_to_fine.fine_grained.mesm.vocabulary import (
     ClipUnits,

@@ -53,7 +53,10 @@ NormaliseOption = Annotated[
 StepOption = Annotated[float, typer.Option(min=0, help="Seconds from row to row; 0: spread over the video.")]
 MaxRowsOption = Annotated[int | None, typer.Option(min=1, help="Only the first rows of a video.")]
 TextsOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Text features, one npz a query (last_hidden_state).")
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="Text features: a folder with one npz a query (last_hidden_state), or a GloVe text file."
+    ),
 ]
 TextPatternOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of a query's array.")]
 TextIdsOption = Annotated[
@@ -97,7 +100,7 @@ def import_(
 
       ctf features import clip_features slowfast_features --annotations highlight_val_release.jsonl --out feats/val
 
-      ctf features import vgg.hdf5 --from hdf5 --step-s 0 --annotations charades_sta_test.txt --out feats/test
+      ctf features import vgg.hdf5 --from hdf5 --step-s 0 --texts glove.txt --annotations charades.txt --out feats
     """
     import torch
 
@@ -211,7 +214,9 @@ def _published(
         | {field: given[place] for field, given in spread.items() if given}
         for place, path in enumerate(paths)
     )
-    if texts["path"] is not None:
+    if texts["path"] is not None and texts["path"].suffix == ".txt":
+        values["texts"] = {"form": "glove", "path": str(texts["path"])}
+    elif texts["path"] is not None:
         values["texts"] = {field: str(value) for field, value in texts.items() if value is not None}
     return parse_config(PublishedFeatures, values, "the options")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from typing_extensions import Self
 
 from coarse_to_fine.features.published.files import Form
@@ -65,6 +65,26 @@ class Texts(BaseModel):
         return self
 
 
+class WordTexts(BaseModel):
+    """Sentences as the vectors of their words, made here from a file in GloVe's text format."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["glove"] = Field(description="says that words are looked up, not read from a file a query")
+    path: str = Field(description="for instance glove.6B.300d.txt")
+    unknown_seed: int | None = Field(
+        default=None, description="draws one vector N(0, 1) for all words that have none; none: they are left out"
+    )
+
+
+def _texts_kind(value: object) -> str:
+    form = value.get("form") if isinstance(value, dict) else getattr(value, "form", None)
+    return "words" if form == "glove" else "files"
+
+
+AnyTexts = Annotated[Annotated[Texts, Tag("files")] | Annotated[WordTexts, Tag("words")], Discriminator(_texts_kind)]
+
+
 class PublishedFeatures(BaseModel):
     """The features of one data set as its release stores them."""
 
@@ -77,7 +97,9 @@ class PublishedFeatures(BaseModel):
         default=2.0, gt=0, description="seconds from row to row; none: the rows are spread over the whole video"
     )
     max_rows: int | None = Field(default=None, ge=1, description="only the first rows of a video are read")
-    texts: Texts | None = Field(default=None, description="text features; none: clip features only")
+    texts: AnyTexts | None = Field(
+        default=None, description="text features, or words with their vectors; none: clip features only"
+    )
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:

@@ -12,7 +12,7 @@ from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.published.config import PublishedFeatures, Texts
+from coarse_to_fine.features.published.config import PublishedFeatures, Texts, WordTexts
 from coarse_to_fine.features.published.importing import (
     SHOWN,
     ImportReport,
@@ -23,6 +23,7 @@ from coarse_to_fine.features.published.importing import (
 )
 from coarse_to_fine.features.published.joining import join_queries, unmatched
 from coarse_to_fine.features.published.texts import named_queries
+from coarse_to_fine.features.published.words import import_words
 from coarse_to_fine.features.set_annotations import named_videos, without_queries, without_videos, write_set
 
 
@@ -70,7 +71,11 @@ def import_set(
     found = without_videos(found, {*videos.absent, *(name for name, _ in videos.failed)})
     texts = None
     if config.texts is not None:
-        texts, lost = _import_texts(config.texts, found, out / "texts", missing)
+        if isinstance(config.texts, WordTexts):
+            texts = import_words(config.texts, found.queries, out / "texts", missing=missing)
+            lost = set(texts.absent)
+        else:
+            texts, lost = _import_texts(config.texts, found, out / "texts", missing)
         found = without_queries(found, lost)
     write_set(found, out / "annotations", {}, features=config.model_dump(mode="json"))
     return ImportedSet(videos, texts, len(found.queries))

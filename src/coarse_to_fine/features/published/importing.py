@@ -75,7 +75,7 @@ def import_videos(
     known = {video.video_id: video.duration_s for video in videos} if videos is not None else {}
     wanted = list(known) if videos is not None else source.video_ids()
     absent = source.absent(wanted)
-    _refuse_missing("videos", absent, len(wanted), missing)
+    refuse_missing("videos", absent, len(wanted), missing)
     present = [video_id for video_id in wanted if video_id not in set(absent)]
     _declare_widths(source, present, known)
     failed, notes, there = [], Counter[str](), 0
@@ -114,7 +114,7 @@ def import_texts(
     """
     source = PublishedTexts(config)
     absent = source.absent(queries)
-    _refuse_missing("queries", absent, len(queries), missing)
+    refuse_missing("queries", absent, len(queries), missing)
     left_out = set(absent)
     first: dict[str, TextFeatures] = {}
     for named in queries:
@@ -144,7 +144,7 @@ def video_manifest(config: PublishedFeatures, widths: dict[str, int]) -> Manifes
         "normalised": all(stream.normalise != "raw" for stream in config.streams),
     }
     sampling = {"clip_seconds": config.step_s, "max_rows": config.max_rows, "pictures": "imported"}
-    return Manifest(VIDEO_KIND, _declared(about), sampling)
+    return Manifest(VIDEO_KIND, declared(about), sampling)
 
 
 def text_manifest(config: Texts, texts: dict[str, TextFeatures]) -> Manifest:
@@ -155,7 +155,7 @@ def text_manifest(config: Texts, texts: dict[str, TextFeatures]) -> Manifest:
     embedding, tokens = widths.pop()
     sentence = config.sentence_key or "mean of the word states"
     about = {"name": config.name, "width": embedding, "token_width": tokens, "normalised": False, "sentence": sentence}
-    return Manifest(TEXT_KIND, _declared(about), {})
+    return Manifest(TEXT_KIND, declared(about), {})
 
 
 def queries_with_features(queries: Iterable[MomentQuery], lost_videos: set[str], lost: set[str]) -> list[MomentQuery]:
@@ -163,7 +163,8 @@ def queries_with_features(queries: Iterable[MomentQuery], lost_videos: set[str],
     return [query for query in queries if query.video_id not in lost_videos and query.query_id not in lost]
 
 
-def _declared(about: dict[str, Any]) -> dict[str, Any]:
+def declared(about: dict[str, Any]) -> dict[str, Any]:
+    """The encoder's entry of a manifest, from what the user says about it."""
     canonical = json.dumps(about, sort_keys=True, separators=(",", ":"))
     return {**about, "fingerprint": hashlib.sha256(canonical.encode()).hexdigest(), "declared": True}
 
@@ -195,7 +196,8 @@ def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
     )
 
 
-def _refuse_missing(what: str, absent: Sequence[str], total: int, missing: Missing) -> None:
+def refuse_missing(what: str, absent: Sequence[str], total: int, missing: Missing) -> None:
+    """Raise DataError for ids without features, unless they may be dropped and others are left."""
     if absent and (missing == "refuse" or len(absent) == total):
         shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
         raise DataError(

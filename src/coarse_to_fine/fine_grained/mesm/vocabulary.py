@@ -20,7 +20,7 @@ from coarse_to_fine.encoders.config import parse_clip_config, read_json
 from coarse_to_fine.encoders.load import encoder_folder
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer, load_tokenizer
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.fine_grained.mesm.glove import WordVectors, load_vectors
+from coarse_to_fine.features.word_vectors import WordVectors, load_vectors
 
 FUNCTION_LIST = """a an the this that these those some any each every no both all another other such
     i you he she it we they me him her us them my your his its our their mine yours hers ours theirs

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.published.config import PublishedFeatures
+from coarse_to_fine.features.published.config import PublishedFeatures, WordTexts
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, split_file
 from coarse_to_fine.main_pipeline.fingerprints import digest, files_digest, listing_digest
@@ -144,7 +144,9 @@ def published_features(data: PublishedData, split: str) -> PublishedFeatures:
     features = data.features
     streams = tuple(stream.model_copy(update={"path": str(data.path(stream.path))}) for stream in features.streams)
     texts = features.texts
-    if texts is not None:
+    if isinstance(texts, WordTexts):
+        texts = texts.model_copy(update={"path": str(data.path(texts.path))})
+    elif texts is not None:
         named = split_file(data, split).text_ids or texts.ids_from
         ids_from = None if named is None else str(data.path(named))
         texts = texts.model_copy(update={"path": str(data.path(texts.path)), "ids_from": ids_from})
@@ -164,7 +166,7 @@ def features_digest(folder: Path) -> str:
 def _feature_files(data: PublishedData) -> dict[str, str]:
     texts = data.features.texts
     places = {stream.name: data.path(stream.path) for stream in data.features.streams}
-    places |= {texts.name: data.path(texts.path)} if texts is not None else {}
+    places |= {"texts": data.path(texts.path)} if texts is not None else {}
     found = {}
     for name, place in places.items():
         if not place.exists():

@@ -111,7 +111,7 @@ def load_vectors(path: str | Path) -> WordVectors:
 
 
 def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_seed: int | None = None) -> WordVectors:
-    """Vectors of a file in GloVe's text format: a word and its numbers a line.
+    """Vectors of a file in GloVe's text format: a word, which may hold blanks, and its numbers a line.
 
     Args:
         path: for instance `glove.6B.300d.txt`.
@@ -119,19 +119,26 @@ def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_s
         unknown_seed: draw a vector N(0, 1) for all other words; None: they are left out.
 
     Raises:
-        DataError: a line has another number of values than the first, or none of the words is there.
+        DataError: the file cannot be read, a line lacks values, or none of the words is there.
     """
     wanted = None if words is None else set(words)
     rows: dict[str, list[float]] = {}
     width = 0
-    with Path(path).open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            word, *values = line.rstrip("\n").split(" ")
-            width = width or len(values)
-            if len(values) != width:
-                raise DataError(f"{path}, line {number}: {len(values)} values, expected {width}; the file is damaged")
-            if wanted is None or word in wanted:
-                rows[word] = [float(value) for value in values]
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                parts = line.rstrip("\n").split(" ")
+                width = width or len(parts) - 1
+                word = " ".join(parts[:-width])
+                if not word:
+                    raise ValueError(f"line {number} has {len(parts) - 1} values after the word")
+                if wanted is None or word in wanted:
+                    rows[word] = [float(value) for value in parts[-width:]]
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read as word vectors ({error}); expected a word and {width or 'its'} numbers a line, as "
+            "in glove.6B.300d.txt; get the file again"
+        ) from error
     if not rows:
         raise DataError(f"{path} has none of the {len(wanted or ())} words; expected a file in GloVe's text format")
     unknown = None
