@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.evaluate import check_thresholds
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
@@ -29,7 +30,6 @@ MOST_MOMENTS = 10_000
 SHOWN = 5
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
-KINDS = {"fine": "queries", "coarse": "coarse"}
 
 Progress = Callable[[int, int, str], None]
 
@@ -40,15 +40,7 @@ def read_queries(folder: Path, split: str, kind: str = "fine") -> Truth:
     Raises:
         DataError: no such kind or file.
     """
-    if kind not in KINDS:
-        raise DataError(f"kind of queries {kind!r}; expected {' or '.join(KINDS)}")
-    file = folder / f"{KINDS[kind]}.{split}.jsonl"
-    if not file.exists():
-        found = sorted(path.name for path in folder.glob("*.jsonl"))
-        raise DataError(
-            f"no {file.name} in {folder}, which holds {', '.join(found) or 'no annotations'}; check --split"
-        )
-    return read_truth(file, split)
+    return read_truth(queries_file(folder, split, kind), split)
 
 
 def evaluate_pipeline(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.ranking import best_per_video
 from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
-from coarse_to_fine.datasets.layout import splits
+from coarse_to_fine.datasets.layout import queries_file, split_or_only
 from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
@@ -30,7 +30,6 @@ from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.types import SegmentFeatures
 
 TEXTS_A_BATCH = 64
-KINDS = {"fine": "queries", "coarse": "coarse"}
 
 
 def evaluate_fine(
@@ -165,7 +164,7 @@ def _ranked(
     for start in range(0, len(truth.queries), TEXTS_A_BATCH):
         part = truth.queries[start : start + TEXTS_A_BATCH]
         text = torch.stack([text_features(texts, query.text).embedding for query in part])
-        parts.append(_best_segment(scores_as_searched(model, text, frames, cache, seed), owner, len(names)))
+        parts.append(best_per_video(scores_as_searched(model, text, frames, cache, seed), owner, len(names)))
     scores = torch.cat(parts)  # (T, V)
     for query, row in zip(truth.queries, weighted_by_texts(scores) if dual else scores, strict=True):
         order = torch.argsort(row, descending=True, stable=True).tolist()
@@ -173,22 +172,9 @@ def _ranked(
         yield QueryPrediction(query.query_id, videos=ranked)
 
 
-def _best_segment(scores: Tensor, owner: Tensor, videos: int) -> Tensor:
-    """(T, S) scores of segments as (T, V) scores of videos."""
-    best = scores.new_full((len(scores), videos), -torch.inf)
-    return best.scatter_reduce(1, owner.expand_as(scores), scores, "amax")
-
-
 def _annotations(folder: Path, split: str | None, queries: str) -> Path:
-    if queries not in KINDS:
-        raise DataError(f"kind of queries {queries!r}; expected {' or '.join(KINDS)}; name one of them")
-    there = splits(folder / "annotations")
-    if split is None and len(there) != 1:
-        raise DataError(f"{folder}/annotations holds the splits {there}; expected one; name the split")
-    path = folder / "annotations" / f"{KINDS[queries]}.{split or there[0]}.jsonl"
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}, which holds the splits {there}; check --split and --queries")
-    return path
+    annotations = folder / "annotations"
+    return queries_file(annotations, split_or_only(annotations, split), queries)
 
 
 def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: Path) -> None:

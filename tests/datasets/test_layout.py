@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from coarse_to_fine.datasets.layout import LayoutVideo, read_annotations, splits, with_alternates, write_annotations
+from coarse_to_fine.datasets.layout import (
+    LayoutVideo,
+    queries_file,
+    read_annotations,
+    split_or_only,
+    splits,
+    with_alternates,
+    write_annotations,
+)
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.errors import DataError
 
@@ -112,3 +120,23 @@ def test_wrong_video_is_named(folder, change, problem):
 def test_missing_split_is_said(folder):
     with pytest.raises(DataError, match=r"queries.test.jsonl is no file"):
         read_annotations(folder, "test")
+
+
+def test_the_file_of_a_kind_of_sentences_is_named_or_what_there_is_instead(tmp_path: Path) -> None:
+    for name in ("queries.val.jsonl", "coarse.val.jsonl", "queries.test.jsonl"):
+        (tmp_path / name).write_text("")
+    assert queries_file(tmp_path, "val").name == "queries.val.jsonl"
+    assert queries_file(tmp_path, "val", "coarse").name == "coarse.val.jsonl"
+    with pytest.raises(DataError, match=r"no coarse\.test\.jsonl in .*which holds coarse\.val\.jsonl, queries\.test"):
+        queries_file(tmp_path, "test", "coarse")
+    with pytest.raises(DataError, match="kind of queries 'long'; expected fine or coarse"):
+        queries_file(tmp_path, "val", "long")
+
+
+def test_a_set_of_several_splits_wants_a_name(tmp_path: Path) -> None:
+    (tmp_path / "queries.val.jsonl").write_text("")
+    assert split_or_only(tmp_path, None) == "val"
+    (tmp_path / "queries.test.jsonl").write_text("")
+    assert split_or_only(tmp_path, "test") == "test"
+    with pytest.raises(DataError, match=r"\['test', 'val'\]; expected one"):
+        split_or_only(tmp_path, None)

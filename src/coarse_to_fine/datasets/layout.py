@@ -27,6 +27,9 @@ from coarse_to_fine.errors import DataError
 
 VIDEOS = "videos.jsonl"
 DATASET = "dataset.json"
+QUERIES = {"fine": "queries", "coarse": "coarse"}
+"""Kind of sentences (of moments, of whole videos) -> start of the name of their file."""
+
 T = TypeVar("T")
 
 
@@ -82,6 +85,35 @@ def splits(folder: str | Path) -> list[str]:
     return sorted(
         path.name.removeprefix("queries.").removesuffix(".jsonl") for path in Path(folder).glob("queries.*.jsonl")
     )
+
+
+def split_or_only(folder: str | Path, split: str | None) -> str:
+    """The named split, or without a name the only one that a set has.
+
+    Raises:
+        DataError: no name, and none or several splits.
+    """
+    if split is not None:
+        return split
+    there = splits(folder)
+    if len(there) != 1:
+        raise DataError(f"{folder} holds the splits {there}; expected one; name the split")
+    return there[0]
+
+
+def queries_file(folder: str | Path, split: str, kind: str = "fine") -> Path:
+    """The file of one kind of sentences: `fine` for those of moments, `coarse` for captions of whole videos.
+
+    Raises:
+        DataError: no such kind or file.
+    """
+    if kind not in QUERIES:
+        raise DataError(f"kind of queries {kind!r}; expected {' or '.join(QUERIES)}; name one of them")
+    path = Path(folder) / f"{QUERIES[kind]}.{split}.jsonl"
+    if not path.is_file():
+        there = ", ".join(sorted(each.name for each in Path(folder).glob("*.jsonl"))) or "no annotations"
+        raise DataError(f"no {path.name} in {folder}, which holds {there}; check --split and --queries")
+    return path
 
 
 def with_alternates(queries: Iterable[MomentQuery]) -> list[MomentQuery]:

@@ -13,13 +13,13 @@ from coarse_to_fine.datasets.layout import (
     DATASET,
     AnnotationSet,
     read_annotations,
-    splits,
+    split_or_only,
     with_alternates,
     write_annotations,
 )
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.errors import DataError, VideoError
+from coarse_to_fine.errors import VideoError
 from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
 from coarse_to_fine.features.set_annotations import (
@@ -53,10 +53,8 @@ def training_examples(
         DataError: no such split, or features of a query are missing.
     """
     folder = Path(folder)
-    there = splits(folder / "annotations")
-    if split is None and len(there) != 1:
-        raise DataError(f"{folder}/annotations holds the splits {there}; expected one; name the split")
-    annotations = read_annotations(folder / "annotations", split or there[0])
+    split = split_or_only(folder / "annotations", split)
+    annotations = read_annotations(folder / "annotations", split)
     queries = with_alternates(annotations.queries) if alternates else list(annotations.queries)
     return ExampleSet([*queries, *(annotations.coarse if coarse else ())], folder / "videos", folder / "texts")
 
