@@ -122,7 +122,7 @@ def test_missing_split_is_said(folder):
         read_annotations(folder, "test")
 
 
-def test_the_file_of_a_kind_of_sentences_is_named_or_what_there_is_instead(tmp_path: Path) -> None:
+def test_the_file_of_a_kind_of_sentences_is_named_or_what_there_is_instead(tmp_path):
     for name in ("queries.val.jsonl", "coarse.val.jsonl", "queries.test.jsonl"):
         (tmp_path / name).write_text("")
     assert queries_file(tmp_path, "val").name == "queries.val.jsonl"
@@ -133,7 +133,7 @@ def test_the_file_of_a_kind_of_sentences_is_named_or_what_there_is_instead(tmp_p
         queries_file(tmp_path, "val", "long")
 
 
-def test_a_set_of_several_splits_wants_a_name(tmp_path: Path) -> None:
+def test_a_set_of_several_splits_wants_a_name(tmp_path):
     (tmp_path / "queries.val.jsonl").write_text("")
     assert split_or_only(tmp_path, None) == "val"
     (tmp_path / "queries.test.jsonl").write_text("")
