@@ -6,23 +6,13 @@ Axes: B batch, H heads, S rows (global token first, then clips), D width. Masks:
 from __future__ import annotations
 
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from coarse_to_fine.fine_grained.layers.attention import PackedAttention
+from coarse_to_fine.fine_grained.layers.attention_layer import AttentionLayer, LayerStack
 
 
-class EncoderLayer(nn.Module):
+class EncoderLayer(AttentionLayer):
     """x = LN1(x + Drop(MHA(x + p, x + p, x))); x <- LN2(x + Drop(W2 Drop(PReLU(W1 x))))."""
-
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
-        super().__init__()
-        self.self_attn = PackedAttention(width, heads, dropout)
-        self.linear1 = nn.Linear(width, feed_forward)
-        self.linear2 = nn.Linear(feed_forward, width)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.activation = nn.PReLU()
-        self.drop = nn.Dropout(dropout)
 
     def forward(
         self,
@@ -36,12 +26,10 @@ class EncoderLayer(nn.Module):
         return self.norm2(x + self.drop(self.linear2(hidden)))  # type: ignore[no-any-return]
 
 
-class Encoder(nn.Module):
+class Encoder(LayerStack):
     """A stack of encoder layers; positions are added again in each, there is no final norm."""
 
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float, layers: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+    layer_class = EncoderLayer
 
     def forward(
         self,

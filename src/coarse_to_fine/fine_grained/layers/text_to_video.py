@@ -8,29 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from coarse_to_fine.fine_grained.layers.attention import PackedAttention
+from coarse_to_fine.fine_grained.layers.attention_layer import AttentionLayer, LayerStack
 
 KeyValue = tuple[Tensor, Tensor]
 """Projected keys and values of one layer, each (B, T, D)."""
 
 
-class TextToVideoLayer(nn.Module):
+class TextToVideoLayer(AttentionLayer):
     """u = x + Drop(MHA(x + p, t, t)); x <- LN2(u + Drop(W2 Drop(PReLU(W1 LN1(u))))).
 
     LN1 stands inside the feed-forward branch only: the residual u is not normalised. There is no self-attention.
     """
-
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
-        super().__init__()
-        self.self_attn = PackedAttention(width, heads, dropout)
-        self.linear1 = nn.Linear(width, feed_forward)
-        self.linear2 = nn.Linear(feed_forward, width)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.activation = nn.PReLU()
-        self.drop = nn.Dropout(dropout)
 
     def key_value(self, keys: Float[Tensor, "B T D"], key_position: Float[Tensor, "#B T D"] | None) -> KeyValue:
         """What the layer needs of the words; they never change, so it is computed once a sentence."""
@@ -63,12 +53,10 @@ class TextToVideoLayer(nn.Module):
         return self.read(x, self.self_attn.project_query(positioned), self.key_value(keys, key_position), mask)
 
 
-class TextToVideoEncoder(nn.Module):
+class TextToVideoEncoder(LayerStack):
     """A stack of text-to-video layers; the keys are the same for all, there is no final norm."""
 
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float, layers: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(TextToVideoLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+    layer_class = TextToVideoLayer
 
     def key_values(
         self, keys: Float[Tensor, "B T D"], key_position: Float[Tensor, "#B T D"] | None = None
