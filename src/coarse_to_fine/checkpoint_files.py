@@ -13,6 +13,7 @@ import threading
 import warnings
 import zipfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,22 @@ def read_checkpoint(source: Source) -> ForeignCheckpoint:
     options, kind = _options(document.get("opt"))
     epoch = document.get("epoch")
     return ForeignCheckpoint(dict(held), options, kind, str(path), epoch if isinstance(epoch, int) else None)
+
+
+def shape_of(state: Mapping[str, Tensor], name: str, expected: str) -> torch.Size:
+    """Shape of a tensor that every `expected` (such as "a MESM") has.
+
+    Raises:
+        WeightsError: it is missing.
+    """
+    if name not in state:
+        raise WeightsError(f"the checkpoint has no {name}, expected {expected}; choose a checkpoint of that model")
+    return state[name].shape
+
+
+def count_parts(state: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered parts (layers) have tensors whose names go on behind `prefix`."""
+    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
 
 
 def _restricted_load(path: Path) -> Any:

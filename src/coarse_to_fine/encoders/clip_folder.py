@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from coarse_to_fine.atomic_files import replacing, write_atomically, write_text_atomically
+from coarse_to_fine.checkpoint_files import count_parts, shape_of
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig, parse_clip_config, read_json
+from coarse_to_fine.encoders.fingerprint import present
 from coarse_to_fine.encoders.preprocessing import Preprocessing
 from coarse_to_fine.encoders.tokenizer import OPENAI_FILES, TOKENIZER_FILES
 from coarse_to_fine.encoders.weights import DROPPED, SAFE_FILE, build_towers
@@ -23,6 +25,8 @@ HEAD_WIDTH = 64
 
 OPENAI_VOCABULARY = 49408
 CONFIG, PICTURE_RULE = "config.json", "preprocessor_config.json"
+
+_shape = partial(shape_of, expected="a CLIP with both towers")
 
 
 def architecture_of(
@@ -49,7 +53,7 @@ def architecture_of(
     text = TextConfig(
         hidden_size=tokens[1],
         intermediate_size=_shape(state, text_layer + "0.mlp.fc1.bias")[0],
-        num_hidden_layers=_count(state, text_layer),
+        num_hidden_layers=count_parts(state, text_layer),
         num_attention_heads=text_heads or max(1, tokens[1] // HEAD_WIDTH),
         hidden_act=hidden_act,
         vocab_size=tokens[0],
@@ -59,7 +63,7 @@ def architecture_of(
     vision = VisionConfig(
         hidden_size=patches[0],
         intermediate_size=_shape(state, vision_layer + "0.mlp.fc1.bias")[0],
-        num_hidden_layers=_count(state, vision_layer),
+        num_hidden_layers=count_parts(state, vision_layer),
         num_attention_heads=vision_heads or max(1, patches[0] // HEAD_WIDTH),
         hidden_act=hidden_act,
         num_channels=patches[1],
@@ -114,7 +118,7 @@ def config_beside(folder: Path) -> ClipConfig | None:
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether a folder holds a file from which a CLIP tokenizer can be read."""
-    return bool(_present(folder))
+    return bool(present(folder, TOKENIZER_FILES))
 
 
 def _tokenizer_files(given: Path | None, vocabulary: int) -> list[Path]:
@@ -125,16 +129,15 @@ def _tokenizer_files(given: Path | None, vocabulary: int) -> list[Path]:
                 "with this package; give the model's own tokenizer with --tokenizer"
             )
         return [Path(str(resources.files("coarse_to_fine") / "bundled" / "clip-vocabulary" / OPENAI_FILES[1]))]
-    files = _present(given) if given.is_dir() else [given] if given.name in TOKENIZER_FILES and given.is_file() else []
+    if given.is_dir():
+        files = present(given, TOKENIZER_FILES)
+    else:
+        files = [given] if given.name in TOKENIZER_FILES and given.is_file() else []
     if not files:
         raise WeightsError(
             f"no tokenizer at {given}; expected {', '.join(TOKENIZER_FILES)}, or a folder with one; give that path"
         )
     return files
-
-
-def _present(folder: Path) -> list[Path]:
-    return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
 
 
 def _write_json(path: Path, document: Mapping[str, object]) -> None:
@@ -143,13 +146,3 @@ def _write_json(path: Path, document: Mapping[str, object]) -> None:
 
 def _copy(file: Path, folder: Path) -> None:
     write_atomically(folder / file.name, file.read_bytes())
-
-
-def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size:
-    if name not in state:
-        raise WeightsError(f"the weights have no {name}, expected a CLIP with both towers; choose a file with both")
-    return state[name].shape
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine.atomic_files import replacing
-from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, read_checkpoint
+from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, count_parts, read_checkpoint, shape_of
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
@@ -31,7 +32,8 @@ TEXT_TOWER = "text_encoder."
 FIRST = "input_vid_proj.0."
 LAYERS = "{}.layers."
 RELEASE_HEADS = 8
-GLOVE_WIDTH = 300
+
+_shape = partial(shape_of, expected="a MESM")
 
 
 class Features(NamedTuple):
@@ -174,14 +176,14 @@ def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int,
         "hidden_dim": _shape(state, "global_rep_token")[0],
         "heads": heads,
         "feed_forward_dim": _shape(state, "transformer.decoder.layers.0.linear1.weight")[0],
-        "enhancement_layers": _count(state, LAYERS.format(enhancement)),
+        "enhancement_layers": count_parts(state, LAYERS.format(enhancement)),
         "share_feed_forward": f"{enhancement}.layers.0.linear1_1.weight" not in state,
-        "summary_layers": _count(state, LAYERS.format("ss_reconstructor.recon_trans")),
-        "alignment_layers": _count(state, LAYERS.format("t2v_encoder.t2v_encoder")),
-        "encoder_layers": _count(state, LAYERS.format("transformer.encoder")),
-        "decoder_layers": _count(state, LAYERS.format("transformer.decoder")),
+        "summary_layers": count_parts(state, LAYERS.format("ss_reconstructor.recon_trans")),
+        "alignment_layers": count_parts(state, LAYERS.format("t2v_encoder.t2v_encoder")),
+        "encoder_layers": count_parts(state, LAYERS.format("transformer.encoder")),
+        "decoder_layers": count_parts(state, LAYERS.format("transformer.decoder")),
         "queries": _shape(state, "query_embed.weight")[0],
-        "projection_stages": _count(state, "input_vid_proj."),
+        "projection_stages": count_parts(state, "input_vid_proj."),
         **fields,
     }
     head, positions = "output_txt_proj.1.bias", "txt_position_embed.position_embeddings.weight"
@@ -238,13 +240,3 @@ def _idle_parts(config: MesmConfig) -> dict[str, Tensor]:
             head + "net.1.bias": torch.zeros(width),
         }
     return parts
-
-
-def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size:
-    if name not in state:
-        raise WeightsError(f"the checkpoint has no {name}, expected a MESM; choose a checkpoint of that model")
-    return state[name].shape
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

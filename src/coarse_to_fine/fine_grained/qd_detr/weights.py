@@ -7,12 +7,13 @@ and Lighthouse (CLIP then SlowFast, time channels only in the video block).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, read_checkpoint
+from coarse_to_fine.checkpoint_files import ForeignCheckpoint, Source, count_parts, read_checkpoint, shape_of
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
@@ -21,6 +22,8 @@ from coarse_to_fine.model_folders import load_strict
 Origin = Literal["official", "lighthouse"]
 FIRST = "input_vid_proj.0."
 RELEASE_HEADS = 8
+
+_shape = partial(shape_of, expected="a QD-DETR")
 
 
 class Features(NamedTuple):
@@ -106,11 +109,11 @@ def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int,
         hidden_dim=_shape(state, "global_rep_token")[0],
         heads=heads,
         feed_forward_dim=_shape(state, "transformer.decoder.layers.0.linear1.weight")[0],
-        text_to_video_layers=_count(state, "transformer.t2v_encoder.layers."),
-        encoder_layers=_count(state, "transformer.encoder.layers."),
-        decoder_layers=_count(state, "transformer.decoder.layers."),
+        text_to_video_layers=count_parts(state, "transformer.t2v_encoder.layers."),
+        encoder_layers=count_parts(state, "transformer.encoder.layers."),
+        decoder_layers=count_parts(state, "transformer.decoder.layers."),
         queries=_shape(state, "query_embed.weight")[0],
-        projection_stages=_count(state, "input_vid_proj."),
+        projection_stages=count_parts(state, "input_vid_proj."),
         max_words=_shape(state, "txt_position_embed.position_embeddings.weight")[0],
         **fields,
     )
@@ -157,13 +160,3 @@ def _recognise(checkpoint: ForeignCheckpoint, path: Source) -> Origin:
         f"{path} has no options that tell who trained it, expected those of the official release or of Lighthouse; "
         "give origin='official' or origin='lighthouse' (they order the feature blocks differently)"
     )
-
-
-def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size:
-    if name not in state:
-        raise WeightsError(f"the checkpoint has no {name}, expected a QD-DETR; choose a checkpoint of that model")
-    return state[name].shape
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
