@@ -1,10 +1,12 @@
-"""The hash of a file's content: sha256 as hex."""
+"""Hashes of the content of files and of plain values: sha256 as hex."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 CHUNK = 1 << 20
 """Bytes that are read at once."""
@@ -21,6 +23,12 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256_of_values(values: Any) -> str:
+    """Hash of the canonical JSON of plain values."""
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
 def remembered_sha256(path: Path) -> str:

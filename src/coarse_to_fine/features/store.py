@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import DataError, FingerprintError
-from coarse_to_fine.file_hashes import sha256_of
+from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -62,8 +61,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """sha256 (hex) of the canonical JSON of kind, encoder and sampling."""
         made_by = {"kind": self.kind, "encoder": dict(self.encoder), "sampling": dict(self.sampling)}
-        canonical = json.dumps(made_by, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+        return sha256_of_values(made_by)
 
 
 class FeatureReader:

@@ -1,25 +1,16 @@
-"""Hashes that tell whether a step's result is still that of its inputs: values, files, folders, code."""
+"""Hashes that tell whether a step's result is still that of its inputs: files, folders, code."""
 
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from coarse_to_fine.file_hashes import sha256_of
+from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
 
 PACKAGE = "coarse_to_fine"
 SOURCE = Path(__file__).resolve().parents[1]
-
-
-def digest(values: Any) -> str:
-    """sha256 (hex) of the canonical JSON of plain values."""
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
 def files_digest(paths: Iterable[Path], folder: Path) -> str:
@@ -27,7 +18,7 @@ def files_digest(paths: Iterable[Path], folder: Path) -> str:
     wanted = sorted(paths)
     if not all(path.is_file() for path in wanted):
         return "absent"
-    return digest({path.relative_to(folder).as_posix(): sha256_of(path) for path in wanted})
+    return sha256_of_values({path.relative_to(folder).as_posix(): sha256_of(path) for path in wanted})
 
 
 def listing_digest(paths: Iterable[Path]) -> str:
@@ -36,13 +27,13 @@ def listing_digest(paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         status = path.stat()
         states[str(path)] = [status.st_size, status.st_mtime_ns]
-    return digest(states)
+    return sha256_of_values(states)
 
 
 def code_digest(module: str) -> str:
     """One hash of the source of a module and of everything of this package that it imports, wherever it does so."""
     sources = _closure(module)
-    return digest({name: sha256_of(path) for name, path in sources.items()})
+    return sha256_of_values({name: sha256_of(path) for name, path in sources.items()})
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coarse_to_fine.atomic_files import write_text_atomically
-from coarse_to_fine.main_pipeline.fingerprints import digest
+from coarse_to_fine.file_hashes import sha256_of_values
 
 STATE = "state"
 
@@ -32,7 +32,7 @@ class MadeOf:
 
     @property
     def fingerprint(self) -> str:
-        return digest(asdict(self))
+        return sha256_of_values(asdict(self))
 
     def differs(self, other: MadeOf, any_code: bool = False) -> list[str]:
         """What differs, in words; empty where the result is the same."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.published.config import PublishedFeatures, WordTexts
-from coarse_to_fine.file_hashes import sha256_of
+from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, split_file
-from coarse_to_fine.main_pipeline.fingerprints import digest, files_digest, listing_digest
+from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_digest
 from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, VideoData, WorldData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
@@ -160,7 +160,7 @@ def features_digest(folder: Path) -> str:
         return "absent"
     shards = [path for kind in ("videos", "texts") for path in (folder / kind).glob("*.safetensors")]
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(shards)}
-    return digest([sizes, files_digest([*parts, *(folder / "annotations").glob("*.jsonl")], folder)])
+    return sha256_of_values([sizes, files_digest([*parts, *(folder / "annotations").glob("*.jsonl")], folder)])
 
 
 def _feature_files(data: PublishedData) -> dict[str, str]:

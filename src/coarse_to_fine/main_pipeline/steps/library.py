@@ -8,8 +8,8 @@ from typing import Any
 
 from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.file_hashes import sha256_of_values
 from coarse_to_fine.library import Library
-from coarse_to_fine.main_pipeline.fingerprints import digest
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_failed
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
@@ -61,7 +61,7 @@ class BuildLibrary(Step):
             with Library.open(path, read_only=True) as library:
                 videos = {video.video_id: video.sha256 for video in library.videos()}
                 rules = library.sampling.model_dump(mode="json")
-                found[split] = digest([videos, library.encoder_fingerprint, rules])
+                found[split] = sha256_of_values([videos, library.encoder_fingerprint, rules])
         return found
 
     def cost(self) -> Cost:
