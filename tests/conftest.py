@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-HERE = Path(__file__).parent
-FULL_PARITY = HERE.parent.parent / "shared" / "parity"
+PUBLISHED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,8 +17,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="folder with one folder a suite; default: the full set beside the checkout, else the committed cases",
     )
+    parser.addoption(
+        "--data-dir",
+        type=Path,
+        default=None,
+        help="folder with one folder of published annotation files a set; default: shared/data beside the checkout",
+    )
     parser.addoption("--fuzz", type=int, default=300, help="mutated files in each slow fuzz test; 10000 for a long run")
     parser.addoption("--fuzz-seed", type=int, default=2, help="seed of their mutations")
+
+
+@pytest.fixture(scope="session")
+def data_dir(request: pytest.FixtureRequest) -> Path:
+    """Published annotation files of others, which are not part of this project; a test without them is skipped."""
+    folder = Path(request.config.getoption("--data-dir") or PUBLISHED)
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} with the annotation files of others; name one by --data-dir")
+    return folder
 
 
 @pytest.fixture

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from coarse_to_fine.datasets.formats import load_annotations, read_annotations
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
 
 EXPECTED = [
     # file, format, split, rows kept, videos, windows, repairs
@@ -34,8 +29,8 @@ EXPECTED = [
 
 
 @pytest.mark.parametrize(("file", "format", "split", "kept", "videos", "windows", "repairs"), EXPECTED)
-def test_counts_of_published_files(file, format, split, kept, videos, windows, repairs):
-    report = read_annotations(DATA / file).report
+def test_counts_of_published_files(file, format, split, kept, videos, windows, repairs, data_dir):
+    report = read_annotations(data_dir / file).report
     assert (report.format, report.split, report.rows_kept, report.videos, report.windows) == (
         format, split, kept, videos, windows,
     )  # fmt: skip
@@ -43,9 +38,9 @@ def test_counts_of_published_files(file, format, split, kept, videos, windows, r
     assert report.refused == []
 
 
-def test_both_tacos_layouts_hold_the_same_rows():
-    frames = {query.query_id: query for query in load_annotations(DATA / "tacos/test.json").queries}
-    seconds = {query.query_id: query for query in load_annotations(DATA / "tacos/tacos_test_release.jsonl").queries}
+def test_both_tacos_layouts_hold_the_same_rows(data_dir):
+    frames = {query.query_id: query for query in load_annotations(data_dir / "tacos/test.json").queries}
+    seconds = {query.query_id: query for query in load_annotations(data_dir / "tacos/tacos_test_release.jsonl").queries}
     assert frames.keys() == seconds.keys()
     for query_id, query in frames.items():
         assert query.text == seconds[query_id].text
@@ -53,15 +48,15 @@ def test_both_tacos_layouts_hold_the_same_rows():
         assert query.windows_s[0] == pytest.approx(seconds[query_id].windows_s[0], abs=1e-6)
 
 
-def test_no_kept_window_leaves_its_video():
+def test_no_kept_window_leaves_its_video(data_dir):
     for file in ("charades_sta/charades_sta_train.txt", "tacos/train.json", "qvhighlights/highlight_val_release.jsonl"):
-        annotations = load_annotations(DATA / file)
+        annotations = load_annotations(data_dir / file)
         for query in annotations.queries:
             for start, end in query.windows_s:
                 assert 0 <= start < end <= annotations.videos[query.video_id].duration_s
 
 
-def test_charades_rows_without_durations_are_refused():
-    report = read_annotations(DATA / "charades_sta/charades_sta_test.txt", durations={}).report
+def test_charades_rows_without_durations_are_refused(data_dir):
+    report = read_annotations(data_dir / "charades_sta/charades_sta_test.txt", durations={}).report
     assert len(report.refused) == 3720
     assert report.refused[0].code == "E08"

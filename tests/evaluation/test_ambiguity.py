@@ -18,9 +18,6 @@ from coarse_to_fine.evaluation.ambiguity import (
 from coarse_to_fine.evaluation.chance import blind_overlap, span_prior
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the annotation files are not beside the checkout")
-
 
 def window(start: float, end: float) -> np.ndarray:
     return np.array([[start, end]], dtype=np.float64)
@@ -68,7 +65,6 @@ def test_videos_of_one_source_are_right_for_the_coarse_stage() -> None:
     assert list(found.answers) == [*gallery[:2]] and len(found.answers[gallery[1]]) == 0
 
 
-@needs_data
 @pytest.mark.parametrize(
     ("name", "bound", "shared"),
     [
@@ -78,18 +74,17 @@ def test_videos_of_one_source_are_right_for_the_coarse_stage() -> None:
         ("qvhighlights/highlight_val_release.jsonl", 99.7, 0.5),
     ],
 )
-def test_ceilings_of_the_published_sets(name: str, bound: float, shared: float) -> None:
-    truth = read_truth(DATA / name)
+def test_ceilings_of_the_published_sets(name: str, bound: float, shared: float, data_dir: Path) -> None:
+    truth = read_truth(data_dir / name)
     assert 100 * strict_bound(truth) == pytest.approx(bound, abs=0.051)
     assert 100 * shared_texts(truth).mean() == pytest.approx(shared, abs=0.051)
 
 
-@needs_data
-def test_random_spans_on_tacos() -> None:
+def test_random_spans_on_tacos(data_dir: Path) -> None:
     """Ten spans drawn from the training windows: 4.8 and 28.3 in the specification, with its own draw."""
-    prior = span_prior(read_truth(DATA / "tacos" / "train.json"))
+    prior = span_prior(read_truth(data_dir / "tacos" / "train.json"))
     assert prior is not None
-    blind = blind_overlap(read_truth(DATA / "tacos" / "test.json").queries, prior)
+    blind = blind_overlap(read_truth(data_dir / "tacos" / "test.json").queries, prior)
     assert blind is not None
     assert blind.mean_best(1) == pytest.approx(4.8, abs=0.5)
     assert blind.mean_best(10) == pytest.approx(28.3, abs=1.5)

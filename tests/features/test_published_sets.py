@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.features.training_set import training_examples
 from tests.features.published_files import rows, write_npz
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "charades_sta"
 VIDEOS = {"AAAAA": 30.0, "BBBBB": 24.5, "CCCCC": 12.0}
 LINES = [
     # line of the txt, kept by the other release
@@ -131,12 +129,11 @@ def test_an_ambiguous_join_is_refused_and_names_the_rows(mine, others):
         join_queries(ours, theirs)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
-def test_the_ids_of_lighthouse_are_those_of_the_rows_that_it_kept(tmp_path):
+def test_the_ids_of_lighthouse_are_those_of_the_rows_that_it_kept(tmp_path, data_dir):
     """Its release leaves four reversed rows of the training file out and counts the others from 0."""
-    path = DATA / "charades_sta_train.txt"
+    path = data_dir / "charades_sta" / "charades_sta_train.txt"
     dropped = (8252, 8440, 9623, 9624)
-    seconds = read_durations(DATA / "durations.csv")
+    seconds = read_durations(data_dir / "charades_sta" / "durations.csv")
     release = tmp_path / "charades_train_release.jsonl"
     with release.open("w") as file:
         qid = 0

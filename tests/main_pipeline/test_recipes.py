@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,9 +23,6 @@ from coarse_to_fine.shipped_configs import find_config
 from tests.features.published_files import rows, write_npz
 from tests.foreign_weights.layouts import write_clip
 from tests.library.small_videos import write_video
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
 
 SHORT = ("fine.set.run.max_steps=2", "fine.set.recipe.architecture.hidden_dim=16", "evaluation.resamples=10")
 SMALL = (
@@ -78,8 +74,8 @@ def imported(root, split):
     return FeatureReader(features / "videos"), read_annotations(features / "annotations", split).queries
 
 
-def test_tacos_trains_and_reports(tmp_path):
-    link(tmp_path, *(DATA / "tacos" / f"{split}.json" for split in ("train", "val", "test")))
+def test_tacos_trains_and_reports(tmp_path, data_dir):
+    link(tmp_path, *(data_dir / "tacos" / f"{split}.json" for split in ("train", "val", "test")))
     config = recipe("tacos", tmp_path)
     for split, count in (("train", 9790), ("val", 4436), ("test", 4001)):
         assert len(read_split(config.data, split, 0).queries) == count
@@ -92,14 +88,14 @@ def test_tacos_trains_and_reports(tmp_path):
     assert "streams clip 512" in json.dumps(values) or "clip" in values["predictions"]
 
 
-def write_release(root):
+def write_release(root, data_dir):
     """The annotation file of the release whose ids name the text features: without four rows, counted from 0."""
-    seconds = read_durations(DATA / "charades_sta" / "durations.csv")
+    seconds = read_durations(data_dir / "charades_sta" / "durations.csv")
     number = 0
     joined = {}
     for split in ("train", "test"):
         lines = []
-        text = (DATA / "charades_sta" / f"charades_sta_{split}.txt").read_text()
+        text = (data_dir / "charades_sta" / f"charades_sta_{split}.txt").read_text()
         for line, row in enumerate(text.splitlines(), start=1):
             if split == "train" and line in DROPPED:
                 continue
@@ -114,10 +110,10 @@ def write_release(root):
     return joined
 
 
-def test_charades_sta_selects_on_videos_held_out_of_training(tmp_path):
+def test_charades_sta_selects_on_videos_held_out_of_training(tmp_path, data_dir):
     names = ("charades_sta_train.txt", "charades_sta_test.txt", "durations.csv")
-    link(tmp_path, *(DATA / "charades_sta" / name for name in names))
-    joined = write_release(tmp_path)
+    link(tmp_path, *(data_dir / "charades_sta" / name for name in names))
+    joined = write_release(tmp_path, data_dir)
     config = recipe("charades_sta", tmp_path)
     splits = read_splits(config.data, config.splits, config.seed)
     whole = load_annotations(tmp_path / "charades_sta_train.txt")
@@ -133,8 +129,8 @@ def test_charades_sta_selects_on_videos_held_out_of_training(tmp_path):
     assert values["queries"] == len(queries)
 
 
-def test_qvhighlights_reports_on_its_validation_file(tmp_path):
-    source = DATA / "qvhighlights"
+def test_qvhighlights_reports_on_its_validation_file(tmp_path, data_dir):
+    source = data_dir / "qvhighlights"
     (tmp_path / "highlight_train_release.jsonl").symlink_to(source / "highlight_train_sample1000.jsonl")
     link(tmp_path, source / "highlight_val_release.jsonl")
     config = recipe("qvhighlights", tmp_path)
@@ -151,13 +147,13 @@ def test_qvhighlights_reports_on_its_validation_file(tmp_path):
     assert saliency and all(one is not None for one in saliency)
 
 
-def test_tacos_cg_goes_from_videos_and_captions_to_both_stages(tmp_path):
-    link(tmp_path, *(DATA / "tacos" / f"{split}.json" for split in ("train", "val", "test")))
-    link(tmp_path, DATA / "tacos_cg" / "tacos_cg.json")
+def test_tacos_cg_goes_from_videos_and_captions_to_both_stages(tmp_path, data_dir):
+    link(tmp_path, *(data_dir / "tacos" / f"{split}.json" for split in ("train", "val", "test")))
+    link(tmp_path, data_dir / "tacos_cg" / "tacos_cg.json")
     write_clip(tmp_path / "clip", 24, 32)
     for split in ("train", "val", "test"):
-        found = load_annotations(DATA / "tacos" / f"{split}.json")
-        captions = {query.video_id for query in load_annotations(DATA / "tacos_cg" / "tacos_cg.json").queries}
+        found = load_annotations(data_dir / "tacos" / f"{split}.json")
+        captions = {query.video_id for query in load_annotations(data_dir / "tacos_cg" / "tacos_cg.json").queries}
         named = [name for name in dict.fromkeys(query.video_id for query in found.queries) if name in captions]
         for number, name in enumerate(sorted(named, key=lambda one: found.videos[one].duration_s)[:2]):
             write_video(tmp_path / "videos" / f"{name}.avi", found.videos[name].duration_s, number)

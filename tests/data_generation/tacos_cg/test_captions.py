@@ -6,7 +6,6 @@ import json
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,6 @@ from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
 SENTENCES = [
     "The person washes a carrot.",
     "She slices the onion finely.",
@@ -340,16 +338,15 @@ def test_quality_of_equal_documents_is_chance():
     assert measured.confusion == 1.0
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
 @pytest.mark.parametrize(
     ("split", "alignment", "support", "diversity"),
     [("test", 96.8, 0.811, 0.714), ("val", 97.8, 0.834, 0.694), ("train", 65.9, 0.787, 0.72)],
 )
-def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity):
-    tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
+def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity, data_dir):
+    tf_idf = fit_tf_idf(load_annotations(data_dir / "tacos/train.json").queries)
     halves = {
         video: odd_and_even(group)
-        for video, group in by_video(load_annotations(DATA / f"tacos/{split}.json").queries).items()
+        for video, group in by_video(load_annotations(data_dir / f"tacos/{split}.json").queries).items()
     }
     captions = {
         video: [one.text for one in extractive_captions(odd, tf_idf)] for video, (odd, _) in halves.items()
@@ -360,11 +357,10 @@ def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, suppo
     assert measured.diversity == pytest.approx(diversity, abs=0.01)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_every_extracted_caption_of_tacos_passes_the_checks_and_none_is_missing(split):
-    tf_idf = fit_tf_idf(load_annotations(DATA / "tacos/train.json").queries)
-    groups = by_video(load_annotations(DATA / f"tacos/{split}.json").queries)
+def test_every_extracted_caption_of_tacos_passes_the_checks_and_none_is_missing(split, data_dir):
+    tf_idf = fit_tf_idf(load_annotations(data_dir / "tacos/train.json").queries)
+    groups = by_video(load_annotations(data_dir / f"tacos/{split}.json").queries)
     built = build_captions([query for group in groups.values() for query in group], tf_idf)
     assert built.incomplete == ()
     taken: set[str] = set()
@@ -375,10 +371,10 @@ def test_every_extracted_caption_of_tacos_passes_the_checks_and_none_is_missing(
         taken |= {normalised(text) for text in own}
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the annotation files of others are not part of this project")
-def test_no_caption_of_one_split_belongs_to_a_video_of_another():
+def test_no_caption_of_one_split_belongs_to_a_video_of_another(data_dir):
     videos = {
-        split: by_video(load_annotations(DATA / f"tacos/{split}.json").queries) for split in ("train", "val", "test")
+        split: by_video(load_annotations(data_dir / f"tacos/{split}.json").queries)
+        for split in ("train", "val", "test")
     }
     tf_idf = fit_tf_idf([query for group in videos["train"].values() for query in group])
     owners = {}
