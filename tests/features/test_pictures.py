@@ -133,12 +133,25 @@ def test_reading_goes_on_beside_the_encoder_in_several_files_at_once():
     assert reached and all(reached)  # the first batch was in the encoder while both files were read past their first
 
 
-def test_closing_ends_the_readers():
-    before = threading.active_count()
-    outcomes = embed_videos([lambda: Numbered(1000, delay_s=0.001)] * 30, SmallEncoder(), 3)
-    short = embed_videos([lambda: Numbered(2), *[lambda: Numbered(1000, delay_s=0.001)] * 30], SmallEncoder(), 3)
-    next(short)
-    assert threading.active_count() > before
-    short.close()
+@pytest.mark.parametrize("taken", [1, 3])
+def test_closing_ends_the_readers(taken):
+    class Watched(Numbered):
+        def pictures(self):
+            readers.add(threading.current_thread())
+            yield from super().pictures()
+
+    readers = set()
+    short, long = lambda: Watched(2), lambda: Watched(1000, delay_s=0.001)
+    outcomes = embed_videos([short] * taken + [long] * 30, SmallEncoder(), 3)
+    for _ in range(taken):
+        next(outcomes)
+    assert any(reader.is_alive() for reader in readers)
     outcomes.close()
-    assert threading.active_count() == before
+    assert not any(reader.is_alive() for reader in readers)
+
+
+def test_closing_before_the_first_outcome_reads_nothing():
+    sources = [Numbered(4) for _ in range(3)]
+    outcomes = embed_videos([lambda source=source: source for source in sources], SmallEncoder(), 3)
+    outcomes.close()
+    assert not any(source.given for source in sources)

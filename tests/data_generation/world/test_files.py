@@ -129,12 +129,15 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_set(tmp_path: Path):
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)
     subprocess.run([sys.executable, program, tmp_path / "whole", "1"], check=True)
+    videos = tmp_path / "killed" / "videos"
     for wait_s in (0.02, 0.1, 0.2):
+        there = set(videos.glob("*"))  # videos, and what a killed run left half written
         process = subprocess.Popen([sys.executable, program, tmp_path / "killed", "1"])
         deadline = time.monotonic() + 20
-        while not (tmp_path / "killed" / "dataset.json").exists() and time.monotonic() < deadline:
+        while not set(videos.glob("*")) - there and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(wait_s)
+        assert set(videos.glob("*")) - there and process.poll() is None  # it is killed at work
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert digests(tmp_path / "killed") != digests(tmp_path / "whole")
