@@ -12,7 +12,6 @@ import pytest
 
 import coarse_to_fine
 
-OPTIONAL = {"coarse_to_fine.web": "fastapi"}
 SOURCE = Path(coarse_to_fine.__file__).parent
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -131,8 +130,3 @@ class VideoMoments:
     hits: tuple[MomentHit, ...]
     clip_seconds: float
     saliency: Tensor
-
-
-def empty_moment_output(clips: int) -> MomentOutput:
-    """An output without windows for a segment of `clips` clips."""
-    return MomentOutput(torch.zeros(0, 2), torch.zeros(0), torch.zeros(clips))

@@ -14,7 +14,6 @@ from torch import Tensor
 from coarse_to_fine.errors import DataError, UserError
 from coarse_to_fine.evaluation.video_retrieval import (
     dual_softmax,
-    flatten_captions,
     text_to_video,
     true_ranks,
     video_to_text,
@@ -102,14 +101,6 @@ def test_order_of_texts_and_of_videos_does_not_matter():
     for metric in (text_to_video, video_to_text):
         moved = metric(scores[texts][:, videos], place[owner[texts]])
         assert moved.as_dict() == pytest.approx(metric(scores, owner).as_dict())
-
-
-def test_padded_captions_are_left_out():
-    nan = float("nan")
-    grid = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [nan, nan]]])
-    scores, owner = flatten_captions(grid)
-    assert scores.tolist() == [[1, 2], [3, 4], [5, 6]]
-    assert owner.tolist() == [0, 0, 1]
 
 
 def test_dual_softmax_prefers_the_text_that_likes_a_video_most():

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
-from coarse_to_fine.fine_grained.mesm.features import clip_rows, join_blocks
+from coarse_to_fine.fine_grained.mesm.features import clip_rows
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.mesm.model import MesmOutput
 from coarse_to_fine.fine_grained.mesm.sampling import clip_edges, sample_clips, stretch_of_clip
-from coarse_to_fine.fine_grained.mesm.text import cut_ids, word_rows
+from coarse_to_fine.fine_grained.mesm.text import word_rows
 from coarse_to_fine.fine_grained.postprocess import moment_output
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
 from tests.fine_grained.conftest import SMALL, segment, sentence
@@ -130,9 +130,9 @@ def test_every_clip_lies_in_the_stretch_that_averages_it(clips: int, limit: int)
         torch.testing.assert_close(sampled[:, 0], means)
 
 
-def test_blocks_are_unit_rows_cut_to_the_shortest() -> None:
+def test_blocks_are_unit_rows() -> None:
     config = MesmConfig(video_feature_dims=(3, 2), feature_names=("clip", "slowfast"))
-    joined = join_blocks([torch.randn(7, 3), 5 * torch.randn(6, 2)])
+    joined = torch.cat([torch.randn(6, 3), 5 * torch.randn(6, 2)], dim=1)
     rows = clip_rows(joined, config)
     assert rows.shape == (6, 7)
     torch.testing.assert_close(rows[:, :3].norm(dim=1), torch.ones(6))
@@ -154,11 +154,6 @@ def test_words_are_unit_rows_cut_to_the_limit() -> None:
         word_rows(torch.randn(2, 5), config)
     with pytest.raises(DataError, match="without words"):
         word_rows(torch.randn(0, 4), config)
-
-
-def test_a_long_sentence_of_ids_keeps_its_end() -> None:
-    assert cut_ids((7, 1, 2, 3, 8), 4) == (7, 1, 2, 8)
-    assert cut_ids((7, 1, 8), 4) == (7, 1, 8)
 
 
 @pytest.mark.parametrize(

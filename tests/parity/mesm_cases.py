@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from coarse_to_fine.fine_grained.layers.positions import video_position_code
-from coarse_to_fine.fine_grained.mesm.clip_tower import text_tower
 from coarse_to_fine.fine_grained.mesm.contrast import guessed_words_accuracy, guessed_words_loss
 from coarse_to_fine.fine_grained.mesm.loss import (
     MesmLossConfig,
@@ -15,11 +14,10 @@ from coarse_to_fine.fine_grained.mesm.loss import (
 )
 from coarse_to_fine.fine_grained.mesm.masked_words import WordTargets, guess_words
 from coarse_to_fine.fine_grained.mesm.model import MesmNetwork, Sentences
-from coarse_to_fine.fine_grained.mesm.sentence import clips_of_group
-from coarse_to_fine.fine_grained.mesm.text import TextRows, clip_words, given_words, table_words
 from coarse_to_fine.fine_grained.mesm.weights import Features, architecture_of, split_unused
 from coarse_to_fine.fine_grained.objective import saliency_loss, window_losses
 from tests.parity.cases import Case
+from tests.parity.mesm_words import TextRows, clip_words, clips_of_group, given_words, table_words, text_tower
 
 NAMES = {"loss_rec_fw": "loss_words", "rec_fw_acc": "words_right", "loss_rec_ss": "loss_sentences"}
 """Terms that have another name here."""

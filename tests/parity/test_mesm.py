@@ -9,14 +9,12 @@ import torch
 
 from coarse_to_fine.fine_grained.layers.positions import video_position_code
 from coarse_to_fine.fine_grained.matching import CostWeights, match
-from coarse_to_fine.fine_grained.mesm.clip_tower import text_tower
 from coarse_to_fine.fine_grained.mesm.contrast import guessed_words_accuracy, guessed_words_loss
 from coarse_to_fine.fine_grained.mesm.enhancement import EnhancementEncoder, reading_mask
 from coarse_to_fine.fine_grained.mesm.loss import sentence_loss
 from coarse_to_fine.fine_grained.mesm.masked_words import guess_words
 from coarse_to_fine.fine_grained.mesm.model import Sentences
 from coarse_to_fine.fine_grained.mesm.sentence import SegmentSentence, sentences_of_video
-from coarse_to_fine.fine_grained.mesm.text import TextRows, clip_words, given_words, table_words
 from coarse_to_fine.fine_grained.mesm.weights import split_unused
 from coarse_to_fine.fine_grained.objective import saliency_loss, total_loss, window_losses
 from tests.parity.cases import Case
@@ -36,6 +34,7 @@ from tests.parity.mesm_cases import (
     text_rows,
     word_targets,
 )
+from tests.parity.mesm_words import TextRows, clip_words, given_words, table_words, text_tower
 
 MASKS = pytest.mark.parametrize("mask", ["official", "correct"])
 

@@ -22,7 +22,6 @@ from coarse_to_fine.coarse_grained.t_mass.stochastic import (
 from coarse_to_fine.coarse_grained.t_mass.weights import RELEASE_NAMES, head_names, load_head
 from coarse_to_fine.evaluation.video_retrieval import (
     dual_softmax,
-    flatten_captions,
     text_to_video,
     true_ranks,
     video_to_text,
@@ -54,6 +53,18 @@ def head(case: Case, text_dim: int, frames: int, **fields: object) -> TMass:
     model = TMass(config)
     load_head(model, case.group("state"), case.name)
     return model
+
+
+def flatten_captions(grid: Tensor) -> tuple[Tensor, Tensor]:
+    """(P, M, V) padded grid, its text ids being the videos in order, as (T, V) rows and (T,) the true video of each.
+
+    A padded caption has NaN with its own video and is left out. Texts come in the order of their ids, then captions.
+    """
+    ids, captions, videos = grid.shape
+    assert ids == videos
+    own = torch.arange(ids)
+    present = ~torch.isnan(grid[own, :, own])  # (P, M)
+    return grid[present], own[:, None].expand(ids, captions)[present]
 
 
 def official_gradients(model: TMass) -> dict[str, Tensor]:

@@ -375,16 +375,6 @@ def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowe
     write_check_values(load_encoder(folder), folder)
 
 
-def export_checkpoint(checkpoint: Path, config: EncoderTrainingConfig, folder: Path) -> None:
-    """Write the encoder of a checkpoint (`last.safetensors` or `best.safetensors`) while its run goes on."""
-    weights = _model_weights(checkpoint)
-    tokenizer = world_tokenizer(config)
-    towers = ClipTowers(config.clip(tokenizer.get_vocab_size()))
-    start = "towers."
-    towers.load_state_dict({name[len(start) :]: value for name, value in weights.items() if name.startswith(start)})
-    export_encoder(folder, config, towers, tokenizer)
-
-
 def _model_weights(checkpoint: Path) -> dict[str, Tensor]:
     """The model's part of `last.safetensors`, or all of `best.safetensors`."""
     weights = load_file(checkpoint)

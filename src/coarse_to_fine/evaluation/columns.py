@@ -12,7 +12,6 @@ from coarse_to_fine.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_i
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 
 PERCENT = 100.0
-PER_QUERY = "mean over queries"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """Metrics of ranking videos for texts: recall, ranks, both directions, from a matrix of scores.
 
-Axes: T texts, V videos, P text ids with M captions each. Scores: higher is better.
+Axes: T texts, V videos. Scores: higher is better.
 """
 
 from __future__ import annotations
@@ -115,19 +115,6 @@ def dual_softmax(scores: Float[Tensor, T * rest], temperature: float = 100.0) ->
     Source: Cheng et al., 2021 (CAMoE), in the form of the T-MASS release.
     """
     return scores * torch.softmax(temperature * scores, dim=0)
-
-
-def flatten_captions(grid: Float[Tensor, "P M V"]) -> tuple[Float[Tensor, "T V"], Int[Tensor, " T"]]:
-    """Rows of a padded grid whose text ids are the videos in order, and the true video of each.
-
-    A padded caption has NaN with its own video and is left out. Texts come in the order of their ids, then captions.
-    """
-    ids, captions, videos = grid.shape
-    if ids != videos:
-        raise DataError(f"a grid of {ids} text ids and {videos} videos, expected as many; give one text id a video")
-    own = torch.arange(ids, device=grid.device)
-    present = ~torch.isnan(grid[own, :, own])  # (P, M)
-    return grid[present], own[:, None].expand(ids, captions)[present]
 
 
 def _as_mask(truth: Tensor, scores: Tensor) -> Bool[Tensor, "T V"]:

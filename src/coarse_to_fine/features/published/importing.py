@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.datasets.records import VideoInfo
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.extract import TEXT_KIND, VIDEO_KIND
 from coarse_to_fine.features.published.config import PublishedFeatures, Texts
@@ -156,11 +156,6 @@ def text_manifest(config: Texts, texts: dict[str, TextFeatures]) -> Manifest:
     sentence = config.sentence_key or "mean of the word states"
     about = {"name": config.name, "width": embedding, "token_width": tokens, "normalised": False, "sentence": sentence}
     return Manifest(TEXT_KIND, declared(about), {})
-
-
-def queries_with_features(queries: Iterable[MomentQuery], lost_videos: set[str], lost: set[str]) -> list[MomentQuery]:
-    """Queries whose video and sentence were imported."""
-    return [query for query in queries if query.video_id not in lost_videos and query.query_id not in lost]
 
 
 def declared(about: dict[str, Any]) -> dict[str, Any]:

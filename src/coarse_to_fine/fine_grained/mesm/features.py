@@ -32,9 +32,3 @@ def clip_rows(clips: Float[Tensor, "L C"], config: MesmConfig) -> Float[Tensor, 
     if config.max_clips is not None:
         rows = sample_clips(rows, config.max_clips)
     return torch.cat([rows, temporal_endpoints(len(rows), like=rows)], dim=1)
-
-
-def join_blocks(blocks: list[Float[Tensor, "_ _"]]) -> Float[Tensor, "L C"]:
-    """Feature blocks of one video side by side, cut to the shortest as in the release."""
-    shortest = min(len(block) for block in blocks)
-    return torch.cat([block[:shortest] for block in blocks], dim=1)

@@ -75,14 +75,3 @@ def sentences_of_video(
 ) -> tuple[Float[Tensor, "B S D"], Bool[Tensor, "B S"]]:
     """For each row all sentences of its video, zero-padded, and the mask."""
     return pad_rows([sentences[group == number] for number in group])
-
-
-def clips_of_group(
-    clips: Float[Tensor, "B L D"], clip_mask: Bool[Tensor, "B L"], group: Int[Tensor, " B"]
-) -> tuple[Float[Tensor, "B N D"], Bool[Tensor, "B N"]]:
-    """For each row the real clips of all rows of its group, one after another.
-
-    The release's QVHighlights groups hold different segments of a video; it sums them up together.
-    """
-    joined = {number: clips[group == number][clip_mask[group == number]] for number in group.tolist()}
-    return pad_rows([joined[number] for number in group.tolist()])
