@@ -68,3 +68,21 @@ def test_shared_videos_are_said_and_refused_by_request(ctf, charades):
     assert result.code == 0 and "share 1 videos (BBBBB, ...)" in result.err
     result = ctf("data", "check", *files, "--disjoint")
     assert result.code == 2 and "share 1 videos (BBBBB, ...)" in result.err
+
+
+def test_our_own_layout_is_checked_by_file_and_by_folder(ctf, tmp_path):
+    (tmp_path / "videos.jsonl").write_text('{"video_id": "v", "duration_s": 6.0}\n')
+    row = '{"query_id": "q", "video_id": "v", "text": "a b", "windows_s": [[1, 2]]}\n'
+    for split in ("train", "test"):
+        (tmp_path / f"queries.{split}.jsonl").write_text(row)
+    (tmp_path / "coarse.test.jsonl").write_text('{"caption_id": "c", "video_id": "v", "text": "a b"}\n')
+    report = json.loads(ctf("data", "check", tmp_path / "queries.test.jsonl", "--json").out)
+    assert (report["format"], report["split"], report["windows"]) == ("ctf", "test", 1)
+    result = ctf("data", "check", tmp_path, "--split", "test", "--disjoint", "--json")
+    assert (result.code, [json.loads(line)["format"] for line in result.out.splitlines()]) == (
+        0,
+        ["ctf", "ctf-captions"],
+    )
+    result = ctf("data", "check", tmp_path)
+    assert (result.code, result.out.count("0 rows refused")) == (0, 3)
+    assert f"{tmp_path} (train) and {tmp_path} (test) share 1 video" in result.err

@@ -107,10 +107,26 @@ def test_captions_without_durations_take_those_of_the_files(ctf, tmp_path):
     ("arguments", "problem"),
     [
         (("world", "--videos", "many"), "how many videos of the world"),
-        (("annotations.txt",), "add --videos DIR"),
         (("world", "--missing-video", "skip"), "expected refuse or drop"),
     ],
 )
 def test_wrong_options_are_the_users_mistake(ctf, tmp_path, arguments, problem):
     result = ctf("extract", *arguments, "--out", tmp_path / "out")
     assert result.code == 2 and problem in result.err
+
+
+def test_a_source_that_is_not_there_is_no_annotation_file(ctf, tmp_path):
+    result = ctf("extract", tmp_path / "my-annotations", "--split", "val", "--out", tmp_path / "out")
+    assert result.code == 2
+    assert f"nothing at {tmp_path / 'my-annotations'}; expected `world`, an annotation file, or a folder" in result.err
+
+
+def test_a_file_of_our_layout_is_an_annotation_file(ctf, charades):
+    layout, videos = charades / "layout", charades / "videos"
+    extract(ctf, charades, "--missing-video", "drop")
+    (charades / "out" / "annotations").rename(layout)
+    file = layout / "queries.test.jsonl"
+    result = ctf("extract", file, "--out", charades / "again")
+    assert result.code == 2 and f"add --videos DIR, or give its folder: ctf extract {layout} --split test" in result.err
+    assert ctf("extract", file, "--videos", videos, "--out", charades / "again").code == 0
+    assert (charades / "again" / "annotations" / "queries.test.jsonl").read_text() == file.read_text()

@@ -24,7 +24,9 @@ def group() -> None:
 
 @app.command("check")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Annotation files of any supported data set.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Annotation files of any supported data set, folders in our layout.")
+    ],
     format: Annotated[
         str | None, typer.Option(metavar="NAME", help="The format, where it is not recognised by content.")
     ] = None,
@@ -52,10 +54,12 @@ def check(
     """
     from coarse_to_fine.datasets.charades_sta import read_durations
     from coarse_to_fine.datasets.formats import read_annotations
+    from coarse_to_fine.datasets.layout_rows import layout_files
 
     policy = "strict" if strict else "repair"
     table = read_durations(durations) if durations is not None else None
-    found = [read_annotations(path, format, split, policy, table, encoding) for path in files]  # type: ignore[arg-type]
+    named = [file for path in files for file in (layout_files(path, split) if path.is_dir() else [path])]
+    found = [read_annotations(path, format, split, policy, table, encoding) for path in named]  # type: ignore[arg-type]
     bad = any(one.report.refused for one in found)
     for one in found:
         beside = compare_with_files(one, videos) if videos is not None else None
@@ -119,13 +123,24 @@ def report_shared(found: Sequence[Annotations], refuse: bool) -> None:
     from coarse_to_fine.datasets.leaks import refuse_shared_videos
     from coarse_to_fine.errors import DataError
 
-    videos = {one.report.file: {query.video_id for query in one.queries} for one in found}
+    videos: dict[str, set[str]] = {}
+    for one in found:
+        videos.setdefault(_set_of(one), set()).update(query.video_id for query in one.queries)
     if refuse:
         refuse_shared_videos(videos)
-    training = {one.report.file for one in found if one.report.split == "train"}
+    training = {_set_of(one) for one in found if one.report.split == "train"}
     for file in training:
         for other in videos.keys() - training:
             try:
                 refuse_shared_videos({file: videos[file], other: videos[other]})
             except DataError as error:
                 output.warn(str(error))
+
+
+def _set_of(found: Annotations) -> str:
+    """The file; queries and captions of one split of our layout are one set."""
+    from coarse_to_fine.datasets.layout_rows import part_of
+
+    path = Path(found.report.file)
+    part = part_of(path)
+    return found.report.file if part is None else f"{path.parent} ({part[1]})"

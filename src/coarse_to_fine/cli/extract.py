@@ -98,7 +98,7 @@ def _extract(
         if Path(source).is_dir():
             return extract_set(Path(source), split or "train", tower, out, workers=workers, progress=advance)
         if videos is None:
-            raise UserError(f"{source} is an annotation file; expected the folder of its videos too; add --videos DIR")
+            raise UserError(_without_videos(source))
         found = load_annotations(source, split=split)
         for line in found.report.lines():
             output.warn(f"{Path(source).name}: {output.one_line(line)}")
@@ -117,6 +117,21 @@ def _extract(
             if line.startswith("R10"):
                 output.warn(f"{Path(source).name}: {output.one_line(line)}")
         return made
+
+
+def _without_videos(source: str) -> str:
+    """What to say of a source that is no folder and comes without --videos."""
+    from coarse_to_fine.datasets.layout_rows import part_of
+
+    path = Path(source)
+    if not path.is_file():
+        return (
+            f"nothing at {source}; expected `world`, an annotation file, or a folder in our layout (videos.jsonl, "
+            "queries.<split>.jsonl); check the path"
+        )
+    own = part_of(path)
+    or_folder = f", or give its folder: ctf extract {path.parent} --split {own[1]}" if own else ""
+    return f"{source} is an annotation file; expected the folder of its videos too; add --videos DIR{or_folder}"
 
 
 def _world_videos(videos: str | None) -> int:

@@ -14,6 +14,7 @@ from coarse_to_fine.datasets import (
     charades_sta,
     didemo,
     highlights,
+    layout_rows,
     lsmdc,
     msrvtt,
     qvhighlights,
@@ -43,8 +44,10 @@ FORMATS: dict[str, Rows] = {
     "didemo-csv": didemo.csv_captions,
     "didemo": didemo.segment_moments,
     "lsmdc": lsmdc.rows,
+    "ctf": layout_rows.queries,
+    "ctf-captions": layout_rows.captions,
 }
-"""Readers that need only the file; `charades-sta` needs the durations too."""
+"""Readers that need only the file and what lies beside it; `charades-sta` needs the durations too."""
 
 SPLITS = (
     "test_composition",
@@ -70,9 +73,9 @@ def read_annotations(
     """Read one annotation file; refused rows are listed in the report and not among the queries.
 
     Args:
-        path: the file.
+        path: the file, or a folder in our layout, of which the queries of one split are read.
         format: a key of FORMATS or `charades-sta`; None recognises it by content.
-        split: name of the split; None takes it from the file name.
+        split: name of the split; None takes it from the file name, or the only one of a folder.
         policy: `repair` mends and counts, `strict` refuses every row that would need mending.
         durations: seconds by video for Charades-STA; None looks for a table beside the file.
         encoding: of the file.
@@ -80,10 +83,10 @@ def read_annotations(
     Raises:
         DataError: the file cannot be read at all, or its format is unknown.
     """
-    source = read_source(Path(path), encoding)
+    source = read_source(annotation_file(Path(path), split), encoding)
     name = format or guess_format(source)
     part = split or guess_split(source.path)
-    report = DataReport(str(path), name, part, source.sha256)
+    report = DataReport(str(source.path), name, part, source.sha256)
     for note in source.notes:
         report.add("R01", 1, note, "accepted")
     if name == "charades-sta":
@@ -117,6 +120,15 @@ def load_annotations(path: str | Path, **options: object) -> Annotations:
     return annotations
 
 
+def annotation_file(path: Path, split: str | None = None) -> Path:
+    """The file itself, or the queries of a folder in our layout.
+
+    Raises:
+        DataError: a folder that holds none of this split, or several to choose from.
+    """
+    return layout_rows.queries_file(path, split) if path.is_dir() else path
+
+
 def guess_format(source: Source) -> str:
     """Name of the format by content.
 
@@ -125,6 +137,8 @@ def guess_format(source: Source) -> str:
     """
     head = source.text.lstrip()[:100_000]
     first = head.split("\n", 1)[0]
+    if own := _guess_own(first, source.path):
+        return own
     if re.match(r"^\S+\s+\S+\s+\S+##", first):
         return "charades-sta"
     if first.startswith("key,") and "video_id" in first:
@@ -142,13 +156,25 @@ def guess_format(source: Source) -> str:
     if head.startswith(("{", "[")):
         return _guess_document(head)
     raise DataError(
-        f"{source.path}: begins with {first[:50]!r}; no known annotation format looks so; name one by --format"
+        f"{source.path}: begins with {first[:50]!r}; expected an annotation file of a known format; "
+        "`ctf data check FILE --format NAME` says how far it is one"
     )
 
 
 def guess_split(path: Path) -> str:
-    """A split's name in the file name, else `all`."""
-    return next((split for split in SPLITS if split in path.stem.lower()), "all")
+    """The split that a file of our layout is named after, else a split's name in the file name, else `all`."""
+    own = layout_rows.part_of(path)
+    return own[1] if own else next((split for split in SPLITS if split in path.stem.lower()), "all")
+
+
+def _guess_own(first: str, path: Path) -> str | None:
+    """A file of our layout by its first row; an empty one, as of a split without windows, by its name."""
+    if first.startswith("{") and '"query_id"' in first:
+        return "ctf"
+    if first.startswith("{") and '"caption_id"' in first:
+        return "ctf-captions"
+    own = None if first else layout_rows.part_of(path)
+    return {"queries": "ctf", "coarse": "ctf-captions"}[own[0]] if own else None
 
 
 def _guess_lines(first: str) -> str:

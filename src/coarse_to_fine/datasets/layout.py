@@ -29,6 +29,7 @@ VIDEOS = "videos.jsonl"
 DATASET = "dataset.json"
 QUERIES = {"fine": "queries", "coarse": "coarse"}
 """Kind of sentences (of moments, of whole videos) -> start of the name of their file."""
+CAPTION_FIELDS = ("caption_id", "video_id", "text")
 
 T = TypeVar("T")
 
@@ -72,12 +73,17 @@ def read_annotations(folder: str | Path, split: str) -> AnnotationSet:
         DataError: a file is missing or a line does not hold what it should; names file and line.
     """
     folder = Path(folder)
-    found = _read(folder / VIDEOS, "video_id", lambda line: _video(line, folder))
-    videos = {video.info.video_id: video for video in found}
+    videos = read_videos(folder)
     queries = _read(folder / f"queries.{split}.jsonl", "query_id", lambda line: _query(line, split, videos))
     path = folder / f"coarse.{split}.jsonl"
     coarse = _read(path, "caption_id", lambda line: _caption(line, split, videos)) if path.is_file() else []
     return AnnotationSet(folder, split, videos, tuple(queries), tuple(coarse))
+
+
+def read_videos(folder: Path) -> dict[str, LayoutVideo]:
+    """The videos of a set by id; errors as for `read_annotations`."""
+    found = _read(folder / VIDEOS, "video_id", lambda line: _video(line, folder))
+    return {video.info.video_id: video for video in found}
 
 
 def splits(folder: str | Path) -> list[str]:
@@ -232,11 +238,21 @@ def _query(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQue
     for start, end in found:
         if not 0 <= start < end <= duration + 1e-3:
             raise line.wrong(f"window [{start:g}, {end:g}] of a video of {duration:g} s, expected 0 <= start < end")
-    extras = dict(checked_object(line.values.get("extras") or {}, line.number))
-    _check_alternates(extras.get("alternates", []), line.number)
-    if line.values.get("saliency") is not None:
-        extras["saliency"] = _saliency(line)
+    extras = query_extras(line.values, line.number)
     return MomentQuery(line.id("query_id"), video_id, line.text(), tuple(found), split, line.number, extras)
+
+
+def query_extras(values: dict[str, Any], place: int) -> dict[str, Any]:
+    """The extras of a line of `queries.<split>.jsonl`, and its saliency among them.
+
+    Raises:
+        RowError: they are of a wrong form.
+    """
+    extras = dict(checked_object(values.get("extras") or {}, place))
+    _check_alternates(extras.get("alternates", []), place)
+    if values.get("saliency") is not None:
+        extras["saliency"] = _saliency(values["saliency"], place)
+    return extras
 
 
 def _check_alternates(alternates: object, place: int) -> None:
@@ -249,17 +265,16 @@ def _check_alternates(alternates: object, place: int) -> None:
         windows(fields["windows_s"], "windows_s of an alternate", place)
 
 
-def _saliency(line: _Line) -> dict[str, Any]:
-    found = checked_object(line.values["saliency"], line.number)
-    require(found, ("clip_s", "clip_ids", "scores"), line.number)
-    number(found["clip_s"], "clip_s", line.number)
-    check_saliency(found["clip_ids"], found["scores"], line.number)
+def _saliency(value: object, place: int) -> dict[str, Any]:
+    found = checked_object(value, place)
+    require(found, ("clip_s", "clip_ids", "scores"), place)
+    number(found["clip_s"], "clip_s", place)
+    check_saliency(found["clip_ids"], found["scores"], place)
     return found
 
 
 def _caption(line: _Line, split: str, videos: dict[str, LayoutVideo]) -> MomentQuery:
-    known = ("caption_id", "video_id", "text")
-    extras = unknown_fields(line.values, known)
+    extras = unknown_fields(line.values, CAPTION_FIELDS)
     return MomentQuery(line.id("caption_id"), _known_video(line, videos), line.text(), (), split, line.number, extras)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coarse_to_fine.datasets.formats import guess_split, load_annotations
+from coarse_to_fine.datasets.formats import annotation_file, guess_split, load_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
@@ -111,15 +111,15 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     repaired. Any other annotation file goes through the readers of the data sets, with their repairs.
 
     Args:
-        path: the file.
-        split: name of the split; None takes it from the file name.
+        path: the file, or a folder in our layout.
+        split: name of the split; None takes it from the file name, or the only one of a folder.
         gallery: JSON lines with `video_id` and `duration_s` a row, the videos that are searched; None: the videos
             that the truth names. A `videos.jsonl` beside the file gives durations.
 
     Raises:
         DataError: names file and row.
     """
-    path = Path(path)
+    path = annotation_file(Path(path), split)
     name = split or guess_split(path)
     if not _is_json_lines(path):
         found = load_annotations(path, split=name)
