@@ -11,7 +11,7 @@ import torch
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.ranking import best_per_video
 from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
-from coarse_to_fine.datasets.layout import queries_file, split_or_only
+from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
@@ -22,6 +22,7 @@ from coarse_to_fine.evaluation.video_retrieval import dual_softmax as weighted_b
 from coarse_to_fine.features.examples import segment_features, segments_by_video, text_features
 from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.features.store import FeatureReader
+from coarse_to_fine.features.training_set import only_split
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
 from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
@@ -67,9 +68,9 @@ def evaluate_fine(
             f"official post-processing of {official!r}; expected one of {', '.join(OFFICIAL)}; name one of them"
         )
     folder = Path(folder)
+    truth = read_truth(_annotations(folder, split, "fine"))
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
     _check_streams(model, videos)
-    truth = read_truth(_annotations(folder, split, "fine"))
     answers = list(_located(model, truth, videos, texts, nms, official))
     source = f"{title}, {_made_by(videos)}" + (f", official post-processing of {official}" if official else "")
     read = predictions_in_memory(answers, source)
@@ -104,8 +105,8 @@ def evaluate_coarse(
         DataError: features are missing, or an import without coarse frames.
     """
     folder = Path(folder)
-    videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
     truth = read_truth(_annotations(folder, split, queries))
+    videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
     answers = list(_ranked(model, truth, videos, texts, seed, dual_softmax))
     weighted = ", dual softmax over the split's sentences" if dual_softmax else ""
     source = f"{title}, {_made_by(videos)}, seed {seed}{weighted}"
@@ -174,7 +175,7 @@ def _ranked(
 
 def _annotations(folder: Path, split: str | None, queries: str) -> Path:
     annotations = folder / "annotations"
-    return queries_file(annotations, split_or_only(annotations, split), queries)
+    return queries_file(annotations, split if split and annotations.is_dir() else only_split(folder), queries)
 
 
 def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: Path) -> None:

@@ -10,7 +10,6 @@ from coarse_to_fine.datasets.layout import (
     LayoutVideo,
     queries_file,
     read_annotations,
-    split_or_only,
     splits,
     with_alternates,
     write_annotations,
@@ -131,12 +130,3 @@ def test_the_file_of_a_kind_of_sentences_is_named_or_what_there_is_instead(tmp_p
         queries_file(tmp_path, "test", "coarse")
     with pytest.raises(DataError, match="kind of queries 'long'; expected fine or coarse"):
         queries_file(tmp_path, "val", "long")
-
-
-def test_a_set_of_several_splits_wants_a_name(tmp_path):
-    (tmp_path / "queries.val.jsonl").write_text("")
-    assert split_or_only(tmp_path, None) == "val"
-    (tmp_path / "queries.test.jsonl").write_text("")
-    assert split_or_only(tmp_path, "test") == "test"
-    with pytest.raises(DataError, match=r"\['test', 'val'\]; expected one"):
-        split_or_only(tmp_path, None)

@@ -93,20 +93,6 @@ def splits(folder: str | Path) -> list[str]:
     )
 
 
-def split_or_only(folder: str | Path, split: str | None) -> str:
-    """The named split, or without a name the only one that a set has.
-
-    Raises:
-        DataError: no name, and none or several splits.
-    """
-    if split is not None:
-        return split
-    there = splits(folder)
-    if len(there) != 1:
-        raise DataError(f"{folder} holds the splits {there}; expected one; name the split")
-    return there[0]
-
-
 def queries_file(folder: str | Path, split: str, kind: str = "fine") -> Path:
     """The file of one kind of sentences: `fine` for those of moments, `coarse` for captions of whole videos.
 
@@ -116,6 +102,8 @@ def queries_file(folder: str | Path, split: str, kind: str = "fine") -> Path:
     if kind not in QUERIES:
         raise DataError(f"kind of queries {kind!r}; expected {' or '.join(QUERIES)}; name one of them")
     path = Path(folder) / f"{QUERIES[kind]}.{split}.jsonl"
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is no folder; expected one with videos.jsonl and {path.name}; check the path")
     if not path.is_file():
         there = ", ".join(sorted(each.name for each in Path(folder).glob("*.jsonl"))) or "no annotations"
         raise DataError(f"no {path.name} in {folder}, which holds {there}; check --split and --queries")

@@ -37,7 +37,7 @@ def read_source(path: Path, encoding: str = "utf-8") -> Source:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; expected an annotation file; check the path") from None
+        raise DataError(f"{path}: {error.strerror}; expected a text file; check the path") from None
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -29,6 +29,8 @@ def feature_folders(path: Path) -> list[Path]:
         return [path]
     found = [path / part for part in PARTS if (path / part / MANIFEST).is_file()]
     if not found:
+        if not path.exists():
+            raise DataError(f"nothing at {path}; expected a feature folder or a training set; check the path")
         raise DataError(
             f"{path} holds no {MANIFEST}, nor do its videos/ and texts/; expected a feature folder or a training set; "
             "check the path"
@@ -42,6 +44,8 @@ def describe(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: nothing that can be read.
     """
+    if not path.exists():
+        raise DataError(f"nothing at {path}; expected a feature folder or a file of features; check the path")
     if path.is_dir():
         return [_describe_folder(folder) for folder in feature_folders(path)]
     if path.suffix in HDF5_ENDINGS:
@@ -88,8 +92,6 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def _describe_hdf5(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataError(f"{path} is no file; expected an HDF5 file; check the path")
     source = Hdf5File(path)
     names = source.names()
     shown = [describe_array(name, source.read((name,))[0]) for name in names[:SHOWN]]

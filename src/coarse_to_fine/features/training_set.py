@@ -13,13 +13,13 @@ from coarse_to_fine.datasets.layout import (
     DATASET,
     AnnotationSet,
     read_annotations,
-    split_or_only,
+    splits,
     with_alternates,
     write_annotations,
 )
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.errors import VideoError
+from coarse_to_fine.errors import DataError, VideoError
 from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
 from coarse_to_fine.features.set_annotations import (
@@ -53,10 +53,31 @@ def training_examples(
         DataError: no such split, or features of a query are missing.
     """
     folder = Path(folder)
-    split = split_or_only(folder / "annotations", split)
-    annotations = read_annotations(folder / "annotations", split)
+    annotations = read_annotations(folder / "annotations", split or only_split(folder))
     queries = with_alternates(annotations.queries) if alternates else list(annotations.queries)
     return ExampleSet([*queries, *(annotations.coarse if coarse else ())], folder / "videos", folder / "texts")
+
+
+def only_split(folder: Path) -> str:
+    """The split of a training set that holds one.
+
+    Raises:
+        DataError: no training set, or one of several splits.
+    """
+    there = splits(folder / "annotations")
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise DataError(
+            f"{folder}/annotations holds the splits {', '.join(there)}; expected one; extract each into a folder of "
+            "its own, or evaluate one by --split"
+        )
+    if splits(folder):
+        got, advice = "holds annotations without features", f"make them: ctf extract {folder} --split NAME --out DIR"
+    else:
+        got = "holds no annotations/queries.<split>.jsonl" if folder.is_dir() else "is no folder"
+        advice = "check the path"
+    raise DataError(f"{folder} {got}; expected a training set (annotations/, videos/, texts/); {advice}")
 
 
 def extract_set(
