@@ -18,7 +18,7 @@ from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTask
 from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
-from coarse_to_fine.coarse_grained.validation import retrieval_metrics
+from coarse_to_fine.coarse_grained.validation import METRICS, retrieval_metrics
 from coarse_to_fine.config import load_config
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.training import RunConfig, fit
@@ -59,7 +59,7 @@ def test_it_learns_what_mean_pooling_cannot_see_and_is_stored_with_its_best_weig
     trained = train_coarse(training(), examples(600, 1, videos=300), held_out, tmp_path)
     metrics = retrieval_metrics(trained.model, coarse_pairs(held_out))
     assert metrics == pytest.approx(trained.result.best_metrics)
-    assert metrics["R@1"] > untrained["R@1"] + 10
+    assert metrics["R@1"] > untrained["R@1"] + 10 and metrics.keys() == set(METRICS)
     assert metrics["R@1"] > trained.baseline["R@1"] + 20
     assert retrieval_metrics(load_coarse(trained.folder), coarse_pairs(held_out)) == pytest.approx(metrics)
     report = json.loads((trained.folder / "training.json").read_text())

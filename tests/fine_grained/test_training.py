@@ -19,7 +19,7 @@ from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.negatives import next_foreign, rolled
 from coarse_to_fine.fine_grained.qd_detr.training import QdDetrData, QdDetrTargetsConfig, QdDetrTask
 from coarse_to_fine.fine_grained.train import FineTraining, train_fine
-from coarse_to_fine.fine_grained.validation import moment_metrics
+from coarse_to_fine.fine_grained.validation import METRICS, moment_metrics
 from coarse_to_fine.training.task import Batch
 from tests.fine_grained.conftest import SMALL
 from tests.fine_grained.learnable import examples
@@ -57,7 +57,7 @@ def test_it_learns_and_is_stored_with_its_best_weights(tmp_path: Path) -> None:
     held_out = [replace(example, video_id=f"held {example.video_id}") for example in examples(40, 2)]
     trained = train_fine(config, examples(128, 1), held_out, tmp_path)
     metrics = moment_metrics(trained.model, held_out)
-    assert metrics["R1@0.5"] > 45
+    assert metrics["R1@0.5"] > 45 and metrics.keys() == set(METRICS)
     assert metrics == pytest.approx(trained.result.best_metrics, abs=0.5)
     stored = load_fine(tmp_path / "model")
     assert moment_metrics(stored, held_out) == pytest.approx(metrics, abs=1e-6)

@@ -183,6 +183,14 @@ def test_unknown_selection_metric_is_refused_with_the_nearest_name(tmp_path: Pat
         trained(make("pairs"), tmp_path / "none", select="score")
 
 
+def test_selection_is_checked_before_the_first_step_where_the_task_says_its_metrics(tmp_path: Path) -> None:
+    task = Scripted([])
+    task.metric_names = ("score", "other")
+    with pytest.raises(ConfigError, match="did you mean 'score'"):
+        trained(task, tmp_path / "out", select="scores")
+    assert not task.seen and not (tmp_path / "out").exists()
+
+
 def test_each_epoch_has_one_line_and_evaluations_keep_their_rhythm(tmp_path: Path) -> None:
     result = trained(make("regression"), tmp_path, epochs=5, evaluate_every=2)
     found = lines(result)

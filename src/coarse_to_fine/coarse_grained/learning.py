@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
-from coarse_to_fine.coarse_grained.validation import retrieval_metrics
+from coarse_to_fine.coarse_grained.validation import METRICS, retrieval_metrics
 from coarse_to_fine.training.task import Batch, ContrastiveTask, TrainingData
 
 
@@ -87,6 +87,7 @@ class CoarseTask(ContrastiveTask, ABC):
     ) -> None:
         self.model, self.data = model, PairData(train, learning.distinct)
         self._validation, self._validation_seeds = validation, learning.validation_seeds
+        self.metric_names = METRICS if validation is not None else ()
 
     def encode(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         return {"text": batch.data["text"], "frames": batch.data["frames"]}

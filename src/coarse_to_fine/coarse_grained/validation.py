@@ -15,6 +15,8 @@ from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
 from coarse_to_fine.evaluation.video_retrieval import text_to_video
 
 RECALLS = (1, 5, 10)
+METRICS = (*(f"R@{k}" for k in RECALLS), "MedR", "MeanR", "MRR")
+"""Names of the metrics of a split."""
 
 
 def retrieval_metrics(model: CoarseModel, pairs: CoarsePairs, seeds: Sequence[int] = (0,)) -> dict[str, float]:

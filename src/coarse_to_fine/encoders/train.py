@@ -35,7 +35,7 @@ from coarse_to_fine.encoders.pretraining.objectives import (
 )
 from coarse_to_fine.encoders.pretraining.patches_first import PatchTask
 from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames
-from coarse_to_fine.encoders.pretraining.validation import ValidationSet, validation_set
+from coarse_to_fine.encoders.pretraining.validation import MEASURES, ValidationSet, validation_set
 from coarse_to_fine.encoders.pretraining.vocabulary import train_tokenizer, world_sentences
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer
 from coarse_to_fine.encoders.towers import Block, ClipTowers, initialise
@@ -215,6 +215,7 @@ class EncoderTask(ContrastiveTask):
     """Captions against frames, questions about objects and about patches."""
 
     model: EncoderModel
+    metric_names = MEASURES
 
     def __init__(self, config: EncoderTrainingConfig, tokenizer: Tokenizer) -> None:
         self._config = config

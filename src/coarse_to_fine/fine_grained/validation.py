@@ -13,6 +13,8 @@ from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.types import MomentOutput
 
 RECALL_AT = (0.3, 0.5, 0.7)
+METRICS = (*(f"R{n}@{level}" for n in (1, 5) for level in RECALL_AT), "mIoU", "mAP", "mAP@0.5", "mAP@0.75")
+"""Names of the metrics of examples."""
 
 
 def moment_metrics(model: FineModel, examples: Sequence[TrainingExample], batch_size: int = 8) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,8 @@ def fit(
         ConfigError: `select` names no validation metric, or a parameter group matches nothing.
         KeyboardInterrupt: SIGINT or SIGTERM came; the checkpoint of the step that was running is written.
     """
+    if task.metric_names is not None:
+        _check_selection(run.select, task.metric_names)
     device = local_device(resolve_device(run.device))
     processes = Processes(device)
     try:
@@ -93,6 +95,15 @@ def fit(
     except Exception as error:
         processes.report(error)
         raise
+
+
+def _check_selection(select: str | None, metrics: Collection[str]) -> None:
+    """Raises ConfigError where `select` names none of the validation metrics."""
+    if select is not None and select not in metrics:
+        raise ConfigError(
+            f"select is {select!r}, but the validation gives no such metric; "
+            f"{nearest(select, metrics) if metrics else 'it gives none: set select to null'}"
+        )
 
 
 @contextmanager
@@ -237,11 +248,7 @@ class _Trainer:
             with torch.no_grad(), seeded(derive_seed(self._run.seed, "validate", epoch), self._device):
                 metrics = {name: float(value) for name, value in self._task.validate().items()}
             self._task.model.train()
-            if self._run.select is not None and self._run.select not in metrics:
-                raise ConfigError(
-                    f"select is {self._run.select!r}, but the validation gives no such metric; "
-                    f"{nearest(self._run.select, metrics) if metrics else 'it gives none: set select to null'}"
-                )
+            _check_selection(self._run.select, metrics)
         return self._processes.exchange(metrics)[0]
 
     def _compare(self, validation: dict[str, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,10 +69,13 @@ class TrainingTask(ABC):
     Attributes:
         model: all parameters to train; those with `requires_grad` False stay as they are.
         data: the training samples.
+        metric_names: all that `validate` can give, so that a wrong `select` is refused before the first step; None: not
+            known before.
     """
 
     model: nn.Module
     data: TrainingData
+    metric_names: Collection[str] | None = None
 
     @abstractmethod
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:

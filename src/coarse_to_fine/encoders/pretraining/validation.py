@@ -27,6 +27,8 @@ from coarse_to_fine.encoders.pretraining.states import state_of
 
 GROUP = 32
 """Frames, each of another event, among which a caption has to find its own."""
+MEASURES = (f"r1_of_{GROUP}", "r1_in_scene", "action", "colour", "kind", "place", "side")
+"""Names of all measures; few scenes may leave out the topic of a question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from coarse_to_fine.fine_grained.mesm.loss import MesmLossConfig, sentence_loss
 from coarse_to_fine.fine_grained.mesm.masked_words import guess_words
 from coarse_to_fine.fine_grained.mesm.model import Sentences
 from coarse_to_fine.fine_grained.objective import foreign_loss, saliency_loss, total_loss, window_losses
-from coarse_to_fine.fine_grained.validation import moment_metrics
+from coarse_to_fine.fine_grained.validation import METRICS, moment_metrics
 from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
 from coarse_to_fine.training.task import Batch, Losses, TrainingTask
 
@@ -28,6 +28,7 @@ class MesmTask(TrainingTask):
     """Windows, saliency with foreign sentences, guessed words, moments against sentences; validated by moments."""
 
     model: Mesm
+    metric_names = METRICS
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from coarse_to_fine.fine_grained.qd_detr.features import clip_rows, word_rows
 from coarse_to_fine.fine_grained.qd_detr.locate import QdDetr
 from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_foreign, rolled
 from coarse_to_fine.fine_grained.targets import WindowTargets, window_targets
-from coarse_to_fine.fine_grained.validation import moment_metrics
+from coarse_to_fine.fine_grained.validation import METRICS, moment_metrics
 from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
 from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
 
@@ -113,6 +113,7 @@ class QdDetrTask(TrainingTask):
 
     model: QdDetr
     data: QdDetrData
+    metric_names = METRICS
 
     def __init__(
         self,
