@@ -16,6 +16,15 @@ class Inner(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     name: str = "plain"
     sizes: tuple[int, ...] = ()
+    betas: tuple[float, float] | None = None
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
 
 
 class Outer(BaseModel):
@@ -26,6 +35,7 @@ class Outer(BaseModel):
     optional: Inner | None = None
     tuned: Inner = Inner(learning_rate=0.5, name="tuned")
     mode: Literal["fast", "exact"] = "exact"
+    shape: Circle | Square | None = Field(default=None, discriminator="kind")
     low: int = 0
     high: int = 10
 
@@ -90,9 +100,16 @@ def test_value_may_hold_an_equals_sign() -> None:
         ("training.learning_rat=1", "unknown key 'training.learning_rat', did you mean 'learning_rate'?"),
         ("optional.nam=x", "unknown key 'optional.nam', did you mean 'name'?"),
         ("variants=[{}, {size: []}]", "unknown key 'variants.1.size', did you mean 'sizes'?"),
-        ("zzzzzz=1", "known: high, low, mode, optional, training, tuned, variants"),
+        ("zzzzzz=1", "known: high, low, mode, optional, shape, training, tuned, variants"),
         ("training.learning_rate=-1", "training.learning_rate is -1: input should be greater than 0"),
         ("mode=slow", "mode is 'slow': input should be 'fast' or 'exact'"),
+        ("training.betas=[0.9]", "training.betas is [0.9]: expected a list of 2 values"),
+        ("training.betas=[1, 2, 3]", "training.betas is [1, 2, 3]: expected a list of 2 values"),
+        ("training.betas=0.9", "training.betas is 0.9: expected a list of 2 values"),
+        ("training.sizes=3", "training.sizes is 3: expected a list"),
+        ("training=3", "training is 3: expected `key: value` lines"),
+        ("shape.kind=sqare", "shape.kind is 'sqare', did you mean 'square'?"),
+        ("shape={size: 1}", "the key 'shape.kind' is missing; add it"),
         ("low=11", "low is 11, above high 10; lower it"),
         ("low", "expected key=value"),
         (".low=1", "expected key=value"),

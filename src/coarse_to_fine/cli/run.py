@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coarse_to_fine.cli import output
+from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.errors import UserError
 
@@ -66,6 +67,7 @@ def run(
     if not file.is_file():
         known = ", ".join(shipped_configs("run"))
         raise UserError(f"no configuration {config}; expected a YAML file, or one of {known}; check the name")
+    refuse_other_kind("run", file)
     settings = load_config(RunFile, file, overrides or [])
     folder = out if out is not None else Path("runs") / config.stem
     command = _launcher(launcher)

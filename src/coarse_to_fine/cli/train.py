@@ -10,6 +10,7 @@ import typer
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.cli import output
+from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def encoder(config: ConfigOption, out: OutOption, overrides: SetOption = None, a
     from coarse_to_fine.config import load_config
     from coarse_to_fine.encoders.train import EncoderTrainingConfig, train_encoder
 
+    refuse_other_kind("encoder", config)
     settings = load_config(EncoderTrainingConfig, config, overrides or [])
     report(train_encoder(settings, out, progress=not as_json), out, as_json)
 
@@ -73,6 +75,7 @@ def coarse(
     from coarse_to_fine.config import load_config
     from coarse_to_fine.features.training_set import training_examples
 
+    refuse_other_kind("coarse", config)
     settings = load_config(CoarseTraining, config, overrides or [])
     print_data_reports(train, validation)
     learned = training_examples(train, coarse=True, alternates=True)
@@ -101,6 +104,7 @@ def fine(
     from coarse_to_fine.features.training_set import training_examples
     from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 
+    refuse_other_kind("fine", config)
     settings = load_config(FineTraining, config, overrides or [])
     print_data_reports(train, validation)
     learned = training_examples(train, alternates=True)
