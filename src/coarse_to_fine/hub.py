@@ -9,6 +9,7 @@ from typing import Any
 from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.hub_errors import reason_of
 from coarse_to_fine.model_folders import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -131,8 +132,7 @@ def _local_copy(name: str, allow_download: bool, cache_dir: str | Path | None) -
             snapshot_download(name, allow_patterns=files, local_files_only=not allow_download, cache_dir=cache_dir)
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
-            f"{name} is not on this machine ({reason}); expected a local copy of the hub's model; pass "
-            "allow_download=True where there is a network, or give a folder"
-        ) from None
+        got, step = f"{name} is not on this machine", "pass allow_download=True where there is a network"
+        if allow_download:
+            got, step = f"{name} was not fetched: {reason_of(error)}", "check name and network"
+        raise WeightsError(f"{got}; expected a local copy of the hub's model; {step}, or give a folder") from None

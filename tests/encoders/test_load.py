@@ -163,7 +163,7 @@ def test_a_hub_model_that_is_not_here_says_where_to_get_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"not on this machine; expected the model .*/.*; fetch it .* or copy"):
+    with pytest.raises(WeightsError, match=r"not on this machine; expected the model .*/.*; fetch it .*, or copy"):
         load_encoder(name)
 
 

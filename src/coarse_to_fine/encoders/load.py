@@ -22,6 +22,7 @@ from coarse_to_fine.encoders.siglip import load_siglip
 from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
 from coarse_to_fine.encoders.weights import PICKLE_FILE, build_towers, read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.hub_errors import reason_of
 
 BUNDLED = ("tiny-world",)
 """Encoders that come with the package."""
@@ -147,6 +148,13 @@ def hub_address(name: str) -> tuple[str, str | None] | None:
     return hub_name, revision or None
 
 
+def files_of(hub_name: str) -> str:
+    """The files of a hub model that an encoder is loaded from, for people."""
+    if hub_name.startswith("timm/"):
+        return f"{OPEN_CLIP_CONFIG}, open_clip_model.safetensors and the tokenizer's files"
+    return "config.json, preprocessor_config.json, tokenizer.json, model.safetensors (or pytorch_model.bin)"
+
+
 def _hub_folder(hub_name: str, revision: str | None, asked: str, allow_download: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -165,12 +173,13 @@ def _hub_folder(hub_name: str, revision: str | None, asked: str, allow_download:
         return folder
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         at = f" at {revision}" if revision else ""
-        tried = f" (tried to fetch it: {' '.join(str(error).split())[:200]})" if allow_download else ""
+        got, step = f"the weights of {asked} are not on this machine", f"fetch it with `ctf weights pull {asked}`"
+        if allow_download:
+            got, step = f"{asked} was not fetched: {reason_of(error)}", "check name and network"
         raise WeightsError(
-            f"the weights of {asked} are not on this machine{tried}; expected the model {hub_name}{at} of the Hugging "
-            f"Face hub; fetch it where there is a network with `ctf weights pull {asked}`, or copy config.json, "
-            "preprocessor_config.json, tokenizer.json and model.safetensors of it into a folder and give that folder "
-            "as the encoder (licences and hashes: `ctf weights list`)"
+            f"{got}; expected the model {hub_name}{at} of the Hugging Face hub; {step}, or copy {files_of(hub_name)} "
+            f"from https://huggingface.co/{hub_name} into a folder and give that folder as the encoder (licences: "
+            "`ctf weights list`)"
         ) from None
 
 

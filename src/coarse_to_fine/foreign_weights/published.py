@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from coarse_to_fine.coarse_grained.load import COARSE_MODELS
-from coarse_to_fine.encoders.load import ALIASES
+from coarse_to_fine.encoders.load import ALIASES, files_of
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.foreign_weights.recognise import Kind
@@ -112,16 +112,12 @@ def _kind(folder: Path) -> str:
     return "coarse" if model in COARSE_MODELS else "fine" if model in FINE_MODELS else "encoder"
 
 
-HUGGING_FACE_FILES = "config.json, preprocessor_config.json, tokenizer.json, model.safetensors (or pytorch_model.bin)"
-OPEN_CLIP_FILES = "open_clip_config.json, open_clip_model.safetensors"
-
-
 def _encoders() -> list[PublishedWeights]:
     return [
         PublishedWeights(
             name=name,
             kind="encoder",
-            file=OPEN_CLIP_FILES if hub_name.startswith("timm/") else HUGGING_FACE_FILES,
+            file=files_of(hub_name),
             where=f"Hugging Face hub, {hub_name}; `ctf weights pull {name}`",
             licence=OPENAI_LICENCE if hub_name.startswith("openai/") else "see its card on the hub",
             offline="copy the files into a folder and give it as --encoder DIR",
