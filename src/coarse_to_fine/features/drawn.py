@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +17,7 @@ from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.features.pictures import PictureSource
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.video.sampling import ReadingPlan, plan_times
+from coarse_to_fine.worker_processes import WorkerProcesses
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -79,17 +78,13 @@ def drawing_tasks(
     if processes <= 1:
         yield [partial(DrawnPictures, video, encoder, sampling) for video in videos]
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start, (encoder, sampling)) as pool:
-        try:
-            yield [partial(_wait, pool, video, sampling) for video in videos]
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with WorkerProcesses(processes, _start, encoder, sampling) as workers:
+        yield [partial(_wait, workers, video, sampling) for video in videos]
 
 
-def _wait(pool: ProcessPoolExecutor, video: DrawnVideo, sampling: Sampling) -> PictureSource:
-    drawn: Future[Picture] = pool.submit(_draw, video)
-    return _ReadyPictures(_plan(video, sampling), torch.from_numpy(drawn.result()))
+def _wait(workers: WorkerProcesses, video: DrawnVideo, sampling: Sampling) -> PictureSource:
+    drawn = workers.submit(_draw, video).result()
+    return _ReadyPictures(_plan(video, sampling), torch.from_numpy(drawn))
 
 
 def _plan(video: DrawnVideo, sampling: Sampling) -> ReadingPlan:

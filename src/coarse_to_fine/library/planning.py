@@ -117,7 +117,8 @@ class _Settling:
         """Each file with its hash, where its content may be known already."""
         sizes = Counter(file.size for file in fresh)
         doubtful = [sizes[file.size] > 1 or file.size in self._sizes or file.path in self._by_path for file in fresh]
-        with ThreadPoolExecutor(workers) as pool:
+        pool = ThreadPoolExecutor(workers)
+        try:
             hashes = [
                 pool.submit(sha256_of, Path(file.path)) if doubt else None for file, doubt in zip(fresh, doubtful)
             ]
@@ -126,6 +127,8 @@ class _Settling:
                     yield file, future.result() if future is not None else None
                 except OSError as error:
                     self.plan.failed.append(FileNote(file.path, f"{error.strerror or error}; check its permissions"))
+        finally:
+            pool.shutdown(cancel_futures=True)  # a stop waits for the files that are being read, not for all
 
     def place(self, file: FileState, sha256: str | None) -> None:
         """Sort one file that is new or changed."""

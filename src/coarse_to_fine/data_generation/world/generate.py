@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from coarse_to_fine.data_generation.world.encode import write_video
 from coarse_to_fine.data_generation.world.sampling import WORLD_VERSION, sample_scene
 from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.worker_processes import WorkerProcesses
 
 FORMAT_VERSION = 1
 MOST_VIDEOS = 100_000
@@ -146,29 +144,11 @@ def _written(folder: Path, scenes: Sequence[Scene], workers: int) -> Iterator[st
         for scene in scenes:
             yield _write_one(folder, scene)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        jobs: list[Future[str]] = [pool.submit(_write_one, folder, scene) for scene in scenes]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            for job in jobs:
-                job.cancel()
+    with WorkerProcesses(workers) as processes:
+        for job in as_completed([processes.submit(_write_one, folder, scene) for scene in scenes]):
+            yield job.result()
 
 
 def _write_one(folder: Path, scene: Scene) -> str:
     write_video(scene, folder / video_path(scene))
     return scene.video_id
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

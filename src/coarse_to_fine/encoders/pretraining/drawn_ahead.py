@@ -5,9 +5,8 @@ The files stay: a run that is started again draws only what is missing.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import as_completed
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.encoders.pretraining.samples import SceneSamples, WorldFrames, patch_counts
 from coarse_to_fine.training import Batch, TrainingData
 from coarse_to_fine.training.seeds import generator_for
+from coarse_to_fine.worker_processes import WorkerProcesses
 
 SCENES_OF_A_FILE = 256
 NAMES = tuple(field.name for field in fields(SceneSamples))
@@ -65,9 +65,9 @@ def draw_ahead(source: WorldFrames, folder: Path, seed: int, processes: int, pro
     if processes <= 1 or len(missing) <= 1:
         list(bar(map(draw, missing)))
     else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(processes, len(missing)), mp_context=context) as pool:
-            list(bar(pool.map(draw, missing)))
+        with WorkerProcesses(min(processes, len(missing))) as workers:
+            for job in bar(as_completed([workers.submit(draw, number) for number in missing])):
+                job.result()
     return DrawnAhead(files, len(source))
 
 
