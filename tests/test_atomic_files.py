@@ -158,9 +158,15 @@ def test_who_is_alone_removes_all_leftovers_and_nothing_else(tmp_path: Path) -> 
 
 
 def test_an_unwritable_place_is_named_by_the_name_that_was_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught:
-        write_atomically(tmp_path / "absent" / "a", b"")
-    assert caught.value.filename == str(tmp_path / "absent" / "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as caught:
+        write_atomically(tmp_path / "file" / "a", b"")
+    assert caught.value.filename == str(tmp_path / "file" / "a")
+
+
+def test_absent_folders_are_made(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "absent" / "deeper" / "a", b"whole")
+    assert (tmp_path / "absent" / "deeper" / "a").read_bytes() == b"whole"
 
 
 def test_the_longest_name_that_a_folder_takes_can_be_written(tmp_path: Path) -> None:

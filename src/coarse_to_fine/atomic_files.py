@@ -25,7 +25,7 @@ LONGEST_PAUSE_S = 24 * 3600.0
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path` to write into; then it is synced and takes the place of `path`.
+    """A new empty file beside `path`, whose folder is made where absent; then it is synced and takes its place.
 
     After a kill or an error the old content is there, or the new one, never a part. Every writer has a file of its own,
     so that of several the last one to end stays. What is no file, such as `/dev/stdout`, is written to in its place.
@@ -39,6 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove_abandoned(path.parent)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # the name that the caller knows

@@ -10,6 +10,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.cli.question import Question, with_question
 from coarse_to_fine.errors import UserError
 
@@ -22,10 +23,20 @@ if TYPE_CHECKING:
 def clip(
     question: Question,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the clips; one of the same name is replaced.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for the clips; one of the same name is replaced.",
+            callback=folder_to_write,
+        ),
     ] = Path("clips"),
     reel: Annotated[
-        Path | None, typer.Option("--reel", metavar="FILE", help="One MP4 with all hits instead of one a hit.")
+        Path | None,
+        typer.Option(
+            "--reel", metavar="FILE", help="One MP4 with all hits instead of one a hit.", callback=file_to_write
+        ),
     ] = None,
     captions: Annotated[
         bool, typer.Option("--captions/--no-captions", help="Name and time of each hit in the picture of the reel.")

@@ -10,9 +10,24 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
     from coarse_to_fine.datasets.repair import Annotations
+
+
+def known_encoding(name: str) -> str:
+    """The name of a text encoding.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    try:
+        "".encode(name)
+    except LookupError:
+        raise UserError(f"--encoding {name}; expected a text encoding such as utf-8 or latin-1; correct it") from None
+    return name
+
 
 app = typer.Typer(no_args_is_help=True, help="Look at annotation files of moment and retrieval data sets.")
 
@@ -41,7 +56,7 @@ def check(
         bool, typer.Option("--disjoint", help="Refuse files that share videos, such as a training and a test split.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse rows that would have to be repaired.")] = False,
-    encoding: Annotated[str, typer.Option(help="Text encoding of the files.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Text encoding of the files.", callback=known_encoding)] = "utf-8",
     as_json: JsonOption = False,
 ) -> None:
     """Print counts and oddities of annotation files; exit code 1 where a row is refused.

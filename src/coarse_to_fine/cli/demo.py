@@ -11,6 +11,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption
+from coarse_to_fine.cli.out_paths import folder_to_write
 
 if TYPE_CHECKING:
     from coarse_to_fine.data_generation.world import DemoSearch
@@ -21,7 +22,9 @@ SHOWN = 3
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Videos and library go here.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Videos and library go here.", callback=folder_to_write)
+    ] = Path("demo"),
     coarse: CoarseOption = None,
     fine: FineOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw and threads that decode.")] = 2,

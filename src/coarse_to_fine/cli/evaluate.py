@@ -19,6 +19,7 @@ from coarse_to_fine.cli.options import (
     LibraryOption,
     find_library,
 )
+from coarse_to_fine.cli.out_paths import file_to_write
 from coarse_to_fine.errors import UserError
 
 ThresholdOption = Annotated[
@@ -57,7 +58,9 @@ def predictions(
         Path | None,
         typer.Option(metavar="FILE", help="Annotations the model learned from; refused if videos are shared."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
+    ] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
@@ -106,7 +109,10 @@ def compare(
     resamples: Annotated[int, typer.Option(min=1, help="Paired bootstrap resamples over videos.")] = 1000,
     shown: Annotated[int, typer.Option(min=0, help="Queries won and lost that the table lists.")] = 10,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report of B with the comparison as one HTML page.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the report of B with the comparison as one HTML page.", callback=file_to_write
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,9 +164,11 @@ def fine(
     threshold: ThresholdOption = None,
     lengths: LengthsOption = "qvhighlights",
     predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
+    ] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -207,9 +215,11 @@ def coarse(
         bool, typer.Option("--dual-softmax", help="Weigh scores over all sentences of the split; no search can.")
     ] = False,
     predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
+    ] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -259,9 +269,11 @@ def pipeline(
     ] = "refuse",
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
     predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
+    ] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

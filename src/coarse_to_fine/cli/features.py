@@ -9,6 +9,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Import published features; check and describe feature files.")
 Value = TypeVar("Value")
 
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.")]
+OutOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.", callback=folder_to_write)
+]
 StreamPaths = Annotated[
     list[Path] | None,
     typer.Argument(help="One folder, or HDF5 file, a stream, concatenated in this order; or --config."),

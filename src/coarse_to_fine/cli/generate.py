@@ -9,6 +9,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 
 app = typer.Typer(no_args_is_help=True, help="Make data: procedural videos with exact truth.")
 
@@ -20,7 +21,9 @@ def group() -> None:
 
 @app.command("world")
 def world(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where videos and annotations go.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where videos and annotations go.", callback=folder_to_write)
+    ],
     videos: Annotated[int, typer.Option(min=1, help="How many videos.")] = 24,
     seed: Annotated[int, typer.Option(help="Seed; the same seed makes the same videos.")] = 0,
     split: Annotated[
@@ -59,13 +62,17 @@ def world(
 def captions(
     annotations: Annotated[Path, typer.Argument(help="Fine sentences of the split: any supported annotation file.")],
     train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The captions, one JSON line each.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The captions, one JSON line each.", callback=file_to_write)
+    ],
     variants: Annotated[int, typer.Option(min=1, help="Captions a video.")] = 5,
     sentences: Annotated[int, typer.Option(min=2, help="Fine sentences that an extracted caption joins.")] = 2,
     endpoint: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Ask a chat endpoint first: base_url, model, key_variable, ...")
     ] = None,
-    cache: Annotated[Path, typer.Option(metavar="DIR", help="Replies of the endpoint.")] = Path("caption-replies"),
+    cache: Annotated[
+        Path, typer.Option(metavar="DIR", help="Replies of the endpoint.", callback=folder_to_write)
+    ] = Path("caption-replies"),
     max_cost: Annotated[float | None, typer.Option(help="Stop before the endpoint costs more.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and cost, ask nothing.")] = False,
     all_passes: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.out_paths import folder_to_write
 
 if TYPE_CHECKING:
     from coarse_to_fine.library import MergeReport
@@ -160,7 +161,10 @@ def compact(library: LibraryOption = None, as_json: JsonOption = False) -> None:
 
 @app.command("export")
 def export(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="The new library; it must not be there yet.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The new library; it must not be there yet.", callback=folder_to_write),
+    ],
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -83,13 +83,18 @@ def run() -> None:
     """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
     try:
         code = app(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
+        sys.stdout.flush()  # a full disk is noticed here, where it gets its line
     except CtfError as error:
         if os.environ.get("CTF_VERBOSE"):
             raise
         stop(str(error), 2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(1)
+    except OSError as error:
+        if os.environ.get("CTF_VERBOSE"):
+            raise
+        stop_for_the_system(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -105,6 +110,25 @@ def stop(message: str, code: int) -> NoReturn:
     """One line on stderr and the exit code."""
     print(f"ctf: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def stop_for_the_system(error: OSError) -> NoReturn:
+    """What the system refused in one line."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop_output()
+    place = f"{error.filename}: " if error.filename is not None else ""
+    stop(
+        f"{place}{error.strerror or error}; expected files and folders that can be read and written, and free space; "
+        "check the path and its permissions (ctf --verbose shows where it happened)",
+        2,
+    )
+
+
+def drop_output() -> None:
+    """Let what stdout still holds go nowhere: its reader has left, or its disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stop_for_usage(error: Any) -> NoReturn:

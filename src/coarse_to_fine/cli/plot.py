@@ -10,6 +10,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import file_to_write
 from coarse_to_fine.cli.question import Question, with_question
 from coarse_to_fine.errors import UserError
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 def plot(
     question: Question,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The picture; its ending chooses the format.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The picture; its ending chooses the format.", callback=file_to_write
+        ),
     ] = Path("moments.png"),
     video: Annotated[
         str | None, typer.Option(metavar="ID", help="This video, by id or path, instead of the one that is found.")

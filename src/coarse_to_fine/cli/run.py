@@ -12,6 +12,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def run(
         Path, typer.Option("--config", metavar="FILE", help="YAML file, or the name of a shipped one: world, tacos.")
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Everything goes here; default: runs/ and the file's name.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Everything goes here; default: runs/ and the file's name.", callback=folder_to_write
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")

@@ -11,6 +11,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import file_to_write
 from coarse_to_fine.cli.plot import draw
 from coarse_to_fine.cli.question import Question, with_question
 
@@ -27,7 +28,10 @@ def search(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", help="Draw frames and saliency curve of the best hit into this picture."
+            "--plot",
+            metavar="FILE",
+            help="Draw frames and saliency curve of the best hit into this picture.",
+            callback=file_to_write,
         ),
     ] = None,
     play: Annotated[bool, typer.Option("--open", help="Start a player with the best hit at its time.")] = False,

@@ -12,6 +12,7 @@ from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 
 if TYPE_CHECKING:
     from coarse_to_fine.training.loop import FitResult
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Train: encoder, coarse, fine. Run again, it goes on where it stopped.")
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Checkpoints, metrics and the model go here.")]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="Checkpoints, metrics and the model go here.", callback=folder_to_write),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
 ]
@@ -119,7 +123,9 @@ def fusion(
     split: Annotated[str, typer.Option(help="A validation split, never a test split.")] = "val",
     coarse: CoarseOption = None,
     fine: FineOption = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Gets alpha and temperature.")] = Path("fusion.json"),
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Gets alpha and temperature.", callback=file_to_write)
+    ] = Path("fusion.json"),
     as_json: JsonOption = False,
 ) -> None:
     """Choose how the scores of both stages are joined, by the recall on a validation split.

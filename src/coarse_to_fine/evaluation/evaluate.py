@@ -255,13 +255,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             gallery=given.gallery,
             train=given.train,
         )
-    except CtfError as error:
+        if given.html is not None:
+            from coarse_to_fine.evaluation.html_report import write_html
+
+            write_html(given.html, report)
+    except (CtfError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
-    if given.html is not None:
-        from coarse_to_fine.evaluation.html_report import write_html
-
-        write_html(given.html, report)
     if given.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:

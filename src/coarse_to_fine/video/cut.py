@@ -103,14 +103,13 @@ def piece_bounds(piece: Piece, video: VideoFile) -> Bounds:
 
 @contextmanager
 def complete_file(out: Path) -> Iterator[Path]:
-    """`replacing` in a folder that is made where absent.
+    """`replacing`, with its errors as one line.
 
     Raises:
         UserError: the folder cannot be made or written.
     """
     with ExitStack() as opened:
         try:
-            out.parent.mkdir(parents=True, exist_ok=True)
             unfinished = opened.enter_context(replacing(out))
         except OSError as error:
             raise UserError(

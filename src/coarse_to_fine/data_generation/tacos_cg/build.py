@@ -106,7 +106,6 @@ def build_captions(
 
 def write_captions(built: Built, path: Path) -> None:
     """`coarse.<split>.jsonl`, written whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in built.rows))
 
 

@@ -46,7 +46,6 @@ def write_video(scene: Scene, path: Path) -> None:
 
     The same scene gives the same bytes with the same version of the encoder.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         _encode(scene, unfinished)
 
