@@ -13,6 +13,7 @@ import pytest
 from tests.web.conftest import NAMES, Served
 
 CROSS_SITE = {"sec-fetch-site": "cross-site"}
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -93,6 +94,29 @@ def test_byte_ranges_suffixes_and_ends(api):
 )
 def test_only_videos_of_the_library_are_served(api, path):
     assert api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/nope", "/a/<b>x", "/media/nothing", "/clips/nothing?start=0&end=1"])
+def test_a_browser_gets_a_page_with_a_way_home_where_nothing_is(api, path):
+    answer = api.get(path, headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert 'href="/"' in answer.text
+    assert "<b>" not in answer.text
+    assert "nope" in answer.text or "nothing" in answer.text or "&lt;b&gt;x" in answer.text
+    assert api.get(path).json()["detail"]
+
+
+def test_a_clip_that_cannot_be_cut_gets_a_page_too(api):
+    answer = api.get("/clips/modern?start=5&end=3", headers=BROWSER)
+    assert answer.status_code == 404
+    assert 'href="/"' in answer.text
+
+
+def test_the_api_answers_in_json_whatever_a_browser_would_like(api):
+    for path in ("/api/nope", "/api/videos/nothing/moments?q=grey"):
+        answer = api.get(path, headers=BROWSER)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+        assert answer.json()["detail"]
 
 
 def test_static_files_do_not_leave_their_folder(api):

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi import FastAPI, HTTPException, Query
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from coarse_to_fine import __version__
-from coarse_to_fine.errors import CtfError, LibraryError, UserError, VideoError
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.main_pipeline import Query as Asked
@@ -30,6 +30,7 @@ from coarse_to_fine.web.models import (
     SearchResponse,
     Window,
 )
+from coarse_to_fine.web.refusals import add_refusals
 from coarse_to_fine.web.security import Guard
 from coarse_to_fine.web.stages import Stages
 
@@ -63,7 +64,7 @@ def create_app(pipeline: Pipeline, *, hosts: frozenset[str] | None = frozenset()
 
     app = FastAPI(title="coarse-to-fine", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, hosts=hosts, token=token)
-    app.add_exception_handler(CtfError, _as_json)
+    add_refusals(app)
     _add_search(app, stages, searches)
     _add_library(app, stages, indexer)
     _add_media(app, pipeline, media)
@@ -211,9 +212,3 @@ def _hit(hit: MomentHit, video: StoredVideo) -> Hit:
         playable=is_playable(video),
         first_frame_s=first_frame_s(video),
     )
-
-
-async def _as_json(_: Request, error: Exception) -> JSONResponse:
-    status = 422 if isinstance(error, UserError) else 404 if isinstance(error, VideoError) else 409
-    status = 503 if isinstance(error, LibraryError) else status
-    return JSONResponse({"detail": str(error)}, status)
