@@ -279,14 +279,19 @@ function showFiner(shown) {
 byId("finer-toggle").addEventListener("click", () => { showFiner(byId("finer-field").hidden); if (!byId("finer-field").hidden) finer.focus(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
 addEventListener("popstate", readLink);
+const isTyping = (event) => event.target.matches("input, textarea, select, summary");
+// Space belongs to the player unless the focus is on something that it presses; it no longer presses the card that is open.
+const isForPlayer = (event) => event.key === " " && !viewer.hidden && !isTyping(event) && event.target !== player &&
+  !event.target.closest("button:not(.card[aria-current=true])");
+addEventListener("keyup", (event) => { if (isForPlayer(event)) event.preventDefault(); });  // Firefox presses then
 addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input, textarea, select, summary");
   if (event.key === "Escape" && !viewer.hidden) byId("close").click();
-  else if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
   else if (event.key === "/") { event.preventDefault(); sentence.focus(); sentence.select(); }
-  else if (event.key === " " && !viewer.hidden && event.target !== player && !event.target.closest("button")) {
+  else if (isForPlayer(event)) {
     event.preventDefault();
-    if (player.paused) player.play(); else player.pause();
+    if (event.repeat) return;
+    if (player.paused) player.play().catch(() => {}); else player.pause();
   } else if (["ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"].includes(event.key) && event.target !== player) {
     const cards = [...results.querySelectorAll(".card")], at = cards.indexOf(document.activeElement);
     const next = at < 0 ? Math.max(0, state.current) : at + (event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : -1);
