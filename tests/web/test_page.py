@@ -112,6 +112,9 @@ def test_a_folder_that_is_not_named_or_not_there_is_said(page):
     page.find_element(By.ID, "folder").send_keys("/no/such")
     page.find_element(By.ID, "index").click()
     wait(page, lambda _: "no file or folder" in page.find_element(By.ID, "status").text)
+    place = "on the server"
+    assert place in page.find_element(By.CSS_SELECTOR, "label[for=folder]").text
+    assert place in page.find_element(By.ID, "status").text
 
 
 def test_a_mistake_is_said_in_words(page):

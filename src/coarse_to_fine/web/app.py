@@ -151,7 +151,7 @@ def _add_library(app: FastAPI, stages: Stages, indexer: Indexer) -> None:
 
     @app.post("/api/index", status_code=202)
     def index(request: IndexRequest) -> IndexingState:
-        """Add a file or folder of the server's machine; progress comes with /api/library."""
+        """Add a file or folder on the server; progress comes with /api/library."""
         indexer.start(request.path)
         return indexer.state
 

@@ -78,6 +78,6 @@ class LibraryResponse(BaseModel):
 
 
 class IndexRequest(BaseModel):
-    """A file or folder on the machine of the server."""
+    """A file or folder on the server."""
 
     path: str = Field(min_length=1, max_length=4096)
