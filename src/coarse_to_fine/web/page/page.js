@@ -4,8 +4,11 @@ const byId = (id) => document.getElementById(id);
 const form = byId("search"), sentence = byId("sentence"), finer = byId("finer"), results = byId("results");
 const status = byId("status"), viewer = byId("viewer"), player = byId("player"), still = byId("still");
 const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
+const NAME = document.title;
 
-const state = { hits: [], current: -1, query: "", moment: "", choices: {}, offset: 0, window: null, request: 0 };
+const state = {
+  hits: [], current: -1, query: "", moment: "", choices: {}, notes: [], offset: 0, window: null, request: 0,
+};
 
 const clock = (seconds, decimals = 1) => {
   const parts = 10 ** decimals, all = Math.round(seconds * parts), whole = Math.floor(all / parts);
@@ -23,6 +26,7 @@ const element = (name, properties = {}, ...children) => {
   made.append(...children);
   return made;
 };
+const showNotes = (more = []) => { byId("notes").textContent = [...state.notes, ...more].join("\n"); };
 const say = (text, error = false) => { status.textContent = text; status.classList.toggle("error", error); };
 const mediaUrl = (hit) => `media/${encodeURIComponent(hit.video_id)}`;
 const pictureUrl = (hit, time) => `thumbnails/${encodeURIComponent(hit.video_id)}?t=${time.toFixed(1)}`;
@@ -39,11 +43,12 @@ async function getJson(url, options) {
 }
 
 // What was chosen and is not as the server has it, as parameters of a request or link.
-const NUMBERS = { k: "count", videos: "videos" };
+const STAGES = { coarse: "videos by", fine: "moments by" };
+const NUMBERS = { k: "count", videos: "videos" }, COUNTED = { k: "moments", videos: "videos looked into" };
 const number = (id) => byId(id).value || byId(id).defaultValue;
 function choices() {
   const chosen = {};
-  for (const stage of ["coarse", "fine"]) {
+  for (const stage of Object.keys(STAGES)) {
     const list = byId(stage);
     if (list.selectedIndex > 0) chosen[stage] = list.value;
   }
@@ -55,14 +60,17 @@ function choices() {
 
 // ---- search -----------------------------------------------------------------------------------------------------
 
-async function search(open = -1) {
+// link: what `readLink` found, where a link and not the form is followed.
+async function search(link = null) {
+  const asked = sentence.value.trim();
+  if (!asked) { say("Type a sentence first, such as “a red cat jumps on a beach”.", true); sentence.focus(); return; }
   const request = ++state.request;
-  state.query = sentence.value.trim();
+  state.query = asked;
   state.moment = byId("finer-field").hidden ? "" : finer.value.trim();
-  if (!state.query) { say("Type a sentence first, such as “a red cat jumps on a beach”.", true); sentence.focus(); return; }
   closeViewer();
   say("Searching…");
-  byId("notes").textContent = "";
+  state.notes = [];
+  showNotes();
   const parameters = new URLSearchParams({ q: state.query, k: number("count"), videos: number("videos") });
   if (state.moment) parameters.set("m", state.moment);
   state.choices = choices();
@@ -70,22 +78,29 @@ async function search(open = -1) {
   try {
     const answer = await getJson(`api/search?${parameters}`);
     if (request !== state.request) return;
-    state.hits = answer.hits;
     showHits(answer);
     remember(state.query);
-    setLink();
-    if (open >= 0 && open < state.hits.length) openHit(open, false);
+    setLink(Boolean(link));
+    if (link) openLinked(link);
   } catch (error) {
-    if (request === state.request) { results.replaceChildren(); say(error.message, true); }
+    if (request !== state.request) return;
+    showResults([], []);
+    if (link) showTitle(); else setLink();  // a link stays as it is: the server may answer later
+    say(error.message, true);
   }
 }
 
+function showResults(hits, notes) {
+  Object.assign(state, { hits, notes });
+  showNotes();
+  results.replaceChildren(...hits.map(card));
+}
+
 function showHits(answer) {
-  byId("notes").textContent = answer.notes.join("; ");
+  showResults(answer.hits, answer.notes);
   say(answer.hits.length
     ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.`
     : "No moment found. The library may be empty: add a folder.");
-  results.replaceChildren(...answer.hits.map(card));
 }
 
 function card(hit, index) {
@@ -111,7 +126,7 @@ function place(node, span, duration) {
 
 // ---- player -----------------------------------------------------------------------------------------------------
 
-async function openHit(index, play = true) {
+async function openHit(index, fromLink = false) {
   const hit = state.hits[index];
   state.current = index;
   [...results.querySelectorAll(".card")].forEach((one, at) => one.setAttribute("aria-current", String(at === index)));
@@ -119,8 +134,8 @@ async function openHit(index, play = true) {
   viewer.hidden = false;
   byId("timeline").replaceChildren();
   byId("curve").replaceChildren();
-  setLink();
-  load(hit, hit, play);
+  setLink(fromLink);
+  load(hit, hit, !fromLink);
   reveal();
   try {
     const found = await getJson(`api/videos/${encodeURIComponent(hit.video_id)}/moments?` +
@@ -230,14 +245,22 @@ byId("again").addEventListener("click", () => load(state.hits[state.current], st
 
 // ---- links, history, keys -----------------------------------------------------------------------------------------
 
-function setLink() {
+// The address of what is shown: a step of the history, or, where a link is followed, in the link's own place.
+function setLink(fromLink = false) {
   const parameters = new URLSearchParams({ q: state.query });
   if (state.moment) parameters.set("m", state.moment);
   Object.entries(state.choices).forEach(([name, value]) => parameters.set(name, value));
   if (state.current >= 0) parameters.set("hit", String(state.current + 1));
   const hash = `#${parameters}`;
   byId("link").href = hash;
-  if (location.hash !== hash) history.pushState(null, "", hash);
+  if (location.hash !== hash) history[fromLink ? "replaceState" : "pushState"](null, "", hash);
+  showTitle();
+}
+
+// After the step of the history is made: the step left behind keeps its own title.
+function showTitle() {
+  const asked = [state.query, state.moment].filter(Boolean).join(" → ");
+  document.title = state.hits.length ? `${asked} · ${NAME}` : NAME;
 }
 
 function readLink() {
@@ -246,19 +269,45 @@ function readLink() {
   sentence.value = parameters.get("q");
   finer.value = parameters.get("m") || "";
   showFiner(Boolean(finer.value));
-  for (const stage of ["coarse", "fine"]) {
+  const link = { hit: parameters.get("hit"), missing: [...readStages(parameters), ...readNumbers(parameters)] };
+  const same = sentence.value === state.query && finer.value === state.moment && JSON.stringify(state.choices) === JSON.stringify(choices());
+  if (same && state.hits.length) openLinked(link); else search(link);
+}
+
+// Both take over what is here and return what is not, in words.
+function readStages(parameters) {
+  return Object.entries(STAGES).flatMap(([stage, what]) => {
     const name = parameters.get(stage), list = byId(stage);
     list.selectedIndex = Math.max(0, [...list.options].findIndex((option) => option.value === name));
-  }
-  for (const [name, id] of Object.entries(NUMBERS)) {
-    byId(id).value = parameters.get(name) || "";
-    if (!byId(id).value || !byId(id).checkValidity()) byId(id).value = byId(id).defaultValue;
-  }
-  const hit = Number(parameters.get("hit") || 0) - 1;
-  const same = sentence.value === state.query && finer.value === state.moment && JSON.stringify(state.choices) === JSON.stringify(choices());
-  if (same && state.hits.length) {
-    if (hit >= 0 && hit < state.hits.length) openHit(hit, false); else closeViewer();
-  } else search(hit);
+    return name && list.value !== name ? [`${what} “${name}” (${list.value} instead)`] : [];
+  });
+}
+function readNumbers(parameters) {
+  return Object.entries(NUMBERS).flatMap(([name, id]) => {
+    const asked = parameters.get(name), field = byId(id);
+    field.value = asked || "";
+    if (!field.value || !field.checkValidity()) field.value = field.defaultValue;
+    return asked && field.value !== asked ? [`“${asked}” ${COUNTED[name]} (${field.value} instead)`] : [];
+  });
+}
+
+function openLinked({ hit, missing }) {
+  const index = Number(hit) - 1, known = index in state.hits;
+  if (known) openHit(index, true); else closeViewer();
+  const all = hit && !known ? [...missing, `moment “${hit}” (of ${state.hits.length})`] : missing;
+  showNotes(all.length ? [`The link asks for what is not here: ${all.join(", ")}.`] : []);
+}
+
+// The page as it was before the first search.
+function startAgain() {
+  state.request++;
+  state.query = state.moment = "";
+  form.reset();
+  showFiner(false);
+  closeViewer();
+  showResults([], []);
+  say("");
+  showTitle();
 }
 
 function remember(text) {
@@ -278,7 +327,8 @@ function showFiner(shown) {
 
 byId("finer-toggle").addEventListener("click", () => { showFiner(byId("finer-field").hidden); if (!byId("finer-field").hidden) finer.focus(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
-addEventListener("popstate", readLink);
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); focusCard(0); });
+addEventListener("popstate", () => { if (location.hash) readLink(); else startAgain(); });
 const isTyping = (event) => event.target.matches("input, textarea, select, summary");
 // Space belongs to the player unless the focus is on something that it presses; it no longer presses the card that is open.
 const isForPlayer = (event) => event.key === " " && !viewer.hidden && !isTyping(event) && event.target !== player &&
