@@ -76,6 +76,15 @@ def test_an_error_has_no_serious_fault(page, axe):
     assert axe(page) == []
 
 
+def test_the_warning_and_the_page_where_nothing_is_have_no_serious_fault(page, axe, pipeline, served, monkeypatch):
+    monkeypatch.setattr(pipeline.library.encoder, "warning", "the encoder knows little; index with another one")
+    open_page(page, served.url)
+    wait(page, lambda _: page.find_element(By.ID, "warning").is_displayed())
+    assert axe(page) == []
+    open_page(page, f"{served.url}/nope")
+    assert axe(page) == []
+
+
 def test_axe_sees_what_is_wrong(page, axe):
     """The check can fail: a button without a name, pale letters."""
     page.execute_script(SPOIL)

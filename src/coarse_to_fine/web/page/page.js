@@ -7,7 +7,7 @@ const HISTORY = "ctf-history", HISTORY_LENGTH = 30;
 const NAME = document.title;
 
 const state = {
-  hits: [], current: -1, query: "", moment: "", choices: {}, notes: [], offset: 0, window: null, request: 0,
+  hits: [], current: -1, query: "", moment: "", choices: {}, notes: [], warning: "", offset: 0, window: null, request: 0,
 };
 
 const clock = (seconds, decimals = 1) => {
@@ -97,7 +97,7 @@ function showResults(hits, notes) {
 }
 
 function showHits(answer) {
-  showResults(answer.hits, answer.notes);
+  showResults(answer.hits, answer.notes.filter((note) => note !== state.warning));
   say(answer.hits.length
     ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.`
     : "No moment found. The library may be empty: add a folder.");
@@ -356,6 +356,7 @@ async function showLibrary() {
     const about = await getJson("api/library");
     const hours = about.duration_s >= 3600 ? `${(about.duration_s / 3600).toFixed(1)} h` : `${Math.round(about.duration_s / 60)} min`;
     byId("library").textContent = `${about.videos} video${about.videos === 1 ? "" : "s"}, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
+    showWarning(about.warning || "");
     showModels(about);
     if (!about.videos && !about.indexing.running) {
       say("The library is empty. Add a folder of videos to it.");
@@ -365,6 +366,15 @@ async function showLibrary() {
     if (about.indexing.running) setTimeout(showLibrary, 500);
     return about;
   } catch (error) { byId("library").textContent = ""; say(error.message, true); return null; }
+}
+
+// Its first part is the line that opens; searches bring it too and do not repeat it.
+function showWarning(text) {
+  const [short, ...rest] = text.replace(/^the encoder /, "").split("; ");  // the line above names the encoder
+  state.warning = text;
+  byId("warning").hidden = !text;
+  byId("warning").querySelector("summary").textContent = short;
+  byId("warning").querySelector("p").textContent = rest.join("; ");
 }
 
 function showModels(about) {
