@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ def demo(
         typer.echo(
             f"\n{world.videos} videos drawn in {timing['draw']:.0f} s, {len(report.added)} indexed in "
             f"{timing['index']:.0f} s, {len(results)} searches in {timing['search']:.1f} s\n"
-            f'Search them yourself:  ctf search "a purple tree falls" --library {out / "library.ctf"}'
+            f'Search them yourself:  ctf search "a purple tree falls" --library {shlex.quote(str(out / "library.ctf"))}'
         )
     if report.failed:
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ from coarse_to_fine.cli import (
     generate,
     index,
     library,
+    output,
     plot,
     search,
     serve,
@@ -81,6 +82,7 @@ def options(
 
 def run() -> None:
     """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
+    output.write_any_letter()
     try:
         code = app(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
         sys.stdout.flush()  # a full disk is noticed here, where it gets its line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -31,9 +33,40 @@ Advance = Callable[[int, int, str], None]
 """progress(done, total, what): called after each finished item."""
 
 
+UNDECODED = ("\udc80", "\udcff")
+"""First and last of the letters that stand for bytes of a path which are none in the encoding of the file system."""
+
+
+def _write_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Undecoded bytes as they were, letters that an encoding lacks as their numbers; an error handler of codecs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = UnicodeEncodeError(error.encoding, error.object, error.start, error.start + 1, error.reason)
+    undecoded = UNDECODED[0] <= error.object[error.start] <= UNDECODED[1]
+    return codecs.lookup_error("surrogateescape" if undecoded else "backslashreplace")(letter)
+
+
+def write_any_letter() -> None:
+    """Let stdout and stderr take every text, whatever encoding the terminal or pipe has."""
+    codecs.register_error("write-anyhow", _write_anyhow)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="write-anyhow")
+
+
+def stdout_has(letters: str) -> bool:
+    """Whether the encoding of stdout knows these letters."""
+    try:
+        letters.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def print_json(value: Any) -> None:
-    """One JSON document on one line of stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON document on one line of stdout; in ASCII where stdout knows less than all of its letters."""
+    text = json.dumps(value, ensure_ascii=False)
+    sys.stdout.write((text if stdout_has(text) else json.dumps(value)) + "\n")
     sys.stdout.flush()
 
 
@@ -116,7 +149,11 @@ def linked_path(path: str) -> Text:
         if Path(path).is_relative_to(folder) and folder != Path(folder.anchor):
             shown = f"{short}{Path(path).relative_to(folder)}"
             break
-    return Text(one_line(shown), style=Style(link=Path(path).as_uri()))
+    try:
+        link = Path(path).as_uri()
+    except UnicodeEncodeError:  # a file system without such letters, by the locale
+        link = None
+    return Text(one_line(shown), style=Style(link=link))
 
 
 def print_table(table: Table) -> None:

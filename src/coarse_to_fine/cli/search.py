@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from coarse_to_fine.types import MomentHit
 
 BAR_CELLS = 20
+BAR = ("·", "━")
+BAR_IN_ASCII = (".", "=")
 
 
 @with_question
@@ -159,7 +161,8 @@ def position_bar(start_s: float, end_s: float, duration_s: float) -> str:
     """The moment inside its video as a line of BAR_CELLS characters."""
     first = min(int(start_s / duration_s * BAR_CELLS), BAR_CELLS - 1)
     last = max(first + 1, round(end_s / duration_s * BAR_CELLS))
-    return "·" * first + "━" * (last - first) + "·" * (BAR_CELLS - last)
+    around, inside = BAR if output.stdout_has("".join(BAR)) else BAR_IN_ASCII
+    return around * first + inside * (last - first) + around * (BAR_CELLS - last)
 
 
 def play_hit(hit: MomentHit, player: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -138,7 +139,7 @@ class Library:
         if not is_library(folder):
             raise LibraryError(
                 f"{folder} is no library; expected the folder of one; give its path, or make one with "
-                f"`ctf index VIDEOS --library {folder}`"
+                f"`ctf index VIDEOS --library {shlex.quote(str(folder))}`"
             )
         catalogue = Catalogue(folder, writable=not read_only)
         try:
