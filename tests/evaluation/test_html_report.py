@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import compare
 from coarse_to_fine.evaluation.evaluate import evaluate
 from coarse_to_fine.evaluation.html_report import to_html, write_html
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import predictions_in_memory
+from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.svg import Line, line_chart, timeline
 from tests.evaluation.random_collection import random_answer, random_truth
 
@@ -107,3 +109,12 @@ def test_the_page_is_written_where_asked(tmp_path: Path) -> None:
         tmp_path / "r.html", pipeline_report(truth, answers, config=PipelineReportConfig(resamples=0, examples=0))
     )
     assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_column_for_chance_is_there_where_it_has_an_entry():
+    bare = Metric("R1@0.5", 40.0, "%", 10)
+    for chance in (None, 12.5):
+        report = Report("moments", "default", "val", "t", "p", 10, 0, (Section("s", (replace(bare, chance=chance),)),))
+        columns = [str(column.header) for column in report.to_table().columns]
+        assert ("chance" in columns) == ("<th>chance</th>" in to_html(report)) == (chance is not None)
+        assert len(columns) == 5 - (chance is None)

@@ -110,8 +110,9 @@ class Question:
         hits = pipeline.search_many(
             asked, top_videos=self.top_videos, top_moments=self.count, seed=self.seed, among=self._among(pipeline)
         )
+        scope = pipeline.library.encoder.warning
         for line in pipeline.notes(*asked):
-            output.warn(line)
+            output.warn(line.partition(";")[0] if line == scope else line)  # `ctf index` says the rest, once
         return [[hit for hit in own if round(hit.score, SCORE_DIGITS) >= self.min_score] for own in hits]
 
     def _among(self, pipeline: Pipeline) -> list[str] | None:

@@ -12,7 +12,7 @@ from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import Comparison
 from coarse_to_fine.evaluation.oracles import MEANING
-from coarse_to_fine.evaluation.report import Report, Section, table_cells
+from coarse_to_fine.evaluation.report import Report, Section, has_chance, table_cells
 from coarse_to_fine.evaluation.svg import Line, interval_plot, legend, line_chart, stacked_bars, timeline
 
 PLOTTED = 14
@@ -75,16 +75,18 @@ def to_html(report: Report, comparison: Comparison | None = None) -> str:
 
 
 def _section(section: Section) -> str:
-    rows = "".join(_row(metric) for metric in section.metrics)
+    chance = has_chance(section.metrics)
+    rows = "".join(_row(metric, chance) for metric in section.metrics)
     note = f"<p>{escape(section.note)}</p>" if section.note else ""
-    head = "<tr><th>metric</th><th>value</th><th>95 % over videos</th><th>chance</th><th>N</th><th>rule</th></tr>"
+    names = ("metric", "value", "95 % over videos", *(("chance",) if chance else ()), "N", "rule")
+    head = f"<tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
     table = f'<div class="wide"><table>{head}{rows}</table></div>'
     return f"<h2>{escape(section.title)}</h2>{note}{_intervals(section)}{table}"
 
 
-def _row(metric: Metric) -> str:
+def _row(metric: Metric, chance: bool) -> str:
     style = ' class="below"' if metric.below else ""
-    cells = "".join(f"<td{style}>{escape(cell)}</td>" for cell in table_cells(metric))
+    cells = "".join(f"<td{style}>{escape(cell)}</td>" for cell in table_cells(metric, chance))
     return f"<tr>{cells}<td>{escape(metric.rule)}</td></tr>"
 
 

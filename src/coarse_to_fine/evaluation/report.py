@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,13 +101,14 @@ class Report:
         notes = escape("\n".join(self.warnings)) or None
         table = Table(title=escape(self.title()), caption=notes, title_justify="left", caption_justify="left")
         table.add_column("metric", overflow="fold")
-        for name in ("value", "95 % over videos", "chance", "N"):
+        chance = has_chance(self.metrics)
+        for name in ("value", "95 % over videos", *(("chance",) if chance else ()), "N"):
             table.add_column(name, justify="right")
         for section in self.sections:
             table.add_section()
             table.add_row(f"[bold]{section.title}[/bold]" + (f"\n{section.note}" if section.note else ""))
             for metric in section.metrics:
-                table.add_row(*table_cells(metric))
+                table.add_row(*table_cells(metric, chance))
         return table
 
     def title(self) -> str:
@@ -118,9 +119,15 @@ class Report:
         )
 
 
-def table_cells(metric: Metric) -> tuple[str, str, str, str, str]:
-    """Name, value, interval, chance and N as text; a value below one that does not look is marked."""
+def has_chance(metrics: Iterable[Metric]) -> bool:
+    """Whether a column for chance would have an entry."""
+    return any(metric.chance is not None for metric in metrics)
+
+
+def table_cells(metric: Metric, chance: bool = True) -> tuple[str, ...]:
+    """Name, value, interval, chance (where asked for) and N as text; a value below one that does not look is marked."""
     mark = f" < {', '.join(metric.below)}" if metric.below else ""
     interval = "" if metric.interval is None else f"{metric.interval.low:.2f} – {metric.interval.high:.2f}"
     value = "–" if metric.value is None else f"{metric.value:.2f}{mark}"
-    return metric.name, value, interval, "" if metric.chance is None else f"{metric.chance:.2f}", str(metric.queries)
+    by_chance = ("" if metric.chance is None else f"{metric.chance:.2f}",) if chance else ()
+    return metric.name, value, interval, *by_chance, str(metric.queries)
