@@ -78,8 +78,10 @@ def test_a_folder_that_cannot_be_written_gets_one_line(ctf, small_library, tmp_p
 def test_nothing_found_is_said_and_nothing_is_written(ctf, small_library, tmp_path):
     arguments = ("--min-score", "1", "--out", tmp_path / "clips")
     result = ctf("clip", "a dog", "--library", small_library, *FREE, *arguments)
-    assert result.code == 1
+    assert (result.code, result.out) == (0, "")
     assert "nothing is cut" in result.err
+    result = ctf("clip", "a dog", "--library", small_library, *FREE, *arguments, "--json")
+    assert (result.code, json.loads(result.out)) == (0, {"clips": [], "failed": []})
     assert list(tmp_path.iterdir()) == []
 
 

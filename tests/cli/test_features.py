@@ -105,7 +105,7 @@ def test_missing_videos_are_listed_and_left_out_only_by_request(ctf, qvhighlight
     assert result.code == 2 and "no features of 1 of 3 videos (-abc_0.0_10.0)" in result.err
     result = import_all(ctf, qvhighlights, "--missing-video", "drop")
     assert result.code == 0 and "2 queries" in result.out
-    assert "1 videos without features left out: -abc_0.0_10.0" in result.err
+    assert "1 video without features left out: -abc_0.0_10.0" in result.err
 
 
 def test_a_bad_file_is_one_line_and_exit_code_one(ctf, qvhighlights):

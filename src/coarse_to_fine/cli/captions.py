@@ -73,11 +73,12 @@ def report(built: Built, endpoint: Endpoint | None, out: Path, as_json: bool) ->
     if as_json:
         output.print_json(summary)
         return
-    typer.echo(f"{len(built.rows)} captions in {out}")
+    typer.echo(f"{output.counted(len(built.rows), 'caption')} in {out}")
     for name, value in (built.quality.as_json() if built.quality else {}).items():
         typer.echo(f"  {name:>15} {value:.3f}")
     for name in ("usage", "rejected"):
         if summary.get(name):
             typer.echo(f"  {name}: {summary[name]}")
     if built.incomplete:
-        output.warn(f"{len(built.incomplete)} videos have too few captions: {', '.join(built.incomplete[:5])}")
+        videos = output.counted(len(built.incomplete), "video")
+        output.warn(f"{videos} with too few captions: {', '.join(built.incomplete[:5])}")

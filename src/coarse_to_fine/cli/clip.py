@@ -57,7 +57,7 @@ def clip(
 
     H.264 pictures are copied without loss as far as the cut allows, only those up to the first key frame are coded
     anew; other pictures all are, as H.264, and a line says so. Exit code 1 if a moment could not be cut: it gets one
-    line, the others are cut.
+    line, the others are cut. Where no moment is found a line says so, nothing is cut, and the exit code is 0.
 
     Examples:
 
@@ -73,8 +73,9 @@ def clip(
     hits = [hit for own in question.search(pipeline, asked) for hit in own]
     if not hits:
         output.warn("no moment found; nothing is cut")
-        raise typer.Exit(1)
-    if reel is not None:
+        if as_json:
+            output.print_json({"reel": None, "hits": []} if reel is not None else {"clips": [], "failed": []})
+    elif reel is not None:
         write_reel(hits, reel, captions, pad, max_height, as_json)
     else:
         write_clips(hits, out, pad, max_height, "none" if copy else "all" if recode else "least", as_json)

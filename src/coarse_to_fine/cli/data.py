@@ -94,15 +94,17 @@ def print_check(found: Annotations, beside: dict[str, Any] | None) -> None:
 
     report = found.report
     typer.echo(
-        f"{report.file}: {report.format}, split {report.split}: {report.rows_kept} of {report.rows_read} queries, "
-        f"{report.videos} videos, {report.windows} windows, {len(report.refused)} rows refused"
+        f"{report.file}: {report.format}, split {report.split}: {report.rows_kept} of "
+        f"{output.counted(report.rows_read, 'query', 'queries')}, {output.counted(report.videos, 'video')}, "
+        f"{output.counted(report.windows, 'window')}, {output.counted(len(report.refused), 'row')} refused"
     )
     typer.echo(f"  {licence_line(report.format)}")
     for line in report.lines():
         typer.echo(f"  {output.one_line(line)}")
     if beside is None:
         return
-    typer.echo(f"  {beside['found']} of {beside['found'] + len(beside['absent'])} videos have a file")
+    all_videos = output.counted(beside["found"] + len(beside["absent"]), "video")
+    typer.echo(f"  {beside['found']} of {all_videos} with a file")
     for video_id in beside["absent"]:
         typer.echo(f"  absent: {output.one_line(video_id)}")
     for video_id, annotated, seconds in beside["other_length"]:

@@ -156,7 +156,9 @@ def verify(
     else:
         for result in results:
             problems = result["problems"]
-            typer.echo(f"{result['folder']}: {result['items']} items, {'damaged' if problems else 'intact'}")
+            typer.echo(
+                f"{result['folder']}: {output.counted(result['items'], 'item')}, {'damaged' if problems else 'intact'}"
+            )
             for problem in problems:
                 output.warn(f"{result['folder']}: {problem}")
     if any(result["problems"] for result in results):
@@ -256,15 +258,16 @@ def _print_import(
         output.warn(output.one_line(line))
     for name, reason in videos.failed:
         output.warn(output.one_line(f"{name}: {reason}"))
-    for what, report in (("videos", videos), ("queries", texts)):
+    for one, many, report in (("video", "videos", videos), ("query", "queries", texts)):
         if report is not None and report.absent:
-            output.warn(f"{len(report.absent)} {what} without features left out: {', '.join(report.absent)}")
+            left_out = output.counted(len(report.absent), one, many)
+            output.warn(f"{left_out} without features left out: {', '.join(report.absent)}")
     for note, count in videos.notes:
-        output.warn(f"{count} videos: {note}")
-    sentences = f", {texts.made + texts.there} sentences" if texts is not None else ""
+        output.warn(f"{output.counted(count, 'video')}: {note}")
+    sentences = f", {output.counted(texts.made + texts.there, 'sentence')}" if texts is not None else ""
     typer.echo(
-        f"{videos.made} videos imported, {videos.there} were there, {len(videos.failed)} failed{sentences}, "
-        f"{queries} queries; {out}"
+        f"{output.counted(videos.made, 'video')} imported, {videos.there} there before, {len(videos.failed)} failed"
+        f"{sentences}, {output.counted(queries, 'query', 'queries')}; {out}"
     )
 
 

@@ -55,7 +55,7 @@ def world(
     if as_json:
         output.print_json(summary)
     else:
-        typer.echo(f"{made.videos} videos with {made.queries} sentences in {out}")
+        typer.echo(f"{output.counted(made.videos, 'video')} with {output.counted(made.queries, 'sentence')} in {out}")
 
 
 @app.command("captions")

@@ -141,5 +141,6 @@ def print_report(report: AddReport, total: int, library: Path) -> None:
         output.warn(f"{output.one_line(path)}: {reason} (failed before, not tried again; --retry-failed does)")
     failed = len(report.failed) + len(report.failed_before)
     typer.echo(
-        f"{len(report.added)} added, {len(report.skipped)} unchanged, {failed} failed; {library} holds {total} videos"
+        f"{len(report.added)} added, {len(report.skipped)} unchanged, {failed} failed; {library} holds "
+        f"{output.counted(total, 'video')}"
     )

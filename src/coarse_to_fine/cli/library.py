@@ -41,9 +41,15 @@ def info(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         output.print_json({**asdict(numbers), "sampling": numbers.sampling.model_dump()})
         return
     typer.echo(f"{numbers.path}")
-    typer.echo(f"  {numbers.videos} videos, {output.clock(numbers.duration_s)} in {numbers.segments} segments")
+    typer.echo(
+        f"  {output.counted(numbers.videos, 'video')}, {output.clock(numbers.duration_s)} in "
+        f"{output.counted(numbers.segments, 'segment')}"
+    )
     typer.echo(f"  encoder {numbers.encoder} ({numbers.encoder_fingerprint[:12]}), {numbers.embed_dim} channels")
-    typer.echo(f"  {numbers.bytes / 1e6:.1f} MB in {numbers.blocks} blocks, {numbers.copies} copies of stored videos")
+    typer.echo(
+        f"  {numbers.bytes / 1e6:.1f} MB in {output.counted(numbers.blocks, 'block')}, "
+        f"{output.counted(numbers.copies, 'copy', 'copies')} of stored videos"
+    )
     for path, reason in numbers.failures:
         typer.echo(f"  failed: {output.one_line(path)}: {reason}")
 
@@ -106,7 +112,10 @@ def check(library: LibraryOption = None, as_json: JsonOption = False) -> None:
             output.warn(problem)
         for path in report.missing_files:
             output.warn(f"{output.one_line(path)}: the file is not there; its features are kept")
-        typer.echo(f"{report.videos} videos in {report.blocks} blocks read, {len(report.problems)} problems")
+        typer.echo(
+            f"{output.counted(report.videos, 'video')} in {output.counted(report.blocks, 'block')} read, "
+            f"{output.counted(len(report.problems), 'problem')}"
+        )
     if report.problems:
         raise typer.Exit(1)
 
@@ -154,7 +163,7 @@ def compact(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         output.print_json(asdict(report))
     else:
         typer.echo(
-            f"{report.blocks_before} blocks with {report.bytes_before / 1e6:.1f} MB became "
+            f"{output.counted(report.blocks_before, 'block')} with {report.bytes_before / 1e6:.1f} MB became "
             f"{report.blocks_after} with {report.bytes_after / 1e6:.1f} MB"
         )
 
@@ -216,4 +225,5 @@ def print_copied(report: MergeReport, target: Path, total: int, as_json: bool) -
         return
     for path, reason in report.skipped:
         output.warn(f"{output.one_line(path)}: {reason}")
-    typer.echo(f"{len(report.added)} copied, {len(report.skipped)} left out; {target} holds {total} videos")
+    holds = f"{target} holds {output.counted(total, 'video')}"
+    typer.echo(f"{len(report.added)} copied, {len(report.skipped)} left out; {holds}")

@@ -31,7 +31,8 @@ from coarse_to_fine.errors import CtfError
 INTERRUPTED = 130
 HELP = """Find moments in your videos from a sentence.
 
-A coarse stage (T-MASS) ranks the videos of a library, a fine stage (QD-DETR) locates the moments inside the best ones.
+A coarse stage (T-MASS) ranks the videos of a library, a fine stage (MESM or QD-DETR) locates the moments inside the
+best ones.
 
 Examples:
 

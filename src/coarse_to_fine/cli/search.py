@@ -49,7 +49,8 @@ def search(
 ) -> None:
     """Find moments for a sentence, a picture, or many sentences.
 
-    The sentence ranks the videos; with --moment a second, finer one locates the moment inside them.
+    The sentence ranks the videos; with --moment a second, finer one locates the moment inside them. Where no moment is
+    found a line says so, and the exit code is 0.
 
     Examples:
 

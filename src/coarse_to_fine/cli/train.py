@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from coarse_to_fine.cli import output
 from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
+from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
     from coarse_to_fine.training.loop import FitResult
@@ -139,14 +139,20 @@ def fusion(
     from coarse_to_fine.experiment import choose_fusion, read_queries
     from coarse_to_fine.main_pipeline import Pipeline
 
+    if split.startswith("test"):
+        raise UserError(
+            f"--split {split}; expected a validation split: what is chosen on a test split makes its numbers too good; "
+            "name another one"
+        )
     pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine)
     chosen, recall = choose_fusion(pipeline, read_queries(annotations, split))
     write_text_atomically(out, chosen.model_dump_json() + "\n")
-    summary = {"out": str(out), **chosen.model_dump(), "R@1 at IoU 0.5": round(recall, 2)}
     if as_json:
-        output.print_json(summary)
+        output.print_json({"out": str(out), **chosen.model_dump(), "R@1 at IoU 0.5": round(recall, 2)})
     else:
-        typer.echo(json.dumps(summary))
+        typer.echo(
+            f"{out}: alpha {chosen.alpha:g}, temperature {chosen.temperature:g}; R@1 at IoU 0.5 on {split} {recall:.2f}"
+        )
 
 
 def print_data_reports(*folders: Path) -> None:
@@ -169,4 +175,6 @@ def report(result: FitResult, folder: Path, as_json: bool) -> None:
     if as_json:
         output.print_json(summary)
     else:
-        typer.echo(f"{folder}: best of {result.steps} steps is {result.best_step}: {json.dumps(result.best_metrics)}")
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in result.best_metrics.items())
+        steps = output.counted(result.steps, "step")
+        typer.echo(f"{folder}: best of {steps} is {result.best_step}" + (f": {metrics}" if metrics else ""))
