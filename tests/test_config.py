@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from coarse_to_fine.config import load_config, nearest, parse_value
+from coarse_to_fine.config import load_config, parse_value
 from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.spelling import nearest
 
 
 class Inner(BaseModel):

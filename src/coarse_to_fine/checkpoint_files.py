@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import tarfile
 import threading
 import warnings
 import zipfile
@@ -114,9 +115,21 @@ def count_parts(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
 
 
-def _restricted_load(path: Path) -> Any:
+def require_checkpoint_file(path: Path) -> None:
+    """Raises WeightsError where there is no file, or a folder."""
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder, expected a checkpoint file; name the file in it")
     if not path.is_file():
         raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
+
+
+def _restricted_load(path: Path) -> Any:
+    require_checkpoint_file(path)
+    if path.suffix != ".safetensors" and (begin := _foreign_beginning(path)) is not None:
+        raise WeightsError(
+            f"{path} is no checkpoint, it begins with {begin!r}; expected a file of torch.save or *.safetensors; "
+            "choose another file"
+        )
     if _is_program(path):
         raise WeightsError(
             f"{path} is a TorchScript archive, a program that is not run here; expected tensors by name; where you "
@@ -166,6 +179,14 @@ def _options(options: Any) -> tuple[dict[str, Any], str]:
     if isinstance(options, dict):
         return dict(options), "easydict" if isinstance(options, OrderedDict) else "none"
     return {}, "none"
+
+
+def _foreign_beginning(path: Path) -> bytes | None:
+    """The first bytes of a file that is neither a pickle, nor a zip, nor a tar archive, as torch.save writes them."""
+    with path.open("rb") as file:
+        begin = file.read(20)
+    known = begin.startswith((b"\x80", b"PK")) or tarfile.is_tarfile(path)
+    return None if known else begin
 
 
 def _is_program(path: Path) -> bool:

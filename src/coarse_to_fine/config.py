@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.shipped_configs import find_config
+from coarse_to_fine.spelling import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -94,13 +94,6 @@ def parse_value(text: str) -> Any:
         return _numbers(yaml.safe_load(text))
     except yaml.YAMLError:
         return text
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that leads from a wrong name to the right one: the nearest known name, or the list of all."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 def _on_defaults(model_class: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:

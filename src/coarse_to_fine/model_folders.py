@@ -18,12 +18,15 @@ from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.recipes import Recipe
+from coarse_to_fine.spelling import did_you_mean
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_ENCODER = "tiny-world"
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+MODEL_FOLDER = "model"
+"""Of a training run: holds the model with its best weights."""
 
 
 Model = TypeVar("Model", bound="StoredModel")
@@ -100,8 +103,10 @@ def load_by_name(
     else:
         folder = Path(name)
         if not (folder / CONFIG_FILE).is_file():
+            own = stored_model_at(folder)
+            near = f"did you mean '{own}'?" if own is not None else did_you_mean(name, models) or "check the name"
             raise UserError(
-                f"no {stage} model {name!r}, expected one of {known} or a folder with {CONFIG_FILE}; check the name"
+                f"no {stage} model {name!r}, expected one of {known} or a folder with {CONFIG_FILE}; {near}"
             )
     document = read_document(folder)
     stored = document["model"]
@@ -110,6 +115,17 @@ def load_by_name(
     if name in models and stored != name:
         raise WeightsError(f"{folder} holds a {stored} model, expected {name}; use another folder or name")
     return build(models[stored], document, folder).to(device)
+
+
+def stored_model_at(folder: Path) -> Path | None:
+    """The stored model that a folder is, or the one that a training run keeps in it; None where there is neither."""
+    for candidate in (folder, folder / MODEL_FOLDER):
+        try:
+            read_document(candidate)
+        except WeightsError:
+            continue
+        return candidate
+    return None
 
 
 def _bundled_folder(name: str, encoder: str | None, training_free: str) -> Path:
@@ -172,9 +188,10 @@ def read_document(folder: str | Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        inner = Path(folder) / MODEL_FOLDER
+        step = f"did you mean '{inner}'?" if (inner / CONFIG_FILE).is_file() else "import or train a model into it"
         raise WeightsError(
-            f"no {CONFIG_FILE} in {folder}, expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}; "
-            "import or train a model into it"
+            f"no {CONFIG_FILE} in {folder}, expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}; {step}"
         ) from error
     except (OSError, ValueError) as error:
         raise WeightsError(

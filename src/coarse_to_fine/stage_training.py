@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
-from coarse_to_fine.model_folders import StoredModel, save_trained
+from coarse_to_fine.model_folders import MODEL_FOLDER, StoredModel, save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult
-
-MODEL_FOLDER = "model"
 
 
 def store_trained(

@@ -260,6 +260,43 @@ def test_a_file_of_another_hash_is_refused_with_both(ctf, pytestconfig, tmp_path
     assert ctf("weights", "import", file, "--out", tmp_path / "b", "--sha256", digest.upper()).code == 0
 
 
+def test_the_hash_is_looked_at_before_what_is_in_the_file(ctf, tmp_path):
+    (tmp_path / "a.ckpt").write_text("half a download")
+    digest = hashlib.sha256(b"half a download").hexdigest()
+    result = ctf("weights", "import", tmp_path / "a.ckpt", "--out", tmp_path / "b", "--sha256", "0" * 64)
+    assert_one_line(result, f"expected sha256 {'0' * 64}, got {digest}")
+
+
+def test_a_file_of_text_is_no_checkpoint(ctf, tmp_path):
+    (tmp_path / "sentences.txt").write_text("a dog jumps\n")
+    for verb in (("show",), ("import", "--out", tmp_path / "b")):
+        result = ctf("weights", verb[0], tmp_path / "sentences.txt", *verb[1:])
+        assert_one_line(result, "is no checkpoint, it begins with b'a dog jumps", "torch.save")
+
+
+def test_who_trained_a_checkpoint_is_asked_for_as_the_command_takes_it(ctf, pytestconfig, tmp_path):
+    file = write_qd_detr(tmp_path / "a.ckpt", pytestconfig, "official_clip")
+    torch.save(load_state(file), tmp_path / "bare.ckpt")
+    result = ctf("weights", "import", tmp_path / "bare.ckpt", "--out", tmp_path / "b")
+    assert_one_line(result, "say it by `--set origin=official`")
+    fields = ("--set", "origin=official")
+    assert ctf("weights", "import", tmp_path / "bare.ckpt", "--out", tmp_path / "b", *fields).code == 0
+
+
+def test_what_is_ours_already_is_said_with_its_use(ctf, pytestconfig, hugging_face_folder, tmp_path):
+    file = write_qd_detr(tmp_path / "a.ckpt", pytestconfig, "official_clip")
+    model, out = tmp_path / "run" / "model", ("--out", tmp_path / "b")
+    ctf("weights", "import", file, "--out", model)
+    shutil.copy(model / "model.safetensors", tmp_path / "run" / "best.safetensors")
+    for own in (model, tmp_path / "run", tmp_path / "run" / "best.safetensors", model / "model.safetensors"):
+        assert_one_line(ctf("weights", "import", own, *out), "qd-detr model of this package already", f"--fine {model}")
+    assert_one_line(
+        ctf("weights", "import", hugging_face_folder, *out), f"use it as it is: --encoder {hugging_face_folder}"
+    )
+    assert_one_line(ctf("weights", "import", tmp_path, *out), "is a folder, expected a checkpoint file")
+    assert_one_line(ctf("weights", "show", tmp_path / "run"), f"did you mean '{model}'?")
+
+
 def test_a_folder_with_something_in_it_is_left_alone(ctf, pytestconfig, tmp_path):
     file = write_qd_detr(tmp_path / "a.ckpt", pytestconfig, "official_clip")
     (tmp_path / "mine").mkdir()
@@ -321,7 +358,9 @@ def test_the_list_has_where_licence_and_offline_path_for_every_entry(ctf):
     text = ctf("weights", "list").out
     assert "clip_slowfast_qd_detr_qvhighlight.ckpt" in text
     assert "Zenodo record 13960580" in text
-    assert "not published" in text
+    assert "not printed by its publisher" in text
+    assert "beside each file at https://huggingface.co/openai/clip-vit-base-patch32/tree/main" in text
+    assert "--sha256 HEX" in text and "ctf weights show FILE" in text
 
 
 def test_pull_without_a_network_says_how_to_place_the_files(ctf, tmp_path, monkeypatch):
@@ -340,7 +379,11 @@ def test_pull_finds_a_model_that_is_in_the_cache(ctf, hugging_face_folder, tmp_p
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text("0" * 40)
     pulled = json.loads(ctf("weights", "pull", "someone/clip", "--json").out)
-    assert {"config.json", "model.safetensors"} <= {file["file"] for file in pulled["files"]}
+    hashes = {file["file"]: file["sha256"] for file in pulled["files"]}
+    assert {"config.json", "model.safetensors"} <= hashes.keys()
+    assert ctf("weights", "pull", "someone/clip", "--sha256", hashes["model.safetensors"].upper()).code == 0
+    wrong = ctf("weights", "pull", "someone/clip", "--sha256", "0" * 64)
+    assert_one_line(wrong, f"expected weights of sha256 {'0' * 64}, got {hashes['model.safetensors']}")
 
 
 def test_pull_of_what_no_hub_has_says_where_it_is(ctf):

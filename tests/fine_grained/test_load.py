@@ -14,9 +14,17 @@ from tests.fine_grained.conftest import small_model
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="qd-detr") as error:
+    with pytest.raises(UserError, match=r"did you mean 'qd-detr'\?") as error:
         load_fine("qd-dter")
     assert all(name in str(error.value) for name in FINE_MODELS)
+
+
+def test_the_folder_of_a_run_leads_to_its_model(tmp_path: Path) -> None:
+    save_model(small_model("qd-detr"), tmp_path / "model")
+    with pytest.raises(UserError, match=rf"no fine model .*; did you mean '{tmp_path}/model'\?"):
+        load_fine(tmp_path)
+    with pytest.raises(WeightsError, match=rf"did you mean '{tmp_path}/model'\?"):
+        load_fine("qd-detr", weights=tmp_path)
 
 
 def test_the_training_free_model_needs_no_weights() -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Weights of others: list, import, show, pull.")
 
 
+HOW_TO_CHECK = """
+check a file: ctf weights show FILE prints its size and sha256, to compare with what its publisher prints;
+              ctf weights import FILE --out DIR --sha256 HEX and ctf weights pull NAME --sha256 HEX refuse others"""
+
+
 class KindName(str, Enum):
     """What a file can be taken for."""
 
@@ -51,6 +56,7 @@ def list_weights(as_json: JsonOption = False) -> None:
         return
     for entry in entries:
         typer.echo(_entry_text(entry))
+    typer.echo(HOW_TO_CHECK)
 
 
 @app.command("import")
@@ -120,6 +126,9 @@ def pull(
     name: Annotated[
         str, typer.Argument(help="A short name such as clip-vit-b-32, or OWNER/MODEL of the hub; @REVISION pins it.")
     ],
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", metavar="HEX", help="Refuse weights of another hash.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch an encoder from the Hugging Face hub into its local cache; the only command that needs a network.
@@ -132,7 +141,7 @@ def pull(
     """
     from coarse_to_fine.foreign_weights.pulling import pull_encoder
 
-    folder, files = pull_encoder(name)
+    folder, files = pull_encoder(name, sha256)
     if as_json:
         output.print_json({"name": name, "folder": str(folder), "files": files})
         return
@@ -145,7 +154,8 @@ def pull(
 def _entry_text(entry: PublishedWeights) -> str:
     from coarse_to_fine.foreign_weights.published import NOT_PUBLISHED
 
-    unknown = "see the list of files on the hub" if entry.hub_name is not None else NOT_PUBLISHED
+    on_hub = f"beside each file at https://huggingface.co/{entry.hub_name}/tree/main"
+    unknown = on_hub if entry.hub_name is not None else NOT_PUBLISHED
     size = f"{entry.bytes} bytes" if entry.bytes is not None else unknown
     lines = [
         f"{entry.name} ({entry.kind}{', bundled' if entry.bundled else ''})",

@@ -26,6 +26,7 @@ from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.datasets.rows import RawRow, RowError
 from coarse_to_fine.datasets.source import Source, read_source
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.spelling import did_you_mean
 
 Rows = Callable[[Source], Iterator[RawRow | RowError]]
 
@@ -95,7 +96,9 @@ def read_annotations(
     elif name in FORMATS:
         rows = FORMATS[name](source)
     else:
-        raise DataError(f"format {name!r} is unknown; expected one of {', '.join(['charades-sta', *FORMATS])}")
+        formats = ["charades-sta", *FORMATS]
+        step = did_you_mean(name, formats) or "name one of them"
+        raise DataError(f"format {name!r} is unknown; expected one of {', '.join(formats)}; {step}")
     return assemble(_until_broken(rows), report, policy)
 
 

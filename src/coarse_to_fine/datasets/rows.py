@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from coarse_to_fine.datasets.report import Refusal
+from coarse_to_fine.spelling import did_you_mean
 
 ABSURD = 1e7
 """No time of a video is longer than this, seconds (115 days)."""
@@ -115,9 +115,8 @@ def require(row: Mapping[str, Any], names: Iterable[str], line: int) -> None:
     """All fields are there; the message names the nearest one that is."""
     for name in names:
         if name not in row:
-            near = difflib.get_close_matches(name, list(row), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise RowError("E03", line, f"no field {name!r} among {sorted(row)}{hint}")
+            near = did_you_mean(name, row)
+            raise RowError("E03", line, f"no field {name!r} among {sorted(row)}" + (f"; {near}" if near else ""))
 
 
 def parallel(lists: Mapping[str, object], line: int) -> int:

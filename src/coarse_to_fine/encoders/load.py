@@ -23,6 +23,7 @@ from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
 from coarse_to_fine.encoders.weights import PICKLE_FILE, build_towers, read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.hub_errors import reason_of
+from coarse_to_fine.spelling import did_you_mean
 
 BUNDLED = ("tiny-world",)
 """Encoders that come with the package."""
@@ -131,7 +132,8 @@ def encoder_folder(name_or_path: str | Path, allow_download: bool = False) -> Pa
     if isinstance(name_or_path, Path) or address is None:
         raise WeightsError(
             f"no encoder {name!r}; expected {', '.join([*BUNDLED, *ALIASES])}, a folder in the Hugging Face CLIP "
-            "layout, or a hub name `owner/model` or `owner/model@revision`; check the spelling or the path"
+            "layout, or a hub name `owner/model` or `owner/model@revision`; "
+            + (did_you_mean(name, [*BUNDLED, *ALIASES]) or "check the spelling or the path")
         )
     return _hub_folder(*address, name, allow_download)
 

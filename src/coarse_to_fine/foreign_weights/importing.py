@@ -13,7 +13,8 @@ import torch
 
 from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import write_text_atomically
-from coarse_to_fine.checkpoint_files import ForeignCheckpoint, read_checkpoint
+from coarse_to_fine.checkpoint_files import ForeignCheckpoint, read_checkpoint, require_checkpoint_file
+from coarse_to_fine.coarse_grained.load import COARSE_MODELS
 from coarse_to_fine.coarse_grained.t_mass.weights import import_release
 from coarse_to_fine.config import load_config
 from coarse_to_fine.encoders.check_values import write_check_values
@@ -35,10 +36,12 @@ from coarse_to_fine.foreign_weights.settings import (
     TMassSettings,
     TowerSettings,
 )
-from coarse_to_fine.model_folders import save_model
+from coarse_to_fine.model_folders import WEIGHTS_FILE, read_document, save_model, stored_model_at
 
 ENCODER_FOLDER = "encoder"
 ORIGIN_FILE = "origin.json"
+OWN_FILES = (WEIGHTS_FILE, "best.safetensors", "last.safetensors")
+"""Weights of a stored model, and what a training run writes beside its model."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,10 @@ def import_weights(
     """
     file, folder = Path(file), Path(folder)
     _require_new(folder)
-    checkpoint = read_checkpoint(file)
+    _refuse_own(file)
+    require_checkpoint_file(file)
     digest = _checked_sha256(file, sha256)
+    checkpoint = read_checkpoint(file)
     found = recognise(checkpoint, kind)
     settings = load_config(SETTINGS[found], overrides=overrides)
     origin = _origin(file, digest, checkpoint, found, settings)
@@ -101,6 +106,21 @@ def import_weights(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return ImportedWeights(found, folder, folder / ENCODER_FOLDER if found == "t-mass" else None, features, origin)
+
+
+def _refuse_own(file: Path) -> None:
+    """Raises WeightsError for a model of this package, its weights and the checkpoints of its training."""
+    own = stored_model_at(file if file.is_dir() else file.parent)
+    if own is not None and (file.is_dir() or file.name in OWN_FILES):
+        model = read_document(own)["model"]
+        raise WeightsError(
+            f"{file} is of a {model} model of this package already; expected a checkpoint of others; use the model as "
+            f"it is: {'--coarse' if model in COARSE_MODELS else '--fine'} {own}"
+        )
+    if file.is_dir() and (has_tokenizer(file) or config_beside(file) is not None):
+        raise WeightsError(
+            f"{file} is the folder of an encoder; expected a checkpoint file; use it as it is: --encoder {file}"
+        )
 
 
 def _checked_sha256(file: Path, expected: str | None) -> str:

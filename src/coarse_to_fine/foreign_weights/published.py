@@ -16,8 +16,9 @@ from coarse_to_fine.encoders.load import ALIASES, files_of
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.foreign_weights.recognise import Kind
+from coarse_to_fine.spelling import did_you_mean
 
-NOT_PUBLISHED = "not published"
+NOT_PUBLISHED = "not printed by its publisher"
 OPENAI_LICENCE = "code MIT (OpenAI); no separate licence of the weights is printed"
 LICENCES: dict[tuple[Kind, str], str] = {
     ("t-mass", "official"): "no licence is printed with the release; ask its authors before passing the weights on",
@@ -41,8 +42,8 @@ class PublishedWeights:
         where: where to get it.
         licence: as printed by the publisher.
         offline: how to use it on a machine without a network, from a copied file.
-        bytes: size; None where it is not published.
-        sha256: None where it is not published.
+        bytes: size; None where its publisher does not print it.
+        sha256: None where its publisher does not print it.
         mirror: another place; None where none is known.
         hub_name: of what `ctf weights pull` can fetch.
         bundled: whether it comes with the package.
@@ -79,7 +80,8 @@ def find(name: str) -> PublishedWeights:
     """
     entries = {entry.name: entry for entry in all_weights()}
     if name not in entries:
-        raise UserError(f"no weights named {name!r}; expected one of {', '.join(entries)}; see `ctf weights list`")
+        step = did_you_mean(name, entries) or "see `ctf weights list`"
+        raise UserError(f"no weights named {name!r}; expected one of {', '.join(entries)}; {step}")
     return entries[name]
 
 

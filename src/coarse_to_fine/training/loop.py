@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from coarse_to_fine.config import nearest
 from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.spelling import nearest
 from coarse_to_fine.training.batches import StepPlan, epoch_order, plan_steps, prepared_parts
 from coarse_to_fine.training.compilation import outermost_calls
 from coarse_to_fine.training.config import RunConfig

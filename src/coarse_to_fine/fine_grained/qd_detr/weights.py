@@ -85,8 +85,8 @@ def known_features(state: Mapping[str, Tensor], origin: Origin) -> Features:
     if (width, origin) not in KNOWN_FEATURES:
         known = ", ".join(f"{number} ({by})" for number, by in KNOWN_FEATURES)
         raise WeightsError(
-            f"the first projection takes {width} channels, expected one of {known}; check who trained it (`origin`), "
-            "or build the config yourself with `architecture_of`"
+            f"the first projection takes {width} channels, expected one of {known}; check who trained it: "
+            "`--set origin=official` or `--set origin=lighthouse`"
         )
     return KNOWN_FEATURES[width, origin]
 
@@ -158,5 +158,5 @@ def _recognise(checkpoint: ForeignCheckpoint, path: Source) -> Origin:
         return "lighthouse"
     raise WeightsError(
         f"{path} has no options that tell who trained it, expected those of the official release or of Lighthouse; "
-        "give origin='official' or origin='lighthouse' (they order the feature blocks differently)"
+        "say it by `--set origin=official` or `--set origin=lighthouse` (they order the feature blocks differently)"
     )
