@@ -149,6 +149,34 @@ def test_only_chosen_videos_are_found(pipeline):
     assert {hit.video_id for hit in pipeline.search("a square", top_moments=50)} == set(coarse)
 
 
+@pytest.mark.parametrize(
+    ("among", "said"),
+    [("v1", r"among is the text 'v1'; expected ids"), (["v1", "v9", "v8"], r"names 2 ids .* \(v8, v9\)")],
+)
+def test_ids_that_no_video_has_are_named(pipeline, among, said):
+    with pytest.raises(UserError, match=said):
+        pipeline.search("a square", among=among)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda pipeline: pipeline.search(5),
+        lambda pipeline: pipeline.search("a square", 5),
+        lambda pipeline: pipeline.moments(5, "v1"),
+        lambda pipeline: pipeline.rank_videos(5),
+        lambda pipeline: pipeline.search(Query("a square", plus="red")),
+        lambda pipeline: pipeline.search(Query("a square", minus=(5,))),
+        lambda pipeline: pipeline.search_many("a square"),
+        lambda pipeline: pipeline.rank_videos_many("a square"),
+    ],
+)
+def test_what_is_no_sentence_is_refused_in_one_line(pipeline, ask):
+    with pytest.raises(UserError, match="expected") as error:
+        ask(pipeline)
+    assert "\n" not in str(error.value)
+
+
 def test_videos_are_chosen_by_path_and_date(pipeline):
     videos = pipeline.library.videos()
     assert chosen_videos(videos, path="*/old/*") == ["v0", "v1"]

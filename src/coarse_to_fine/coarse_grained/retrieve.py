@@ -106,17 +106,18 @@ class CoarseRetriever:
             among: ids of the videos that may be ranked; None: all.
 
         Raises:
-            UserError: a count below 1.
+            UserError: a count below 1, or ids that the gallery does not hold.
         """
         if top_videos < 1 or segments_a_video < 1:
             raise UserError(
                 f"top_videos is {top_videos}, segments_a_video {segments_a_video}; expected 1 or more; raise them"
             )
         content = self._refresh()
+        wanted = _wanted(content, among)
         if not content.video_ids:
             return [[] for _ in text]
         segments = len(content.segment_ids)
-        hidden = _hidden(content, among)
+        hidden = _hidden(content, wanted)
         kept = self._count(segments, top_videos * segments_a_video) if hidden is None else segments
         ranked: list[list[RankedVideo]] = []
         for part in blocks(len(text), SCORES_AT_ONCE // segments):
@@ -191,11 +192,31 @@ def _best_videos(
     return ranked
 
 
-def _hidden(content: Content, among: Collection[str] | None) -> Bool[Tensor, " V"] | None:
-    """True for the segments of videos that may not be ranked."""
+def _wanted(content: Content, among: Collection[str] | None) -> frozenset[str] | None:
+    """The ids that may be ranked; None: all.
+
+    Raises:
+        UserError: one text, or ids that the gallery does not hold.
+    """
     if among is None:
         return None
+    if isinstance(among, str):
+        raise UserError(f"among is the text {among!r}; expected ids of videos; put it into a list: [{among!r}]")
     wanted = frozenset(among)
+    unknown = sorted(map(str, wanted.difference(content.video_ids)))
+    if unknown:
+        named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        raise UserError(
+            f"among names {len(unknown)} ids that are not there ({named}); expected ids of the library's videos; "
+            "choose them with `chosen_videos`"
+        )
+    return wanted
+
+
+def _hidden(content: Content, wanted: frozenset[str] | None) -> Bool[Tensor, " V"] | None:
+    """True for the segments of videos that may not be ranked."""
+    if wanted is None:
+        return None
     videos = torch.tensor([video_id not in wanted for video_id in content.video_ids])
     return videos[content.video_of_segment.cpu()]
 

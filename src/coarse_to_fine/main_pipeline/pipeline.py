@@ -151,7 +151,7 @@ class Pipeline:
             among: ids of the videos that may be found (see `chosen_videos`); None: all.
 
         Raises:
-            UserError: an empty sentence, an unreadable image, or a count below 1.
+            UserError: an empty sentence, an unreadable image, unknown ids in `among`, or a count below 1.
         """
         asked = query if isinstance(query, Query) else Query(query)
         asked = asked if moment is None else replace(asked, moment=moment)
@@ -169,7 +169,7 @@ class Pipeline:
         """`search` for many sentences in one batch; the same results as one by one.
 
         Raises:
-            UserError: an empty sentence, an unreadable image, or a count below 1.
+            UserError: an empty sentence, an unreadable image, unknown ids in `among`, or a count below 1.
         """
         _require_positive(top_videos=top_videos, top_moments=top_moments)
         asked = self._asked(queries)
@@ -197,6 +197,7 @@ class Pipeline:
             UserError: an empty sentence or a count below 1.
         """
         _require_positive(top_videos=top_videos)
+        _require_several(queries)
         texts = self._encode(queries)
         return self._settled(lambda: self._video_hits([texts[query] for query in queries], top_videos, seed))
 
@@ -239,6 +240,7 @@ class Pipeline:
         return [*([warning] if warning is not None else []), *self._foreign, *empty, *without, *cut]
 
     def _asked(self, queries: Sequence[str | Query]) -> list[AskedFeatures]:
+        _require_several(queries)
         asked = [query if isinstance(query, Query) else Query(query) for query in queries]
         texts = self._encode([text for query in asked for text in query.sentences])
         return [asked_features(query, texts, self.library.encoder) for query in asked]
@@ -267,6 +269,8 @@ class Pipeline:
 
     def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
         for sentence in sentences:
+            if not isinstance(sentence, str):
+                raise UserError(f"the sentence is {sentence!r}; expected text; give it as a string")
             if not any(letter.isalnum() for letter in sentence):
                 raise wordless(sentence)
         fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
@@ -394,6 +398,11 @@ def _foreign_towers(models: Sequence[StoredModel], fingerprint: str) -> list[str
         for name, own in wanted.items()
         if own != fingerprint
     ]
+
+
+def _require_several(queries: Sequence[object]) -> None:
+    if isinstance(queries, str):
+        raise UserError(f"the queries are the text {queries!r}; expected several; put it into a list: [{queries!r}]")
 
 
 def _require_positive(**counts: int) -> None:

@@ -49,6 +49,17 @@ class Query:
     minus: tuple[str, ...] = ()
     image: str | Path | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a part that is no text, and for one text where several are expected."""
+        for name in ("text", "moment"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (name == "moment" and value is None):
+                raise UserError(f"{name} is {value!r}; expected a sentence; give it as text")
+        for name in ("plus", "minus"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not all(isinstance(sentence, str) for sentence in value):
+                raise UserError(f"{name} is {value!r}; expected several sentences; give a tuple of texts")
+
     @property
     def fine_text(self) -> str:
         """The words that the fine stage gets: the finer sentence, else all that are asked for; "" where none are."""
