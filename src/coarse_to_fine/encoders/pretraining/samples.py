@@ -7,7 +7,7 @@ S side.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from coarse_to_fine.data_generation.world.sampling import sample_scene
 from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 from coarse_to_fine.encoders.preprocessing import Preprocessing
-from coarse_to_fine.encoders.pretraining.captions import captions_of_frame, distractor, readable_event
+from coarse_to_fine.encoders.pretraining.captions import FrameCaption, captions_of_frame, distractor, readable_event
 from coarse_to_fine.encoders.pretraining.crowds import crowd, tiles
 from coarse_to_fine.encoders.pretraining.labels import LABELS, action_label, object_labels, place_label
 from coarse_to_fine.encoders.pretraining.pictures import drawn_picture
@@ -62,6 +62,15 @@ class SceneSamples:
     patch_poses: Float[Tensor, "N F P 7"]
     picture_labels: Bool[Tensor, "N F A"]
     text_labels: Bool[Tensor, "N F K A"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One drawn frame: captions with the distractors behind them, picture, facts in the order of `SceneSamples`."""
+
+    captions: Sequence[FrameCaption]
+    picture: UInt8[Tensor, "S S 3"]
+    facts: tuple[Tensor, ...]
 
 
 class WorldFrames(TrainingData):
@@ -125,45 +134,44 @@ class WorldFrames(TrainingData):
         return Batch(samples, [scene.video_id for scene in scenes], patch_counts(samples))
 
     def _samples(self, scenes: Sequence[Scene], rng: random.Random) -> SceneSamples:
-        texts: list[str] = []
-        truths, pictures, facts, told = [], [], [], []
-        for scene in scenes:
-            times_s = frame_times(scene, self._frames, rng)
-            stands = [scene] * self._frames
-            if self._tiled:
-                stands = [tiles(scene, rng) for _ in times_s]
-            elif rng.random() < self._crowd_share:
-                stands = crowd(scene, self._frames, rng)
-            seen = [sights(one, time_s) for one, time_s in zip(stands, times_s)]
-            for frame, (one, time_s) in enumerate(zip(stands, times_s)):
-                captions = captions_of_frame(one, times_s, frame, self._captions, rng, seen)
-                captions += [distractor(rng.choice(captions), one, frame, rng) for _ in range(self._distractors)]
-                texts += [caption.text for caption in captions]
-                truths += [caption.truth for caption in captions]
-                told += [multi_hot(caption.labels) for caption in captions]
-                pictures.append(drawn_picture(one, time_s, self._preprocessing, rng))
-                facts.append(
-                    (
-                        *object_facts(one, time_s, rng),
-                        *patch_facts(one, time_s, self._grid),
-                        multi_hot(frame_labels(one, time_s)),
-                    )
-                )
-        shape = (len(scenes), self._frames)
-        columns = (_grouped(torch.stack(list(column)), *shape) for column in zip(*facts))
+        frames = [frame for scene in scenes for frame in self._frames_of(scene, rng)]
+        captions = [caption for frame in frames for caption in frame.captions]
+        of_frames = (len(scenes), self._frames)
+        of_captions = (*of_frames, self._captions + self._distractors)
+        columns = (_grouped(torch.stack(list(column)), *of_frames) for column in zip(*(one.facts for one in frames)))
         asked, present, poses, patches, patch_poses, picture_labels = columns
         return SceneSamples(
-            pictures=_grouped(torch.stack(pictures), *shape),
-            ids=_grouped(self._ids(texts), *shape, self._captions + self._distractors),
-            truth=_grouped(torch.tensor(truths), *shape, self._captions + self._distractors),
+            pictures=_grouped(torch.stack([frame.picture for frame in frames]), *of_frames),
+            ids=_grouped(self._ids([caption.text for caption in captions]), *of_captions),
+            truth=_grouped(torch.tensor([caption.truth for caption in captions]), *of_captions),
             asked=asked,
             present=present,
             poses=poses,
             patches=patches,
             patch_poses=patch_poses,
             picture_labels=picture_labels,
-            text_labels=_grouped(torch.stack(told), *shape, self._captions + self._distractors),
+            text_labels=_grouped(torch.stack([multi_hot(caption.labels) for caption in captions]), *of_captions),
         )
+
+    def _frames_of(self, scene: Scene, rng: random.Random) -> Iterator[_Frame]:
+        """Frames of one scene; every value is drawn from `rng` in the order in which it stands here."""
+        times_s = frame_times(scene, self._frames, rng)
+        stands = self._stands(scene, rng)
+        seen = [sights(one, time_s) for one, time_s in zip(stands, times_s)]
+        for frame, (one, time_s) in enumerate(zip(stands, times_s)):
+            captions = captions_of_frame(one, times_s, frame, self._captions, rng, seen)
+            captions += [distractor(rng.choice(captions), one, frame, rng) for _ in range(self._distractors)]
+            picture = drawn_picture(one, time_s, self._preprocessing, rng)
+            objects, patches = object_facts(one, time_s, rng), patch_facts(one, time_s, self._grid)
+            yield _Frame(captions, picture, (*objects, *patches, multi_hot(frame_labels(one, time_s))))
+
+    def _stands(self, scene: Scene, rng: random.Random) -> list[Scene]:
+        """What each frame shows: the scene itself, tiles of it, or an arrangement of a crowd."""
+        if self._tiled:
+            return [tiles(scene, rng) for _ in range(self._frames)]
+        if rng.random() < self._crowd_share:
+            return crowd(scene, self._frames, rng)
+        return [scene] * self._frames
 
     def some_pictures(self, count: int, generator: torch.Generator) -> UInt8[Tensor, "M S S 3"]:
         """One frame each of the first `count` scenes, for statistics."""
