@@ -31,7 +31,8 @@ from coarse_to_fine.coarse_grained.t_mass.training import TMassRecipe
 from coarse_to_fine.coarse_grained.t_mass_v2.model import TMassV2
 from coarse_to_fine.coarse_grained.t_mass_v2.training import TMassV2Learning, TMassV2Recipe
 from coarse_to_fine.encoders.pretraining.samples import SceneSamples
-from coarse_to_fine.encoders.train import EncoderTask, EncoderTrainingConfig, world_tokenizer
+from coarse_to_fine.encoders.pretraining.task import EncoderTask
+from coarse_to_fine.encoders.train import EncoderTrainingConfig, world_tokenizer
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe
 from coarse_to_fine.fine_grained.qd_detr.recipe import QdDetrRecipe

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 
 from coarse_to_fine.config import load_config
 from coarse_to_fine.encoders import load_encoder
+from coarse_to_fine.encoders.pretraining.export import export_encoder
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.encoders.train import (
     EncoderTrainingConfig,
-    export_encoder,
     train_encoder,
     world_tokenizer,
 )
