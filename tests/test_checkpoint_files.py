@@ -66,6 +66,16 @@ def test_a_file_without_tensors_is_one_line(tmp_path: Path, document: object):
     assert "\n" not in str(error.value)
 
 
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "a.pth").write_bytes(b"PK")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsError, match=r"a\.pth cannot be read \(Permission denied\)"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
 def test_a_damaged_safetensors_file_is_one_line(tmp_path: Path):
     (tmp_path / "a.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00broken")
     with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):

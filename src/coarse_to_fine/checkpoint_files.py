@@ -116,11 +116,17 @@ def count_parts(state: Mapping[str, Tensor], prefix: str) -> int:
 
 
 def require_checkpoint_file(path: Path) -> None:
-    """Raises WeightsError where there is no file, or a folder."""
+    """Raises WeightsError where there is no file, a folder, or a file that may not be read."""
     if path.is_dir():
         raise WeightsError(f"{path} is a folder, expected a checkpoint file; name the file in it")
     if not path.is_file():
         raise WeightsError(f"no file {path}, expected a checkpoint; download it first and give its path")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror}); expected a checkpoint file; check its permissions"
+        ) from None
 
 
 def _restricted_load(path: Path) -> Any:

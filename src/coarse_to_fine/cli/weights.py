@@ -21,7 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="Weights of others: list, import, s
 
 HOW_TO_CHECK = """
 check a file: ctf weights show FILE prints its size and sha256, to compare with what its publisher prints;
-              ctf weights import FILE --out DIR --sha256 HEX and ctf weights pull NAME --sha256 HEX refuse others"""
+              ctf weights import FILE --out DIR --sha256 HEX and ctf weights pull NAME --sha256 HEX refuse others,
+              before anything in them is read"""
 
 
 class KindName(str, Enum):
