@@ -83,6 +83,22 @@ def fail(seconds):
     raise ValueError("no such file")
 
 
+class SlowToArrive:
+    """Takes a minute to be read, as modules take long to load on a busy machine."""
+
+    def __reduce__(self):
+        return time.sleep, (60,)
+
+
+def test_processes_that_are_still_starting_end_too():
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), WorkerProcesses(2, print, SlowToArrive()) as processes:
+        processes.submit(time.sleep, 0)
+        time.sleep(1)
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 20
+
+
 def test_an_error_of_a_task_reaches_the_caller_and_ends_the_others():
     began = time.monotonic()
     with pytest.raises(ValueError, match="no such file"), WorkerProcesses(2) as processes:

@@ -6,17 +6,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SENT_WITHIN_S = 5.0
+SENT_WITHIN_S = 3.0
 """A result that is on its way to a living parent arrives in less."""
 
 
@@ -46,10 +47,22 @@ class WorkerProcesses:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if kind is not None:
-            self._ours.close()
+            self._give_up()
         self._pool.shutdown(cancel_futures=kind is not None)
         self._ours.close()
         self._theirs.close()
+
+    def _give_up(self) -> None:
+        processes = list((self._pool._processes or {}).values())  # public from Python 3.14 on, as terminate_workers
+        self._ours.close()
+        late = threading.Timer(SENT_WITHIN_S, _terminate, (processes,))  # who is still starting does not listen yet
+        late.daemon = True
+        late.start()
+
+
+def _terminate(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
 
 
 @contextmanager
