@@ -52,7 +52,7 @@ def end_within(seconds: float, folder: Path) -> None:
 @posix
 def test_stopped_by_hand_at_any_moment_it_ends_quietly_and_goes_on(tmp_path):
     moments = random.Random(4)
-    for round_ in range(6):
+    for round_ in range(4):
         process = started(tmp_path)
         first_worker(tmp_path, process)
         time.sleep(moments.uniform(0, 0.8) if round_ else 0)

@@ -48,6 +48,7 @@ def test_all_segments_as_candidates_lose_nothing(run, tmp_path):
     assert run("candidates", *given, "--folder", tmp_path)["rows"][0]["recall"] == 1
 
 
+@pytest.mark.slow
 def test_a_step_of_every_model_is_timed_both_ways(run):
     given = ["--size", "small", "--clips", 8, "--batch", 2, "--repeats", 1]
     rows = run("training_step", *given)["rows"]

@@ -90,6 +90,7 @@ def test_another_encoder_takes_the_place_of_one_or_leaves_no_config(
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_training_does_not_depend_on_workers(small: EncoderTrainingConfig, tmp_path: Path) -> None:
     with_worker = small.model_copy(update={"run": small.run.model_copy(update={"workers": 1, "epochs": 1})})
     without = small.model_copy(update={"run": small.run.model_copy(update={"epochs": 1})})
@@ -97,7 +98,7 @@ def test_training_does_not_depend_on_workers(small: EncoderTrainingConfig, tmp_p
     assert first.best_metrics == second.best_metrics
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("first", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_step_in_parts_learns_what_a_whole_step_learns(
     small: EncoderTrainingConfig, tmp_path: Path, first: bool
 ) -> None:

@@ -20,6 +20,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_video_is_listed_searched_and_named(many: Path):
     with Library.open(many, read_only=True, device="cpu") as library:
         assert len(library) == len(library.videos()) == len(library.segments()) == VIDEOS

@@ -28,6 +28,7 @@ LATE = {
     "pictures late.webm": (3.0, "video", True),
     "sound late.mp4": (3.0, "audio", True),
 }
+IN_EVERY_RUN = ("in time.mp4", "all late.mp4", "pictures late.mp4", "pictures late.webm", "sound late.mp4")
 SHOWN = """
 const [grid] = arguments, video = document.getElementById('player'), canvas = document.createElement('canvas');
 const width = canvas.width = video.videoWidth, height = canvas.height = video.videoHeight;
@@ -47,12 +48,17 @@ return fetch('api/search?' + new URLSearchParams({q: 'grey', k: 100, videos: 100
 
 
 @pytest.fixture(scope="module")
-def late(tmp_path_factory):
-    """A served library of the films of `LATE`."""
+def late(request, tmp_path_factory):
+    """A served library of the films of `LATE` that are asked for."""
+    asked = {
+        item.callspec.params["name"] for item in request.session.items if "late" in getattr(item, "fixturenames", ())
+    }
     folder = tmp_path_factory.mktemp("late")
     times, videos = steady_times(SECONDS, RATE), folder / "videos"
     videos.mkdir()
     for seed, (name, (shift_s, only, _)) in enumerate(LATE.items()):
+        if name not in asked:
+            continue
         webm = name.endswith("webm")
         recipe = Recipe(codec="libvpx", gop=30, sound="libopus") if webm else Recipe(gop=30, sound="aac")
         recipe = Recipe(**{**recipe.__dict__, "options": {"crf": str(18 + seed)}})  # no two files alike
@@ -60,13 +66,15 @@ def late(tmp_path_factory):
         rewrap(source, videos / name, shift_s, only)
     with Library.create(folder / "library.ctf", encoder=SmallEncoder()) as library:
         report = library.add(videos)
-        assert (len(report.added), report.failed) == (len(LATE), ())
+        assert (len(report.added), report.failed) == (len(asked), ())
         served = Served(Pipeline(library, load_coarse("mean-pool"), load_fine("similarity")))
         yield served
         served.stop()
 
 
-@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in IN_EVERY_RUN else pytest.mark.slow) for name in LATE]
+)
 def test_a_moment_shows_its_own_picture(browser, late, name):
     page = open_page(browser, late.url)
     hits = page.execute_script(HITS)
