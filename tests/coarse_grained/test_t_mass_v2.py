@@ -105,6 +105,7 @@ def test_an_evaluation_ranks_as_a_search_does():
     assert (scores.argsort(descending=True) != every).any()
 
 
+@pytest.mark.slow
 def test_the_alignment_learns_over_a_head_that_stays_as_it_is(tmp_path: Path):
     """Sentences lie in other directions than pictures; the head does not know it, the alignment finds out."""
     train, held_out = examples(600, 1, videos=300), examples(120, 2, "held")

@@ -25,7 +25,7 @@ pale.style.color = '#aaa';
 pale.style.background = '#bbb';
 document.querySelector('main').prepend(document.createElement('button'), pale);
 """
-SCHEMES = ("light", "dark")
+SCHEMES = ("light", pytest.param("dark", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
