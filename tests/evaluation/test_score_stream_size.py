@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import hashlib, json, resource, sys
+import hashlib, json, sys
 import numpy as np
+from tests.evaluation.peak_memory import peak_mib
 from coarse_to_fine.evaluation.score_stream import ScoreBlock, rank_stream
 VIDEOS, QUERIES, DRAWN = 50_000, 500, 4096
 WIDTH = int(sys.argv[1])
@@ -30,8 +33,7 @@ def stream():
 found = rank_stream(stream, true)
 digest = hashlib.sha256(repr(found.standings).encode())
 digest.update(found.top_videos.tobytes() + found.top_scores.tobytes())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(json.dumps({"sha256": digest.hexdigest(), "peak_mib": peak, "videos": found.videos}))
+print(json.dumps({"sha256": digest.hexdigest(), "peak_mib": peak_mib(), "videos": found.videos}))
 """
 
 
@@ -40,7 +42,8 @@ print(json.dumps({"sha256": digest.hexdigest(), "peak_mib": peak, "videos": foun
 def test_fifty_thousand_videos_rank_the_same_in_blocks_of_1_7_and_4096() -> None:
     runs = []
     for width in (4096, 7, 1):
-        done = subprocess.run([sys.executable, "-c", PROGRAM, str(width)], check=True, capture_output=True, text=True)
+        command = [sys.executable, "-c", PROGRAM, str(width)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
         runs.append(json.loads(done.stdout))
     assert {run["videos"] for run in runs} == {50_000}
     assert len({run["sha256"] for run in runs}) == 1
