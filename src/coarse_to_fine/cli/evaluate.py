@@ -18,9 +18,10 @@ from coarse_to_fine.cli.options import (
     JsonOption,
     LibraryOption,
     find_library,
+    require_missing_rule,
+    stored_fusion,
 )
 from coarse_to_fine.cli.out_paths import file_to_write
-from coarse_to_fine.errors import UserError
 
 ThresholdOption = Annotated[
     list[float] | None,
@@ -289,14 +290,11 @@ def pipeline(
     from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
     from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.experiment import evaluate_pipeline, read_queries
-    from coarse_to_fine.fusion import read_fusion
     from coarse_to_fine.main_pipeline import Pipeline
 
-    if missing_video not in ("refuse", "drop"):
-        raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
+    require_missing_rule(missing_video)
     asked = read_queries(annotations, split, queries)
-    joined_by = None if fusion is None else read_fusion(fusion)
-    loaded = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
+    loaded = Pipeline.load(find_library(library), coarse, fine, device, stored_fusion(fusion))
     with output.progress_bar("searching", quiet=as_json) as advance:
         answers, report = evaluate_pipeline(
             loaded,

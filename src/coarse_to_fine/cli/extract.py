@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import BackendName, BackendOption, DeviceOption, JsonOption, PrecisionOption
+from coarse_to_fine.cli.options import (
+    BackendName,
+    BackendOption,
+    DeviceOption,
+    JsonOption,
+    PrecisionOption,
+    require_missing_rule,
+)
 from coarse_to_fine.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,8 +66,7 @@ def extract(
     from coarse_to_fine.encoders.load import load_encoder
     from coarse_to_fine.encoders.onnx_tower import compute_with_onnx
 
-    if missing_video not in ("refuse", "drop"):
-        raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
+    require_missing_rule(missing_video)
     tower = load_encoder(encoder, resolve_device(device), precision=precision.value if precision else "fp32")
     if backend is BackendName.onnx:
         compute_with_onnx(tower)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.options import JsonOption, require_missing_rule
 from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 
@@ -111,8 +111,7 @@ def import_(
     from coarse_to_fine.features.published.import_set import ImportedSet, import_set
     from coarse_to_fine.features.published.importing import import_videos
 
-    if missing_video not in ("refuse", "drop"):
-        raise UserError(f"--missing-video {missing_video}; expected refuse or drop")
+    require_missing_rule(missing_video)
     columns = {"name": name, "width": width, "key": key, "pattern": pattern, "normalise": normalise}
     text_options = {"path": texts, "pattern": text_pattern, "ids_from": text_ids}
     published = _published(paths or [], form, config, overrides or [], columns, step_s, max_rows, text_options)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coarse_to_fine.errors import UserError
+
+if TYPE_CHECKING:
+    from coarse_to_fine.fusion import FusionConfig
 
 
 class PrecisionName(str, Enum):
@@ -55,6 +58,23 @@ FusionOption = Annotated[
         "two bundled models, the defaults for others.",
     ),
 ]
+
+
+def stored_fusion(path: Path | None) -> FusionConfig | None:
+    """What `--fusion` names; None where it was left out.
+
+    Raises:
+        ConfigError: the file holds no fusion.
+    """
+    from coarse_to_fine.fusion import read_fusion  # loads torch, which help does not need
+
+    return None if path is None else read_fusion(path)
+
+
+def require_missing_rule(rule: str) -> None:
+    """Raise UserError unless `--missing-video` is one of its two rules."""
+    if rule not in ("refuse", "drop"):
+        raise UserError(f"--missing-video {rule}; expected refuse or drop")
 
 
 def find_library(given: Path | None) -> Path:

@@ -19,6 +19,7 @@ from coarse_to_fine.cli.options import (
     FusionOption,
     LibraryOption,
     find_library,
+    stored_fusion,
 )
 from coarse_to_fine.cli.output import SCORE_DIGITS
 from coarse_to_fine.errors import UserError
@@ -96,14 +97,12 @@ class Question:
 
     def ready(self) -> tuple[list[Query], Pipeline]:
         """The queries, and the library with the models of both stages, which are loaded last: mistakes come at once."""
-        from coarse_to_fine.fusion import read_fusion
         from coarse_to_fine.main_pipeline import Pipeline
 
         asked, library = self.asked(), find_library(self.library)
         for query in asked:
             query.check()
-        fusion = None if self.fusion is None else read_fusion(self.fusion)
-        return asked, Pipeline.load(library, self.coarse, self.fine, self.device, fusion)
+        return asked, Pipeline.load(library, self.coarse, self.fine, self.device, stored_fusion(self.fusion))
 
     def search(self, pipeline: Pipeline, asked: list[Query]) -> list[list[MomentHit]]:
         """Hits for each query after the filters; notes go to stderr."""

@@ -16,6 +16,7 @@ from coarse_to_fine.cli.options import (
     FusionOption,
     LibraryOption,
     find_library,
+    stored_fusion,
 )
 from coarse_to_fine.errors import UserError
 
@@ -49,12 +50,10 @@ def serve(
         raise UserError(
             f"{error.name} is not installed; the page needs it; run: pip install 'coarse-to-fine[web]'"
         ) from None
-    from coarse_to_fine.fusion import read_fusion
     from coarse_to_fine.main_pipeline import Pipeline
     from coarse_to_fine.web.security import is_loopback
 
-    joined_by = None if fusion is None else read_fusion(fusion)
-    pipeline = Pipeline.load(find_library(library), coarse, fine, device, joined_by)
+    pipeline = Pipeline.load(find_library(library), coarse, fine, device, stored_fusion(fusion))
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     app = create_app(pipeline, hosts=frozenset() if token is None else None, token=token)
     with listening(host, port) as own:

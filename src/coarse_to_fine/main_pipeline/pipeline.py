@@ -101,7 +101,7 @@ class Pipeline:
         place = str(resolve_device(device))
         coarse_model = load_coarse(coarse_name, encoder=opened.encoder_name, device=place)
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
-        return cls(opened, coarse_model, fine_model, fusion, engine)._loaded((coarse_name, fine_name), fusion, place)
+        return cls(opened, coarse_model, fine_model, fusion, engine)._loaded((coarse_name, fine_name), place)
 
     def with_models(self, coarse: str | Path | None = None, fine: str | Path | None = None) -> Pipeline:
         """The same library with another model in one or both stages; None keeps the one that is there.
@@ -120,12 +120,12 @@ class Pipeline:
             fine_model = load_fine(fine, encoder=encoder, device=self._device)
         made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
         asked_for = (coarse or self._asked_for[0], fine or self._asked_for[1])
-        return made._loaded(asked_for, self._given_fusion, self._device)
+        return made._loaded(asked_for, self._device)
 
-    def _loaded(self, asked_for: tuple[str | Path, str | Path], fusion: FusionConfig | None, device: str) -> Pipeline:
+    def _loaded(self, asked_for: tuple[str | Path, str | Path], device: str) -> Pipeline:
         """Note how the models were asked for: a name stands for bundled weights, whose fusion is known."""
         self._asked_for, self._device = asked_for, device
-        if fusion is None and self.library.encoder_name == BUNDLED_ENCODER:
+        if self._given_fusion is None and self.library.encoder_name == BUNDLED_ENCODER:
             self.fusion = bundled_fusion(*map(str, asked_for))
         return self
 
