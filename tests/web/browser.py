@@ -27,6 +27,21 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 
+READ_NUMBER = """
+const readNumber = (video, canvas, grid) => {
+  const width = canvas.width = video.videoWidth, height = canvas.height = video.videoHeight;
+  const at = canvas.getContext('2d', {willReadFrequently: true}), cell = Math.floor(Math.min(width, height) / 2 / grid);
+  at.drawImage(video, 0, 0);
+  let read = 0;
+  for (let row = 1; row < 5; row++) for (let column = 1; column < 5; column++) {
+    const x = width / 2 + (column - grid / 2 + .5) * cell, y = height / 2 + (row - grid / 2 + .5) * cell;
+    read = 2 * read + (at.getImageData(Math.floor(x), Math.floor(y), 1, 1).data[1] > 128 ? 1 : 0);
+  }
+  return read;
+};
+"""
+"""JavaScript that reads the number which `tests.video.files` draws into a picture."""
+
 
 def start_browser(profile):
     """A headless Chromium with a profile of its own."""

@@ -12,7 +12,7 @@ from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
 from tests.library.small_encoder import SmallEncoder
 from tests.video.files import GRID, Recipe, rewrap, steady_times, write_video
-from tests.web.browser import needs_browser, open_page, player, wait
+from tests.web.browser import READ_NUMBER, needs_browser, open_page, player, wait
 from tests.web.conftest import Served
 
 pytestmark = needs_browser
@@ -29,18 +29,10 @@ LATE = {
     "sound late.mp4": (3.0, "audio", True),
 }
 IN_EVERY_RUN = ("in time.mp4", "all late.mp4", "pictures late.mp4", "pictures late.webm", "sound late.mp4")
-SHOWN = """
-const [grid] = arguments, video = document.getElementById('player'), canvas = document.createElement('canvas');
-const width = canvas.width = video.videoWidth, height = canvas.height = video.videoHeight;
-const at = canvas.getContext('2d'), cell = Math.min(width, height) / 2 / grid;
-at.drawImage(video, 0, 0);
-let read = 0;
-for (let row = 1; row < 5; row++) for (let column = 1; column < 5; column++) {
-  const x = width / 2 + (column - grid / 2 + .5) * cell, y = height / 2 + (row - grid / 2 + .5) * cell;
-  read = 2 * read + (at.getImageData(Math.floor(x), Math.floor(y), 1, 1).data[1] > 128 ? 1 : 0);
-}
-return read;
-"""
+SHOWN = (
+    READ_NUMBER
+    + "return readNumber(document.getElementById('player'), document.createElement('canvas'), arguments[0]);"
+)
 HITS = """
 return fetch('api/search?' + new URLSearchParams({q: 'grey', k: 100, videos: 100})).then((answer) => answer.json())
   .then((found) => found.hits)

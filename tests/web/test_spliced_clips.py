@@ -10,11 +10,13 @@ pytest.importorskip("selenium.webdriver")
 
 from coarse_to_fine.video import splice_clip
 from tests.video.files import GRID, Recipe, steady_times, write_video
-from tests.web.browser import needs_browser
+from tests.web.browser import READ_NUMBER, needs_browser
 
 pytestmark = needs_browser
 RATE = 30
-SEEK_ALL = """
+SEEK_ALL = (
+    READ_NUMBER
+    + """
 const [data, count, rate, grid, done] = arguments;
 const video = document.createElement('video'), canvas = document.createElement('canvas');
 document.body.replaceChildren(video);
@@ -25,17 +27,6 @@ const happens = (name) => new Promise((good, bad) => {
   video.addEventListener(name, good, {once: true});
   video.addEventListener('error', () => bad(video.error.message), {once: true});
 });
-const number = () => {
-  const width = canvas.width = video.videoWidth, height = canvas.height = video.videoHeight;
-  const at = canvas.getContext('2d', {willReadFrequently: true}), cell = Math.floor(Math.min(width, height) / 2 / grid);
-  at.drawImage(video, 0, 0);
-  let read = 0;
-  for (let row = 1; row < 5; row++) for (let column = 1; column < 5; column++) {
-    const x = width / 2 + (column - grid / 2 + .5) * cell, y = height / 2 + (row - grid / 2 + .5) * cell;
-    read = 2 * read + (at.getImageData(Math.floor(x), Math.floor(y), 1, 1).data[1] > 128 ? 1 : 0);
-  }
-  return read;
-};
 (async () => {
   await happens('loadeddata');
   const numbers = [];
@@ -44,7 +35,7 @@ const number = () => {
     const shown = new Promise((good) => { video.requestVideoFrameCallback(good); setTimeout(good, 1000); });
     video.currentTime = (frame + .5) / rate;
     await Promise.all([seeked, shown]);
-    numbers.push(number());
+    numbers.push(readNumber(video, canvas, grid));
   }
   video.currentTime = 0;
   const ended = happens('ended');
@@ -53,6 +44,7 @@ const number = () => {
   done({numbers, end: video.currentTime, duration: video.duration});
 })().catch((error) => done(String(error)));
 """
+)
 PYRAMID = {"preset": "fast", "bf": "3", "x264-params": "keyint=30:min-keyint=30:scenecut=0"}
 
 
