@@ -59,9 +59,9 @@ def test_stopped_by_hand_at_any_moment_it_ends_quietly_and_goes_on(tmp_path):
         for _ in range(1 + round_ % 2):  # a terminal may send it twice
             os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=ENDS_WITHIN_S)
-        assert (process.returncode, said) == (130, "")
+        done = len(list(tmp_path.glob("*.file"))) == FILES  # on a slow machine the signal may come too late
+        assert (process.returncode, said) in [(130, ""), *([(0, "")] if done and round_ else [])]
         end_within(1, tmp_path)
-    assert len(list(tmp_path.glob("*.file"))) < FILES
     process = started(tmp_path)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")
