@@ -26,7 +26,8 @@ def share(work: Callable[[slice], None], length: int, least: int, device: str = 
     A single part runs where it is asked for: of a short task, or while another thread shares its own.
 
     Args:
-        work: writes its results itself; it runs without gradients, its operations on one thread each.
+        work: writes its results itself; it runs without gradients, in inference mode where the caller does, its
+            operations on one thread each.
         length: of all parts together.
         least: length of a part below which fewer are made.
         device: type of the device that computes; one that is no processor gets everything at once.
@@ -50,7 +51,13 @@ def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -
         work(slice(0, length))
         return
     bounds = [length * part // parts for part in range(parts + 1)]
-    parts_at_work = [_pool(threads, os.getpid()).submit(work, slice(*pair)) for pair in pairwise(bounds)]
+    inference = torch.is_inference_mode_enabled()  # torch knows it by thread
+
+    def run(part: slice) -> None:
+        with torch.inference_mode(inference), torch.no_grad():
+            work(part)
+
+    parts_at_work = [_pool(threads, os.getpid()).submit(run, slice(*pair)) for pair in pairwise(bounds)]
     wait(parts_at_work)
     for part in parts_at_work:
         part.result()
@@ -74,4 +81,3 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 def _start() -> None:
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -46,6 +47,25 @@ def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(
     plain = head.score(text, frames)
     torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
     torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("texts", [1, 3])
+@pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_PAIRS + 1])
+def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_threads: None, texts: int, videos: int):
+    head = small_model("t-mass")
+    text, frames = features(texts, videos)
+    plain, cache = head.score(text, frames), head.video_cache(frames)
+
+    def in_both_modes() -> list[torch.Tensor]:
+        found = []
+        for inference in (True, False, True):
+            with torch.inference_mode(inference):
+                found += [head.score_cached(text, cache), head.score_once(text, frames)]
+        return found
+
+    with ThreadPoolExecutor(1) as new_thread:  # what is kept from search to search is kept by thread
+        for scores in new_thread.submit(in_both_modes).result():
+            torch.testing.assert_close(scores, plain, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("change", ["in place", "loaded", "replaced"])

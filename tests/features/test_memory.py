@@ -12,6 +12,7 @@ import pytest
 from coarse_to_fine.library import Library
 from tests.features.long_videos import SIDE, STATUS, repeat_group
 from tests.library.small_encoder import SmallEncoder
+from tests.open_files import open_files
 from tests.video.files import Recipe, steady_times, write_video
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +48,10 @@ def test_half_an_hour_of_1080p_with_a_slow_encoder_stays_within_the_bound(tmp_pa
     assert result["grown_mb"] < BOUND_MB
 
 
-def index_in_parts(folder: Path, count: int, parts: int) -> tuple[list[float], list[int]]:
-    """Resident memory and open descriptors after each part of `count` tiny videos of different content."""
+def index_in_parts(folder: Path, count: int, parts: int) -> tuple[list[float], list[set[tuple[str, str]]]]:
+    """Resident memory and open files after each part of `count` tiny videos of different content."""
     seed = write_video(folder / "seed.mp4", steady_times(1, 5), Recipe(height=48, width=64)).read_bytes()
-    memory, descriptors = [], []
+    memory, files = [], []
     with Library.create(folder / "library.ctf", SmallEncoder()) as library:
         for part in range(parts):
             videos = folder / f"part{part}"
@@ -60,19 +61,19 @@ def index_in_parts(folder: Path, count: int, parts: int) -> tuple[list[float], l
                 (videos / f"{part}-{number}.mp4").write_bytes(seed + (32).to_bytes(4, "big") + b"free" + note)
             assert len(library.add([videos]).added) == count // parts
             memory.append(int(STATUS.read_text().partition("VmRSS:")[2].split()[0]) / 1024)
-            descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
-    return memory, descriptors
+            files.append(open_files())
+    return memory, files
 
 
 def test_many_small_videos_leave_no_descriptor_open(tmp_path: Path) -> None:
-    memory, descriptors = index_in_parts(tmp_path, 60, 3)
-    assert descriptors[2] == descriptors[1]
+    memory, files = index_in_parts(tmp_path, 60, 3)
+    assert files[2] - files[1] == set()
     assert memory[2] - memory[1] < 10
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_a_thousand_small_videos_leave_nothing_behind(tmp_path: Path) -> None:
-    memory, descriptors = index_in_parts(tmp_path, 1000, 5)
-    assert len(set(descriptors[1:])) == 1
+    memory, files = index_in_parts(tmp_path, 1000, 5)
+    assert files[4] - files[1] == set()
     assert memory[4] - memory[1] < 12  # of 600 videos: their records and block maps, no pictures

@@ -17,6 +17,7 @@ from coarse_to_fine.library import Sampling
 from coarse_to_fine.video import find_videos
 from tests.library.contents import content
 from tests.library.small_videos import set_older, write_video, write_videos
+from tests.open_files import needs_list_of_open_files, open_files
 
 ODD_NAMES = [
     "with  spaces and trailing .mp4",
@@ -280,11 +281,11 @@ def test_interruption_keeps_what_is_finished(library, folder, encoder):
     assert len(library.add(folder).added) == 2
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux shows them")
+@needs_list_of_open_files
 def test_no_file_stays_open(library, tmp_path):
     write_videos(tmp_path / "videos", 12)
     library.add(tmp_path / "videos", only="v00[0-3]*")
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     library.add(tmp_path / "videos")
     assert len(list(library.frames_matrix())) == 2
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() - before == set()

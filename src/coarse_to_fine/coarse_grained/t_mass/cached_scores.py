@@ -49,7 +49,8 @@ class Buffers:
         numbers = math.prod(shape)
         held = self._held.get(name)
         if held is None or held.numel() < numbers:
-            held = self._held[name] = torch.empty(numbers, device=self.device)
+            with torch.inference_mode(False):  # else it could only be written to in inference mode
+                held = self._held[name] = torch.empty(numbers, device=self.device)
         return held[:numbers].view(shape)
 
     def widened(self, name: str, values: Tensor) -> Tensor:
