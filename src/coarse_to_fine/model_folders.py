@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import UserError, WeightsError
+from coarse_to_fine.modes import building, undisturbed
 from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.spelling import did_you_mean
 
@@ -70,6 +71,7 @@ class StoredModel(nn.Module):
         return hub.save_pretrained(self, folder, half=half)
 
 
+@undisturbed()
 def load_by_name(
     stage: str,
     models: Mapping[str, type[Model]],
@@ -205,6 +207,7 @@ def read_document(folder: str | Path) -> dict[str, Any]:
     return document
 
 
+@building()
 def build(model_class: type[Model], document: Mapping[str, Any], folder: str | Path) -> Model:
     """The model that a config file describes, with the weights of its folder, in eval mode.
 
@@ -220,7 +223,7 @@ def build(model_class: type[Model], document: Mapping[str, Any], folder: str | P
         ) from error
     model = model_class(config)
     load_strict(model, read_tensors(Path(folder) / WEIGHTS_FILE), str(folder))
-    model.origin = MappingProxyType(dict(document.get("origin") or {}))
+    model.origin = dict(document.get("origin") or {})
     return model.eval()
 
 

@@ -23,6 +23,7 @@ from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
 from coarse_to_fine.encoders.weights import PICKLE_FILE, build_towers, read_weights, weight_files
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.hub_errors import reason_of
+from coarse_to_fine.modes import building
 from coarse_to_fine.spelling import did_you_mean
 
 BUNDLED = ("tiny-world",)
@@ -59,6 +60,7 @@ HF_KINDS = {"clip": "clip", "siglip": "siglip", "siglip2": "siglip"}
 """Towers by the `model_type` of config.json."""
 
 
+@building()
 def load_encoder(
     name_or_path: str | Path,
     device: torch.device | str = "cpu",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from coarse_to_fine.encoders.precision import Precision, computing_in
 from coarse_to_fine.encoders.sentences import TokenizedSentence
+from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import TextFeatures
 
 IMAGE_BATCH = 32
@@ -61,7 +62,7 @@ class TwoTowers(ABC):
         """Resize and crop one upright RGB picture as the model's own processor does."""
         return self.preprocessing.prepare(picture)
 
-    @torch.inference_mode()
+    @undisturbed()
     def encode_images(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
         """Embed prepared pictures; in the shared space, not normalised, float32 on the CPU. N may be 0."""
         embedded = torch.zeros(len(pictures), self.embed_dim)
@@ -72,7 +73,7 @@ class TwoTowers(ABC):
                 embedded[part] = self.embed_pixels(pixels).cpu()
         return embedded
 
-    @torch.inference_mode()
+    @undisturbed()
     def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
         """Embed sentences; over-long ones are cut at a word and marked `truncated`."""
         read = self._tokenize(sentences)

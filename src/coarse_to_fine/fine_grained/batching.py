@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.modes import undisturbed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,7 +56,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with undisturbed():
             yield
     finally:
         model.train(training)

@@ -45,6 +45,7 @@ from coarse_to_fine.library.records import (
 )
 from coarse_to_fine.library.scan import StrPath, scan_videos
 from coarse_to_fine.library.storing import FinishedVideo, Storer
+from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import SegmentFeatures
 from coarse_to_fine.writer_lock import WriterLock
 
@@ -190,6 +191,10 @@ class Library:
     def __repr__(self) -> str:
         return f"Library({str(self.path)!r}, encoder={self.encoder_name!r})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled and copied by its place: another process opens the folder itself."""
+        return _opened, (type(self), self.path, self._wanted_encoder, not self._catalogue.writable, self._device)
+
     @property
     def encoder(self) -> ImageTextEncoder:
         """The encoder that made the features, loaded on first use.
@@ -250,6 +255,7 @@ class Library:
         """
         yield from self._reading(lambda: reading.frame_blocks(self._catalogue, self._blocks))
 
+    @undisturbed()
     def add(
         self,
         paths: StrPath | Sequence[StrPath] | Mapping[str, str] | Mapping[Path, str],
@@ -405,3 +411,9 @@ class Library:
             )
         self._encoder = tower
         return tower
+
+
+def _opened(
+    kind: type[Library], path: Path, encoder: str | ImageTextEncoder | None, read_only: bool, device: str
+) -> Library:
+    return kind.open(path, encoder, read_only=read_only, device=device)

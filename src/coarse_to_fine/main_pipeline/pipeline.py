@@ -25,6 +25,7 @@ from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
 from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
+from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
 KEPT_TEXTS = 10_000
@@ -68,6 +69,7 @@ class Pipeline:
         self._device = "cpu"
 
     @classmethod
+    @undisturbed()
     def load(
         cls,
         library: Library | str | Path,
@@ -103,6 +105,7 @@ class Pipeline:
         fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
         return cls(opened, coarse_model, fine_model, fusion, engine)._loaded((coarse_name, fine_name), place)
 
+    @undisturbed()
     def with_models(self, coarse: str | Path | None = None, fine: str | Path | None = None) -> Pipeline:
         """The same library with another model in one or both stages; None keeps the one that is there.
 
@@ -121,6 +124,11 @@ class Pipeline:
         made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
         asked_for = (coarse or self._asked_for[0], fine or self._asked_for[1])
         return made._loaded(asked_for, self._device)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled and copied without what it has read: another process opens the library itself."""
+        parts = (self.library, self._coarse.model, self._fine.model, self._given_fusion, self._engine)
+        return _rebuilt, (type(self), parts, self._asked_for, self._device)
 
     def _loaded(self, asked_for: tuple[str | Path, str | Path], device: str) -> Pipeline:
         """Note how the models were asked for: a name stands for bundled weights, whose fusion is known."""
@@ -157,6 +165,7 @@ class Pipeline:
         asked = asked if moment is None else replace(asked, moment=moment)
         return self.search_many([asked], top_videos=top_videos, top_moments=top_moments, seed=seed, among=among)[0]
 
+    @undisturbed()
     def search_many(
         self,
         queries: Sequence[str | Query],
@@ -190,6 +199,7 @@ class Pipeline:
         """
         return self.rank_videos_many([query], top_videos, seed)[0]
 
+    @undisturbed()
     def rank_videos_many(self, queries: Sequence[str], top_videos: int = 10, seed: int = 0) -> list[list[VideoHit]]:
         """`rank_videos` for many sentences in one batch.
 
@@ -209,6 +219,7 @@ class Pipeline:
         """
         return self.moments_many([(query, video_id)])[0]
 
+    @undisturbed()
     def moments_many(self, pairs: Sequence[tuple[str | Query, str]]) -> list[VideoMoments]:
         """`moments` for many (sentence, video id) pairs in one batch.
 
@@ -223,6 +234,7 @@ class Pipeline:
             for (_, video), found in zip(pairs, outputs, strict=True)
         ]
 
+    @undisturbed()
     def notes(self, *queries: str | Query | None) -> list[str]:
         """What a person should know about these queries: words that were cut, towers that know little or misfit."""
         asked = [query if isinstance(query, Query) else Query(query) for query in queries if query is not None]
@@ -387,6 +399,15 @@ class Pipeline:
     def _fused(self, video_log_p: Tensor, confidence: Tensor) -> list[float]:
         scores: list[float] = fuse(video_log_p.expand(len(confidence)), confidence, self.fusion).tolist()
         return scores
+
+
+def _rebuilt(
+    kind: type[Pipeline],
+    parts: tuple[Library, CoarseModel, FineModel, FusionConfig | None, CandidateEngine | None],
+    asked_for: tuple[str | Path, str | Path],
+    device: str,
+) -> Pipeline:
+    return kind(*parts)._loaded(asked_for, device)
 
 
 def _foreign_towers(models: Sequence[StoredModel], fingerprint: str) -> list[str]:

@@ -13,6 +13,7 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.similarity.config import SimilarityConfig
 from coarse_to_fine.fine_grained.similarity.curve import all_windows, cosine_curve, explained_share, smooth
+from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.spans import temporal_nms
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
 
@@ -50,7 +51,7 @@ class Similarity(FineModel):
             raise DataError("a segment without clips, expected at least one; extract its features again")
         return SimilarityVideo(segment.clips.float().cpu(), segment.clip_seconds, segment.duration_s)
 
-    @torch.inference_mode()
+    @undisturbed()
     def locate(self, pairs: Sequence[tuple[SimilarityVideo, TextFeatures]], batch_size: int = 8) -> list[MomentOutput]:
         return [self._locate_one(video, text) for video, text in pairs]
 
