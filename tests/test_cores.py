@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from coarse_to_fine.cores import share
+from coarse_to_fine.cores import one_thread_an_operation, share
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,16 @@ def test_every_part_computes_on_one_thread_and_without_gradients():
     share(lambda part: seen.append((torch.get_num_threads(), (2 * weight).requires_grad)), 1, 1)
     assert seen == [(1, False)] * 4
     assert torch.get_num_threads() == 3 and (2 * weight).requires_grad
+
+
+def test_operations_before_a_shared_task_run_on_one_thread_and_the_task_on_all_cores():
+    with one_thread_an_operation():
+        assert torch.get_num_threads() == 1
+        with one_thread_an_operation():
+            assert len(parts_of(300, 1)) == 3
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+    assert len(parts_of(300, 1)) == 3
 
 
 def test_another_device_gets_everything_at_once_and_threads_are_left_alone():

@@ -16,7 +16,34 @@ from itertools import pairwise
 
 import torch
 
+
+class _Own(threading.local):
+    """Of this thread: the cores that `share` may use while `one_thread_an_operation` holds; 0: it does not."""
+
+    cores = 0
+
+
+_own = _Own()
 _sharing = threading.Lock()
+
+
+@contextmanager
+def one_thread_an_operation() -> Iterator[None]:
+    """For the small operations before and between shared tasks, which then still get all cores.
+
+    After an operation on several threads the others wait for the next one by spinning, for milliseconds, and take the
+    cores from what is shared meanwhile. Torch keeps the number by thread, the library that multiplies matrices for all.
+    """
+    if _own.cores:
+        yield
+        return
+    _own.cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(_own.cores)
+        _own.cores = 0
 
 
 @torch.no_grad()
@@ -35,12 +62,12 @@ def share(work: Callable[[slice], None], length: int, least: int, device: str = 
     Raises:
         Exception: the first that `work` raised.
     """
-    threads = torch.get_num_threads()
+    threads = _own.cores or torch.get_num_threads()
     if device != "cpu" or threads == 1 or not _sharing.acquire(blocking=False):
         work(slice(0, length))
         return
     try:
-        with _one_thread_an_operation(threads):
+        with one_thread_an_operation():
             _run(work, length, max(1, min(threads, length // max(1, least))), threads)
     finally:
         _sharing.release()
@@ -61,16 +88,6 @@ def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -
     wait(parts_at_work)
     for part in parts_at_work:
         part.result()
-
-
-@contextmanager
-def _one_thread_an_operation(before: int) -> Iterator[None]:
-    """For all threads: torch knows the number by thread, the library that multiplies matrices for it does not."""
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @functools.lru_cache(maxsize=1)

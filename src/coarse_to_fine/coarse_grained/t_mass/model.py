@@ -27,6 +27,7 @@ from coarse_to_fine.coarse_grained.t_mass.stochastic import (
     trial_cosines,
 )
 from coarse_to_fine.coarse_grained.t_mass.unprepared import score_unprepared
+from coarse_to_fine.cores import one_thread_an_operation
 from coarse_to_fine.recipes import Recipe
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -131,7 +132,8 @@ class TMass(CoarseModel):
             return torch.cat([self.score(text, cache["frames"], seed) for cache in caches], dim=1)
         text = text.to(self.device).float()
         self._check(text, None)
-        known = [self._constants(text[rows], seed) for rows in blocks(len(text), cached_scores.TEXTS_AT_ONCE)]
+        with one_thread_an_operation():
+            known = [self._constants(text[rows], seed) for rows in blocks(len(text), cached_scores.TEXTS_AT_ONCE)]
         return cached_scores.score(known, text, caches)
 
     def compact(self, cache: VideoCache) -> VideoCache:
@@ -145,7 +147,8 @@ class TMass(CoarseModel):
             return self.score(text, frames, seed)
         text = text.to(self.device).float()
         self._check(text, frames)
-        known = [self._constants(one.unsqueeze(0), seed) for one in text]
+        with one_thread_an_operation():
+            known = [self._constants(one.unsqueeze(0), seed) for one in text]
         return score_unprepared(self.pooling, known, frames)
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
