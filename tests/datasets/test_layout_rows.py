@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from coarse_to_fine.datasets.formats import annotation_file, load_annotations, read_annotations
+from coarse_to_fine.datasets.formats import annotation_file, load_annotations, read_annotation_file
 from coarse_to_fine.datasets.layout_rows import layout_files
 from coarse_to_fine.errors import DataError
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def test_queries_are_read_and_repaired_as_those_of_any_set(folder):
-    found = read_annotations(folder / "queries.unseen_nouns.jsonl")
+    found = read_annotation_file(folder / "queries.unseen_nouns.jsonl")
     assert (found.report.format, found.report.split) == ("ctf", "unseen_nouns")
     assert found.report.counts == {"R04": 1, "R09": 1} and found.report.refused == []
     query = found.queries[0]
@@ -38,7 +38,7 @@ def test_queries_are_read_and_repaired_as_those_of_any_set(folder):
 
 
 def test_captions_have_no_windows_and_keep_their_fields(folder):
-    found = read_annotations(folder / "coarse.unseen_nouns.jsonl")
+    found = read_annotation_file(folder / "coarse.unseen_nouns.jsonl")
     assert (found.report.format, found.queries[0].query_id, found.queries[0].windows_s) == ("ctf-captions", "c0", ())
     assert found.queries[0].extras == {"variant": 2} and found.report.counts == {}
     (folder / "videos.jsonl").unlink()
@@ -57,7 +57,7 @@ def test_captions_have_no_windows_and_keep_their_fields(folder):
 )
 def test_a_wrong_row_is_refused_by_code(folder, change, code, said):
     write_lines(folder / "queries.unseen_nouns.jsonl", ROW | change)
-    report = read_annotations(folder / "queries.unseen_nouns.jsonl").report
+    report = read_annotation_file(folder / "queries.unseen_nouns.jsonl").report
     assert [one.code for one in report.refused] == ([code] if code else [])
     assert code is None or said in report.refused[0].message
     assert ("R11" in report.counts) == (code is None)

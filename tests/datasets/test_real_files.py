@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coarse_to_fine.datasets.formats import load_annotations, read_annotations
+from coarse_to_fine.datasets.formats import load_annotations, read_annotation_file
 
 EXPECTED = [
     # file, format, split, rows kept, videos, windows, repairs
@@ -30,7 +30,7 @@ EXPECTED = [
 
 @pytest.mark.parametrize(("file", "format", "split", "kept", "videos", "windows", "repairs"), EXPECTED)
 def test_counts_of_published_files(file, format, split, kept, videos, windows, repairs, data_dir):
-    report = read_annotations(data_dir / file).report
+    report = read_annotation_file(data_dir / file).report
     assert (report.format, report.split, report.rows_kept, report.videos, report.windows) == (
         format, split, kept, videos, windows,
     )  # fmt: skip
@@ -57,6 +57,6 @@ def test_no_kept_window_leaves_its_video(data_dir):
 
 
 def test_charades_rows_without_durations_are_refused(data_dir):
-    report = read_annotations(data_dir / "charades_sta/charades_sta_test.txt", durations={}).report
+    report = read_annotation_file(data_dir / "charades_sta/charades_sta_test.txt", durations={}).report
     assert len(report.refused) == 3720
     assert report.refused[0].code == "E08"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from coarse_to_fine.datasets.formats import guess_split, load_annotations, read_annotations
+from coarse_to_fine.datasets.formats import guess_split, load_annotations, read_annotation_file
 from coarse_to_fine.errors import DataError
 
 ROW = {"qid": 1, "query": "a dog runs", "duration": 30, "vid": "v", "relevant_windows": [[2, 8]]}
@@ -19,7 +19,7 @@ def lines(tmp_path, *rows, name="train.jsonl"):
 
 
 def refusals(path, **options):
-    return [(one.code, one.line) for one in read_annotations(path, **options).report.refused]
+    return [(one.code, one.line) for one in read_annotation_file(path, **options).report.refused]
 
 
 @pytest.mark.parametrize(
@@ -33,25 +33,25 @@ def refusals(path, **options):
     ],
 )
 def test_a_window_is_repaired_and_counted(tmp_path, window, kept, code):
-    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [window]}))
+    annotations = read_annotation_file(lines(tmp_path, ROW | {"relevant_windows": [window]}))
     assert annotations.queries[0].windows_s == (kept,)
     assert annotations.report.counts == {code: 1}
 
 
 @pytest.mark.parametrize("window", [[30, 35], [5, 5], [40, 31]])
 def test_a_window_outside_or_empty_is_dropped_with_its_query(tmp_path, window):
-    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [window]}))
+    annotations = read_annotation_file(lines(tmp_path, ROW | {"relevant_windows": [window]}))
     assert annotations.queries == ()
     assert annotations.report.counts["R05"] == 1
 
 
 def test_an_end_far_after_the_video_is_called_suspicious(tmp_path):
-    report = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [[3, 34]]})).report
+    report = read_annotation_file(lines(tmp_path, ROW | {"relevant_windows": [[3, 34]]})).report
     assert (report.counts["R04"], report.suspicious) == (1, 1)
 
 
 def test_windows_are_sorted_and_overlap_kept(tmp_path):
-    annotations = read_annotations(lines(tmp_path, ROW | {"relevant_windows": [[6, 9], [1, 7]]}))
+    annotations = read_annotation_file(lines(tmp_path, ROW | {"relevant_windows": [[6, 9], [1, 7]]}))
     assert annotations.queries[0].windows_s == ((1, 7), (6, 9))
     assert annotations.report.counts == {"R07": 1}
 
@@ -81,12 +81,12 @@ def test_windows_are_sorted_and_overlap_kept(tmp_path):
 def test_a_bad_field_is_refused_and_the_other_rows_are_read(tmp_path, change, code):
     path = lines(tmp_path, ROW, ROW | {"qid": 2} | change, ROW | {"qid": 3, "query": "a cat"})
     assert refusals(path) == [(code, 2)]
-    assert [query.query_id for query in read_annotations(path).queries] == ["1", "3"]
+    assert [query.query_id for query in read_annotation_file(path).queries] == ["1", "3"]
 
 
 def test_a_misspelt_field_is_named_with_the_nearest(tmp_path):
     row = {("relevant_window" if name == "relevant_windows" else name): value for name, value in ROW.items()}
-    refused = read_annotations(lines(tmp_path, row), format="qvhighlights").report.refused
+    refused = read_annotation_file(lines(tmp_path, row), format="qvhighlights").report.refused
     assert refused[0].code == "E03"
     assert "did you mean 'relevant_window'" in refused[0].message
 
@@ -94,11 +94,11 @@ def test_a_misspelt_field_is_named_with_the_nearest(tmp_path):
 def test_broken_json_is_refused_with_line_and_column(tmp_path):
     path = lines(tmp_path, ROW, '{"qid": 2, "query": "cut of')
     assert refusals(path) == [("E02", 2)]
-    assert "column" in read_annotations(path).report.refused[0].message
+    assert "column" in read_annotation_file(path).report.refused[0].message
 
 
 def test_a_duplicate_id_names_both_rows(tmp_path):
-    refused = read_annotations(lines(tmp_path, ROW, ROW | {"query": "other"})).report.refused
+    refused = read_annotation_file(lines(tmp_path, ROW, ROW | {"query": "other"})).report.refused
     assert refused[0].code == "E06"
     assert "rows 1 and 2" in refused[0].message
 
@@ -126,7 +126,7 @@ def test_a_key_that_stands_twice_is_refused_with_its_lines(tmp_path):
     entry = '"s1.avi": {"timestamps": [[0, 5]], "sentences": ["he cuts"], "fps": 29.4, "num_frames": 300}'
     path = tmp_path / "train.json"
     path.write_text("{" + entry + ",\n" + entry + "}")
-    (refused,) = read_annotations(path).report.refused
+    (refused,) = read_annotation_file(path).report.refused
     assert (refused.code, refused.line) == ("E06", 2)
     assert "'s1.avi' stands twice in one object in lines 1 and 2" in refused.message
 
@@ -138,12 +138,12 @@ def test_a_window_up_to_the_last_frame_ends_with_the_video(tmp_path):
         for frames in range(100, 400)
     }
     path.write_text(json.dumps(entries))
-    assert read_annotations(path).report.counts == {}
+    assert read_annotation_file(path).report.counts == {}
 
 
 def test_strict_quotes_the_row_that_it_refuses(tmp_path):
     rows = [ROW | {"qid": place, "query": f"dog {place}", "relevant_windows": [[9, place / 10]]} for place in range(30)]
-    annotations = read_annotations(lines(tmp_path, *rows), policy="strict")
+    annotations = read_annotation_file(lines(tmp_path, *rows), policy="strict")
     assert [one.message.split(" would")[0] for one in annotations.report.refused] == [
         f"(9.0, {place / 10})" for place in range(30)
     ]
@@ -152,7 +152,7 @@ def test_strict_quotes_the_row_that_it_refuses(tmp_path):
 
 def test_unknown_fields_are_counted_once_a_name_and_kept(tmp_path):
     rows = [ROW | {"qid": place, "query": f"dog {place}", "mood": "calm"} for place in range(3)]
-    annotations = read_annotations(lines(tmp_path, *rows, ROW | {"qid": 7, "place": "park"}))
+    annotations = read_annotation_file(lines(tmp_path, *rows, ROW | {"qid": 7, "place": "park"}))
     assert annotations.report.counts == {"R11": 2}
     assert [one.extras for one in annotations.queries] == [{"mood": "calm"}] * 3 + [{"place": "park"}]
 
@@ -167,7 +167,7 @@ def test_csv_rows_of_another_width_are_refused(tmp_path, row, name):
     }
     path.write_text(good[name] + row + "\n")
     assert refusals(path) == [("E02", 3)]
-    assert len(read_annotations(path).queries) == 1
+    assert len(read_annotation_file(path).queries) == 1
 
 
 def test_columns_that_didemo_does_not_need_are_kept(tmp_path):
@@ -175,7 +175,7 @@ def test_columns_that_didemo_does_not_need_are_kept(tmp_path):
     path.write_text(
         "success,video_path,starts,ends,text,formatted_data\n1,/a/v.avi,tensor([0]),tensor([31]),a dog,[]\n"
     )
-    annotations = read_annotations(path)
+    annotations = read_annotation_file(path)
     assert annotations.queries[0].extras == {"start_s": 0.0, "end_s": 31.0, "success": "1", "formatted_data": "[]"}
     assert annotations.report.counts == {"R11": 2}
 
@@ -194,7 +194,7 @@ def test_didemo_documents_of_another_form_are_refused(tmp_path, document, code):
             else document
         )
     )
-    assert [one.code for one in read_annotations(path, format="didemo").report.refused] == [code]
+    assert [one.code for one in read_annotation_file(path, format="didemo").report.refused] == [code]
 
 
 def test_a_table_of_durations_with_a_short_row_is_refused(tmp_path):
@@ -202,17 +202,17 @@ def test_a_table_of_durations_with_a_short_row_is_refused(tmp_path):
     path.write_text("AAAAA 1.0 3.0##one.\n")
     (tmp_path / "durations.csv").write_text("video_id,split,duration\nAAAAA,train\n")
     with pytest.raises(DataError, match=r"durations.csv, line 2: 2 cells; expected 3"):
-        read_annotations(path)
+        read_annotation_file(path)
 
 
 def test_the_same_row_again_is_kept_and_counted(tmp_path):
-    annotations = read_annotations(lines(tmp_path, ROW, ROW | {"qid": 2, "query": "A  dog runs"}))
+    annotations = read_annotation_file(lines(tmp_path, ROW, ROW | {"qid": 2, "query": "A  dog runs"}))
     assert len(annotations.queries) == 2
     assert annotations.report.counts == {"R06": 1, "R09": 1}
 
 
 def test_white_space_is_normalised_and_the_raw_text_kept(tmp_path):
-    query = read_annotations(lines(tmp_path, ROW | {"query": " a\tdog \n runs "})).queries[0]
+    query = read_annotation_file(lines(tmp_path, ROW | {"query": " a\tdog \n runs "})).queries[0]
     assert query.text == "a dog runs"
     assert query.extras["raw_text"] == " a\tdog \n runs "
 
@@ -221,7 +221,7 @@ def test_byte_order_mark_crlf_and_missing_newline_lose_no_row(tmp_path):
     path = tmp_path / "val.jsonl"
     second = json.dumps(ROW | {"qid": 2, "query": "x"})
     path.write_bytes(b"\xef\xbb\xbf" + f"{json.dumps(ROW)}\r\n\r\n{second}".encode())
-    annotations = read_annotations(path)
+    annotations = read_annotation_file(path)
     assert len(annotations.queries) == 2
     assert annotations.report.counts == {"R01": 2}
 
@@ -230,7 +230,7 @@ def test_a_file_in_another_encoding_is_an_error_with_its_line(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(json.dumps(ROW).encode() + b"\n" + '{"query": "Türe"}'.encode("latin-1"))
     with pytest.raises(DataError, match=r"E01 .*line 2 .*iconv"):
-        read_annotations(path)
+        read_annotation_file(path)
 
 
 def test_strict_policy_refuses_every_repair(tmp_path):
@@ -241,7 +241,7 @@ def test_strict_policy_refuses_every_repair(tmp_path):
 def test_highlight_rows_are_sent_to_their_own_reader(tmp_path):
     row = {name: value for name, value in ROW.items() if name != "relevant_windows"} | {"label": [[1], [2]]}
     path = lines(tmp_path, row)
-    assert read_annotations(path).report.format == "highlights"
+    assert read_annotation_file(path).report.format == "highlights"
     assert refusals(path, format="qvhighlights") == [("E10", 1)]
 
 
@@ -253,7 +253,7 @@ def test_loading_for_use_raises_on_the_first_refused_row(tmp_path):
 def test_charades_ids_stay_when_rows_are_dropped(tmp_path):
     path = tmp_path / "charades_sta_train.txt"
     path.write_text("AAAAA 1.0 3.0##one.\nAAAAA 40 50##gone.\nAAAAA 3.0 1.0##two##half.\nAAAAA 1.0##no end\n")
-    annotations = read_annotations(path, durations={"AAAAA": 30.0})
+    annotations = read_annotation_file(path, durations={"AAAAA": 30.0})
     assert [query.query_id for query in annotations.queries] == ["train:1", "train:3"]
     assert annotations.queries[1].text == "two##half."
     assert [(one.code, one.line) for one in annotations.report.refused] == [("E02", 4)]
@@ -263,7 +263,7 @@ def test_didemo_segments_are_indices_of_five_seconds(tmp_path):
     path = tmp_path / "val_data.json"
     row = {"annotation_id": 7, "video": "v.mov", "description": "a dog", "times": [[2, 2], [2, 3]], "num_segments": 6}
     path.write_text(json.dumps([row]))
-    annotations = read_annotations(path)
+    annotations = read_annotation_file(path)
     assert annotations.report.format == "didemo"
     assert annotations.queries[0].windows_s == ((10.0, 15.0), (10.0, 20.0))
 
@@ -271,7 +271,7 @@ def test_didemo_segments_are_indices_of_five_seconds(tmp_path):
 def test_lsmdc_lines_have_six_columns(tmp_path):
     path = tmp_path / "LSMDC16_train.csv"
     path.write_text('"1_Film_00.1\t1.0\t2.0\t3.0\t4.0\tSOMEONE walks.\nbroken\tline\n')
-    annotations = read_annotations(path)
+    annotations = read_annotation_file(path)
     assert [query.video_id for query in annotations.queries] == ["1_Film_00.1"]
     assert [one.code for one in annotations.report.refused] == ["E02"]
 
@@ -282,8 +282,8 @@ def test_activitynet_and_charades_cd_are_recognised(tmp_path):
     moments = tmp_path / "charades_test_ood.json"
     entry = {"timestamps": [[0, 5]], "sentences": ["a man sits"], "video_duration": 9.0, "framestamps": [[0, 80]]}
     moments.write_text(json.dumps({"AAAAA": entry | {"decode_fps": 16, "video_fps": -1}}))
-    assert read_annotations(captions).report.format == "activitynet"
-    report = read_annotations(moments).report
+    assert read_annotation_file(captions).report.format == "activitynet"
+    report = read_annotation_file(moments).report
     assert (report.format, report.split) == ("charades-cd", "test_ood")
 
 
@@ -297,7 +297,7 @@ def test_an_unknown_file_says_what_it_begins_with(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("hello world\n")
     with pytest.raises(DataError, match="hello world"):
-        read_annotations(path)
+        read_annotation_file(path)
 
 
 @pytest.mark.parametrize(("name", "split"), [("charades_test_ood", "test_ood"), ("highlight_val", "val"), ("x", "all")])
@@ -333,9 +333,9 @@ def test_a_list_of_msrvtt_takes_the_captions_of_its_videos(tmp_path):
     path = tmp_path / "MSRVTT_train.9k.csv"
     path.write_text("video_id\nvideo1\nvideo3\n")
     with pytest.raises(DataError, match=r"no file .*MSRVTT_data\.json; expected the captions"):
-        read_annotations(path)
+        read_annotation_file(path)
     (tmp_path / "MSRVTT_data.json").write_text(json.dumps(MSRVTT))
-    annotations = read_annotations(path)
+    annotations = read_annotation_file(path)
     assert (annotations.report.format, annotations.report.split) == ("msrvtt-list", "train")
     assert [one.text for one in annotations.queries] == ["a dog runs", "the dog barks"]
     assert [(one.code, one.line) for one in annotations.report.refused] == [("E03", 3)]

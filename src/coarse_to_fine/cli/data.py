@@ -68,13 +68,13 @@ def check(
       ctf data check charades_sta_train.txt charades_sta_test.txt --disjoint --videos Charades_v1_480 --json
     """
     from coarse_to_fine.datasets.charades_sta import read_durations
-    from coarse_to_fine.datasets.formats import read_annotations
+    from coarse_to_fine.datasets.formats import read_annotation_file
     from coarse_to_fine.datasets.layout_rows import layout_files
 
     policy = "strict" if strict else "repair"
     table = read_durations(durations) if durations is not None else None
     named = [file for path in files for file in (layout_files(path, split) if path.is_dir() else [path])]
-    found = [read_annotations(path, format, split, policy, table, encoding) for path in named]  # type: ignore[arg-type]
+    found = [read_annotation_file(path, format, split, policy, table, encoding) for path in named]  # type: ignore[arg-type]
     bad = any(one.report.refused for one in found)
     for one in found:
         beside = compare_with_files(one, videos) if videos is not None else None

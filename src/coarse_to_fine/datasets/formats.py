@@ -63,7 +63,7 @@ SPLITS = (
 )
 
 
-def read_annotations(
+def read_annotation_file(
     path: str | Path,
     format: str | None = None,
     split: str | None = None,
@@ -103,13 +103,13 @@ def read_annotations(
 
 
 def load_annotations(path: str | Path, **options: object) -> Annotations:
-    """`read_annotations` for use in training and evaluation: a refused row is an error, since it changes a denominator.
+    """`read_annotation_file` for training and evaluation: a refused row is an error, since it changes a denominator.
 
     Raises:
         DataError: names file, first refused row and the number of refused rows; of videos without duration their
             number and the first five.
     """
-    annotations = read_annotations(path, **options)  # type: ignore[arg-type]
+    annotations = read_annotation_file(path, **options)  # type: ignore[arg-type]
     refused, without = annotations.report.refused, list(annotations.report.without_duration)
     if without:
         first = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
