@@ -23,6 +23,7 @@ from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
 from coarse_to_fine.fusion import FusionConfig, fuse
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
+from coarse_to_fine.wording import counted, first_of
 
 QUERIES_A_BATCH = 64
 LONGEST_LIST = 100
@@ -99,15 +100,16 @@ def _of_stored(
     absent = sorted({query.video_id for query in truth.queries if query.video_id} - set(stored))
     if not absent:
         return truth, ()
-    shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
+    shown = first_of(absent, SHOWN)
     kept = tuple(query for query in truth.queries if query.video_id is None or query.video_id in stored)
     if missing == "refuse" or not kept:
         raise DataError(
-            f"{len(absent)} true videos are not in the library ({shown}); expected all; index the split's videos, or "
-            "leave their queries out with --missing-video drop"
+            f"{counted(len(absent), 'true video is', 'true videos are')} not in the library ({shown}); expected all; "
+            "index the split's videos, or leave their queries out with --missing-video drop"
         )
-    lost = f"{len(truth.queries) - len(kept)} queries of {len(absent)} videos that are not in the library were left out"
-    return truth.with_queries(kept), (f"{lost} by request ({shown})",)
+    lost = counted(len(truth.queries) - len(kept), "query", "queries")
+    of = counted(len(absent), "video")
+    return truth.with_queries(kept), (f"left out by request: {lost} of {of} that the library lacks ({shown})",)
 
 
 def answer(

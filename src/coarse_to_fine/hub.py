@@ -19,6 +19,7 @@ from coarse_to_fine.model_folders import (
     read_document,
     save_model,
 )
+from coarse_to_fine.wording import counted
 
 CARD_FILE = "README.md"
 
@@ -111,9 +112,8 @@ def _encoder(model: StoredModel) -> str:
 def _training(model: StoredModel) -> str:
     run: Any = model.origin.get("run")
     if isinstance(run, dict):
-        return (
-            f"{run.get('epochs')} epochs, batches of {run.get('batch_size')}, seed {run.get('seed')}; all in `origin`"
-        )
+        epochs = counted(run.get("epochs", 0), "epoch")
+        return f"{epochs}, batches of {run.get('batch_size')}, seed {run.get('seed')}; all in `origin`"
     return "; ".join(f"{name} {value}" for name, value in model.origin.items()) or "none, or not recorded"
 
 

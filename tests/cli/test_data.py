@@ -65,9 +65,9 @@ def test_two_files_of_one_id_are_refused(ctf, charades):
 def test_shared_videos_are_said_and_refused_by_request(ctf, charades):
     files = charades / "charades_sta_train.txt", charades / "charades_sta_test.txt"
     result = ctf("data", "check", *files)
-    assert result.code == 0 and "share 1 videos (BBBBB, ...)" in result.err
+    assert result.code == 0 and "share 1 video (BBBBB);" in result.err
     result = ctf("data", "check", *files, "--disjoint")
-    assert result.code == 2 and "share 1 videos (BBBBB, ...)" in result.err
+    assert result.code == 2 and "share 1 video (BBBBB);" in result.err
 
 
 def test_our_own_layout_is_checked_by_file_and_by_folder(ctf, tmp_path):

@@ -33,7 +33,7 @@ def extract(ctf, folder, *more):
 def test_missing_videos_are_refused_with_their_ids(ctf, charades):
     result = extract(ctf, charades)
     assert result.code == 2
-    assert "2 of 5 videos are not in" in result.err and "VID03, VID04" in result.err
+    assert "lacks 2 of 5 videos" in result.err and "VID03, VID04" in result.err
     assert not (charades / "out" / "videos").exists()
 
 

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from coarse_to_fine.cli import output, train
+from coarse_to_fine.cli import train
 from coarse_to_fine.fusion import FusionConfig
 from coarse_to_fine.library import Library
+from coarse_to_fine.wording import counted
 from tests.library.small_videos import write_video
 
 FREE = ("--coarse", "mean-pool", "--fine", "similarity")
@@ -23,8 +24,8 @@ def one_video(tmp_path):
 
 
 def test_one_thing_is_no_plural(ctf, one_video):
-    assert output.counted(0, "video") == "0 videos"
-    assert output.counted(1, "query", "queries") == "1 query"
+    assert counted(0, "video") == "0 videos"
+    assert counted(1, "query", "queries") == "1 query"
     said = ctf("library", "info", "--library", one_video).out
     assert "  1 video, " in said and " in 1 segment\n" in said and " in 1 block, 0 copies of" in said
     assert ctf("library", "check", "--library", one_video).out == "1 video in 1 block read, 0 problems\n"

@@ -138,7 +138,7 @@ def test_validation_asks_a_query_once_and_counts_the_best_segment():
 
 
 def test_splits_that_share_a_video_are_refused(tmp_path: Path):
-    with pytest.raises(DataError, match=r"training and validation share 1 videos \(video0, "):
+    with pytest.raises(DataError, match=r"training and validation share 1 video \(video0\)"):
         train_coarse(training(), examples(5, 1), examples(1, 2), tmp_path)
 
 

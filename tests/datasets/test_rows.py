@@ -354,3 +354,12 @@ def test_videos_without_duration_are_counted_and_the_first_five_named(tmp_path):
     path.write_text("".join(f"AAAA{place % 7} 1.0 3.0##number {place}.\n" for place in range(14)))
     with pytest.raises(DataError, match=r"E08 7 videos have no duration \(AAAA0, AAAA1, AAAA2, AAAA3, AAAA4, \.\.\.\)"):
         load_annotations(path)
+
+
+def test_one_video_and_one_more_row_are_no_plurals(tmp_path):
+    path = tmp_path / "charades_sta_train.txt"
+    path.write_text("AAAA0 1.0 3.0##a dog runs.\n")
+    with pytest.raises(DataError, match=r"E08 1 video has no duration \(AAAA0\);"):
+        load_annotations(path)
+    with pytest.raises(DataError, match=r"row 1: .* \(and 1 more row\)"):
+        load_annotations(lines(tmp_path, ROW | {"query": ""}, ROW | {"query": "", "qid": 2}))

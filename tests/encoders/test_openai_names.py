@@ -54,5 +54,5 @@ def test_renaming_gives_every_tensor_back(state: dict[str, Tensor]):
 
 def test_a_convolutional_tower_is_refused(state: dict[str, Tensor]):
     theirs = {**openai_state(state), "visual.layer1.0.conv1.weight": torch.zeros(1)}
-    with pytest.raises(WeightsError, match=r"RN50.pt has 1 tensors .* such as visual.layer1.0.conv1.weight"):
+    with pytest.raises(WeightsError, match=r"RN50.pt has 1 tensor that .* such as visual.layer1.0.conv1.weight"):
         to_hugging_face(theirs, "RN50.pt")

@@ -128,7 +128,7 @@ def test_missing_tensors_make_no_random_tower(folder: Path, tmp_path: Path) -> N
     weights = load_file(broken / "model.safetensors")
     del weights["vision_model.head.probe"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=r"1 tensors do not fit .* vision_model.head.probe"):
+    with pytest.raises(WeightsError, match=r"1 tensor does not fit .* vision_model.head.probe"):
         load_encoder(broken)
 
 

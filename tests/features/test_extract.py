@@ -177,8 +177,8 @@ def test_saliency_is_moved_into_the_segment(joined):
 def test_missing_features_are_counted(joined, tmp_path):
     joined(query(0, "d0", [(1.0, 2.0)]))
     other = query(1, "nowhere", [(1.0, 2.0)])
-    with pytest.raises(DataError, match="lacks 1 videos of the annotations, the first is 'nowhere'"):
+    with pytest.raises(DataError, match="lacks 1 video of the annotations, the first is 'nowhere'"):
         ExampleSet([other], tmp_path / "videos", tmp_path / "texts")
     unknown = query(1, "d0", [(1.0, 2.0)], text="unknown")
-    with pytest.raises(DataError, match="lacks 1 sentences"):
+    with pytest.raises(DataError, match="lacks 1 sentence of"):
         ExampleSet([unknown], tmp_path / "videos", tmp_path / "texts")

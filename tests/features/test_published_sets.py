@@ -75,7 +75,7 @@ def streams(folder, texts=True, **text_options):
 def test_a_set_is_imported_and_read_as_training_examples(charades, tmp_path):
     found = load_annotations(charades / "charades_sta_train.txt")
     config = streams(charades, ids_from=str(charades / "charades_train_release.jsonl"))
-    with pytest.raises(DataError, match=r"1 of 5 queries are not in .*train:2"):
+    with pytest.raises(DataError, match=r"lacks 1 of 5 queries .*train:2"):
         import_set(found, config, tmp_path / "out")
     done = import_set(found, config, tmp_path / "out", missing="drop", dtype=torch.float32)
     assert (done.videos.there, done.queries) == (3, 4)

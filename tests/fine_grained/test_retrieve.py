@@ -72,5 +72,5 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
 
 
 def test_lists_of_different_length_are_refused() -> None:
-    with pytest.raises(UserError, match="1 sentences with 2"):
+    with pytest.raises(UserError, match="1 sentence with 2"):
         FineRetriever(small_model("similarity")).locate([sentence(4)], [["s4"], ["s9"]], FEATURES)

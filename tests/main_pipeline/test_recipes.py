@@ -84,7 +84,7 @@ def test_tacos_trains_and_reports(tmp_path, data_dir):
     values, notes = run(config, tmp_path / "run")
     videos, queries = imported(tmp_path / "run", "test")
     assert (len(videos), len({query.video_id for query in queries}), values["queries"]) == (2, 2, len(queries))
-    assert "test: 23 videos without features are left out" in notes
+    assert "test: 23 videos without features left out" in notes
     assert "streams clip 512" in json.dumps(values) or "clip" in values["predictions"]
 
 

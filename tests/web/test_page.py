@@ -40,6 +40,12 @@ def test_a_search_shows_cards_and_a_click_plays_the_moment(page):
     assert page.find_element(By.CSS_SELECTOR, "#curve path").get_attribute("d").startswith("M")
 
 
+def test_one_moment_is_no_plural(page):
+    page.execute_script("document.getElementById('count').value = 1")
+    search(page, "grey")
+    assert page.find_element(By.ID, "status").text.startswith("1 moment in ")
+
+
 def test_odd_names_play(page):
     search(page, "grey")
     open_title(page, "grün 😀 #1 %20.mp4")

@@ -11,6 +11,7 @@ from coarse_to_fine.data_generation.tacos_cg.build import Built, build_captions,
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.wording import counted
 
 
 def generate_captions(
@@ -73,12 +74,12 @@ def report(built: Built, endpoint: Endpoint | None, out: Path, as_json: bool) ->
     if as_json:
         output.print_json(summary)
         return
-    typer.echo(f"{output.counted(len(built.rows), 'caption')} in {out}")
+    typer.echo(f"{counted(len(built.rows), 'caption')} in {out}")
     for name, value in (built.quality.as_json() if built.quality else {}).items():
         typer.echo(f"  {name:>15} {value:.3f}")
     for name in ("usage", "rejected"):
         if summary.get(name):
             typer.echo(f"  {name}: {summary[name]}")
     if built.incomplete:
-        videos = output.counted(len(built.incomplete), "video")
+        videos = counted(len(built.incomplete), "video")
         output.warn(f"{videos} with too few captions: {', '.join(built.incomplete[:5])}")

@@ -11,6 +11,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.datasets.repair import Annotations
@@ -95,15 +96,15 @@ def print_check(found: Annotations, beside: dict[str, Any] | None) -> None:
     report = found.report
     typer.echo(
         f"{report.file}: {report.format}, split {report.split}: {report.rows_kept} of "
-        f"{output.counted(report.rows_read, 'query', 'queries')}, {output.counted(report.videos, 'video')}, "
-        f"{output.counted(report.windows, 'window')}, {output.counted(len(report.refused), 'row')} refused"
+        f"{counted(report.rows_read, 'query', 'queries')}, {counted(report.videos, 'video')}, "
+        f"{counted(report.windows, 'window')}, {counted(len(report.refused), 'row')} refused"
     )
     typer.echo(f"  {licence_line(report.format)}")
     for line in report.lines():
         typer.echo(f"  {output.one_line(line)}")
     if beside is None:
         return
-    all_videos = output.counted(beside["found"] + len(beside["absent"]), "video")
+    all_videos = counted(beside["found"] + len(beside["absent"]), "video")
     typer.echo(f"  {beside['found']} of {all_videos} with a file")
     for video_id in beside["absent"]:
         typer.echo(f"  absent: {output.one_line(video_id)}")

@@ -13,6 +13,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption
 from coarse_to_fine.cli.out_paths import folder_to_write
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.data_generation.world import DemoSearch
@@ -61,8 +62,8 @@ def demo(
     else:
         print_results(results)
         typer.echo(
-            f"\n{world.videos} videos drawn in {timing['draw']:.0f} s, {len(report.added)} indexed in "
-            f"{timing['index']:.0f} s, {len(results)} searches in {timing['search']:.1f} s\n"
+            f"\n{counted(world.videos, 'video')} drawn in {timing['draw']:.0f} s, {len(report.added)} indexed in "
+            f"{timing['index']:.0f} s, {counted(len(results), 'search', 'searches')} in {timing['search']:.1f} s\n"
             f'Search them yourself:  ctf search "a purple tree falls" --library {shlex.quote(str(out / "library.ctf"))}'
         )
     if report.failed:

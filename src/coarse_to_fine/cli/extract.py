@@ -17,6 +17,7 @@ from coarse_to_fine.cli.options import (
     require_missing_rule,
 )
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.encoders.base import ImageTextEncoder
@@ -177,10 +178,10 @@ def _as_json(made: ExtractReport, out: Path, tower: ImageTextEncoder) -> dict[st
 def _print(made: ExtractReport, out: Path, tower: ImageTextEncoder, npz: Path | None, files: int | None) -> None:
     for name, reason in made.failed:
         output.warn(output.one_line(f"{name}: {reason}"))
-    counts = [f"{made.made} videos extracted", f"{made.there} were there", f"{len(made.failed)} failed"]
+    counts = [f"{counted(made.made, 'video')} extracted", f"{made.there} were there", f"{len(made.failed)} failed"]
     if made.absent:
         counts.append(f"{len(made.absent)} absent and left out")
     typer.echo(f"{', '.join(counts)}; {out}")
     typer.echo(f"encoder {tower.name}, fingerprint of weights and preprocessing {tower.fingerprint}")
     if npz is not None:
-        typer.echo(f"{files} npz files in {npz}")
+        typer.echo(f"{counted(files or 0, 'npz file')} in {npz}")

@@ -11,6 +11,7 @@ from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption, require_missing_rule
 from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.datasets.repair import Annotations
@@ -155,9 +156,7 @@ def verify(
     else:
         for result in results:
             problems = result["problems"]
-            typer.echo(
-                f"{result['folder']}: {output.counted(result['items'], 'item')}, {'damaged' if problems else 'intact'}"
-            )
+            typer.echo(f"{result['folder']}: {counted(result['items'], 'item')}, {'damaged' if problems else 'intact'}")
             for problem in problems:
                 output.warn(f"{result['folder']}: {problem}")
     if any(result["problems"] for result in results):
@@ -231,7 +230,9 @@ def _for_each(field: str, given: list[Value] | None, streams: int) -> list[Value
         return given or []
     if len(given) == 1:
         return given * streams
-    raise UserError(f"--{field} was given {len(given)} times for {streams} streams; expected once, or once a stream")
+    raise UserError(
+        f"--{field} was given {len(given)} times for {counted(streams, 'stream')}; expected once, or once a stream"
+    )
 
 
 def _print_import(
@@ -259,14 +260,14 @@ def _print_import(
         output.warn(output.one_line(f"{name}: {reason}"))
     for one, many, report in (("video", "videos", videos), ("query", "queries", texts)):
         if report is not None and report.absent:
-            left_out = output.counted(len(report.absent), one, many)
+            left_out = counted(len(report.absent), one, many)
             output.warn(f"{left_out} without features left out: {', '.join(report.absent)}")
     for note, count in videos.notes:
-        output.warn(f"{output.counted(count, 'video')}: {note}")
-    sentences = f", {output.counted(texts.made + texts.there, 'sentence')}" if texts is not None else ""
+        output.warn(f"{counted(count, 'video')}: {note}")
+    sentences = f", {counted(texts.made + texts.there, 'sentence')}" if texts is not None else ""
     typer.echo(
-        f"{output.counted(videos.made, 'video')} imported, {videos.there} there before, {len(videos.failed)} failed"
-        f"{sentences}, {output.counted(queries, 'query', 'queries')}; {out}"
+        f"{counted(videos.made, 'video')} imported, {videos.there} there before, {len(videos.failed)} failed"
+        f"{sentences}, {counted(queries, 'query', 'queries')}; {out}"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
+from coarse_to_fine.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Make data: procedural videos with exact truth.")
 
@@ -55,7 +56,7 @@ def world(
     if as_json:
         output.print_json(summary)
     else:
-        typer.echo(f"{output.counted(made.videos, 'video')} with {output.counted(made.queries, 'sentence')} in {out}")
+        typer.echo(f"{counted(made.videos, 'video')} with {counted(made.queries, 'sentence')} in {out}")
 
 
 @app.command("captions")

@@ -16,6 +16,7 @@ from coarse_to_fine.cli.options import (
     PrecisionName,
     PrecisionOption,
 )
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.library import AddReport, Library
@@ -142,5 +143,5 @@ def print_report(report: AddReport, total: int, library: Path) -> None:
     failed = len(report.failed) + len(report.failed_before)
     typer.echo(
         f"{len(report.added)} added, {len(report.skipped)} unchanged, {failed} failed; {library} holds "
-        f"{output.counted(total, 'video')}"
+        f"{counted(total, 'video')}"
     )

@@ -11,6 +11,7 @@ import typer
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption, LibraryOption, find_library
 from coarse_to_fine.cli.out_paths import folder_to_write
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.library import MergeReport
@@ -42,13 +43,13 @@ def info(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         return
     typer.echo(f"{numbers.path}")
     typer.echo(
-        f"  {output.counted(numbers.videos, 'video')}, {output.clock(numbers.duration_s)} in "
-        f"{output.counted(numbers.segments, 'segment')}"
+        f"  {counted(numbers.videos, 'video')}, {output.clock(numbers.duration_s)} in "
+        f"{counted(numbers.segments, 'segment')}"
     )
     typer.echo(f"  encoder {numbers.encoder} ({numbers.encoder_fingerprint[:12]}), {numbers.embed_dim} channels")
     typer.echo(
-        f"  {numbers.bytes / 1e6:.1f} MB in {output.counted(numbers.blocks, 'block')}, "
-        f"{output.counted(numbers.copies, 'copy', 'copies')} of stored videos"
+        f"  {numbers.bytes / 1e6:.1f} MB in {counted(numbers.blocks, 'block')}, "
+        f"{counted(numbers.copies, 'copy', 'copies')} of stored videos"
     )
     for path, reason in numbers.failures:
         typer.echo(f"  failed: {output.one_line(path)}: {reason}")
@@ -113,8 +114,8 @@ def check(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         for path in report.missing_files:
             output.warn(f"{output.one_line(path)}: the file is not there; its features are kept")
         typer.echo(
-            f"{output.counted(report.videos, 'video')} in {output.counted(report.blocks, 'block')} read, "
-            f"{output.counted(len(report.problems), 'problem')}"
+            f"{counted(report.videos, 'video')} in {counted(report.blocks, 'block')} read, "
+            f"{counted(len(report.problems), 'problem')}"
         )
     if report.problems:
         raise typer.Exit(1)
@@ -163,7 +164,7 @@ def compact(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         output.print_json(asdict(report))
     else:
         typer.echo(
-            f"{output.counted(report.blocks_before, 'block')} with {report.bytes_before / 1e6:.1f} MB became "
+            f"{counted(report.blocks_before, 'block')} with {report.bytes_before / 1e6:.1f} MB became "
             f"{report.blocks_after} with {report.bytes_after / 1e6:.1f} MB"
         )
 
@@ -225,5 +226,5 @@ def print_copied(report: MergeReport, target: Path, total: int, as_json: bool) -
         return
     for path, reason in report.skipped:
         output.warn(f"{output.one_line(path)}: {reason}")
-    holds = f"{target} holds {output.counted(total, 'video')}"
+    holds = f"{target} holds {counted(total, 'video')}"
     typer.echo(f"{len(report.added)} copied, {len(report.skipped)} left out; {holds}")

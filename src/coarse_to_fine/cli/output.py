@@ -134,16 +134,6 @@ def progress_bar(what: str, quiet: bool = False) -> Iterator[Advance]:
         yield advance
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number of things in words; `many` where it is not `one` with an s.
-
-    Example:
-        >>> counted(1, "query", "queries"), counted(3, "video")
-        ('1 query', '3 videos')
-    """
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def one_line(text: str) -> str:
     """A path or message with control characters shown, so that it stays on one line."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -13,6 +13,7 @@ from coarse_to_fine.cli.config_kinds import refuse_other_kind
 from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.training.loop import FitResult
@@ -176,5 +177,5 @@ def report(result: FitResult, folder: Path, as_json: bool) -> None:
         output.print_json(summary)
     else:
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in result.best_metrics.items())
-        steps = output.counted(result.steps, "step")
+        steps = counted(result.steps, "step")
         typer.echo(f"{folder}: best of {steps} is {result.best_step}" + (f": {metrics}" if metrics else ""))

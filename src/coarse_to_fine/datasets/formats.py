@@ -27,6 +27,7 @@ from coarse_to_fine.datasets.rows import RawRow, RowError
 from coarse_to_fine.datasets.source import Source, read_source
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.spelling import did_you_mean
+from coarse_to_fine.wording import counted, first_of
 
 Rows = Callable[[Source], Iterator[RawRow | RowError]]
 
@@ -112,13 +113,12 @@ def load_annotations(path: str | Path, **options: object) -> Annotations:
     annotations = read_annotation_file(path, **options)  # type: ignore[arg-type]
     refused, without = annotations.report.refused, list(annotations.report.without_duration)
     if without:
-        first = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
         raise DataError(
-            f"{path}: E08 {len(without)} videos have no duration ({first}); expected one for each video; put a table "
-            "durations.csv (video_id, duration in seconds) beside the file"
+            f"{path}: E08 {counted(len(without), 'video has', 'videos have')} no duration ({first_of(without)}); "
+            "expected one for each video; put a table durations.csv (video_id, duration in seconds) beside the file"
         )
     if refused:
-        more = f" (and {len(refused) - 1} more rows)" if len(refused) > 1 else ""
+        more = f" (and {counted(len(refused) - 1, 'more row')})" if len(refused) > 1 else ""
         raise DataError(f"{path}: {refused[0].code} row {refused[0].line}: {refused[0].message}{more}")
     return annotations
 

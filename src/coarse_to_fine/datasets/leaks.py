@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.wording import counted, first_of
 
 CUT = re.compile(r"([\w-]{11})_\d+\.\d+_\d+\.\d+")
 
@@ -37,6 +38,6 @@ def refuse_shared_videos(splits: Mapping[str, Iterable[str]]) -> None:
         shared = sorted(sources & more)
         if shared:
             raise DataError(
-                f"{name} and {other} share {len(shared)} videos ({', '.join(shared[:3])}, ...); "
+                f"{name} and {other} share {counted(len(shared), 'video')} ({first_of(shared, 3)}); "
                 "expected none, nor clips of one source video; take both splits from one data set"
             )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from coarse_to_fine.datasets.rows import RawRow, RowError, parse_number, sentence
 from coarse_to_fine.datasets.source import Source, text_lines
+from coarse_to_fine.wording import counted
 
 DAMAGED = "1012_Unbreakable_00.05.16.065-00.05.21.941"
 COLUMNS = 6
@@ -20,7 +21,7 @@ def rows(source: Source) -> Iterator[RawRow | RowError]:
         fields = text.split("\t")
         try:
             if len(fields) != COLUMNS:
-                raise RowError("E02", line, f"{len(fields)} columns; expected {COLUMNS} separated by tabs")
+                raise RowError("E02", line, f"{counted(len(fields), 'column')}; expected {COLUMNS} separated by tabs")
             clip = fields[0].strip().lstrip('"')
             if clip == DAMAGED:
                 continue

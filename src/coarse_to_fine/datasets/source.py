@@ -14,6 +14,7 @@ from typing import Any
 
 from coarse_to_fine.datasets.rows import RowError, checked_object
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.wording import counted
 
 BOM = "\ufeff"
 
@@ -130,7 +131,9 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, Any]] | RowError]:
             if len(cells) == len(header):
                 yield reader.line_num, dict(zip(header, cells, strict=True))
             elif cells:
-                yield RowError("E02", reader.line_num, f"{len(cells)} cells; expected {len(header)}, as in the header")
+                yield RowError(
+                    "E02", reader.line_num, f"{counted(len(cells), 'cell')}; expected {len(header)}, as in the header"
+                )
     except csv.Error as error:
         raise RowError("E02", reader.line_num, f"broken csv: {error}") from None
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import counted
 
 MARKS = ("token_embedding.weight", "visual.conv1.weight")
 """Names by which such a file is known."""
@@ -74,7 +75,7 @@ def to_hugging_face(state: Mapping[str, Tensor], source: str) -> dict[str, Tenso
             renamed.update(found)
     if unknown:
         raise WeightsError(
-            f"{source} has {len(unknown)} tensors that no CLIP with a vision transformer has, such as "
+            f"{source} has {counted(len(unknown), 'tensor')} that no CLIP with a vision transformer has, such as "
             f"{', '.join(sorted(unknown)[:4])}; expected ViT-B/32, B/16 or L/14, choose such a file"
         )
     return renamed

@@ -25,6 +25,7 @@ from coarse_to_fine.encoders.tokenizer import clean
 from coarse_to_fine.encoders.two_towers import TwoTowers
 from coarse_to_fine.encoders.weights import weight_files
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import counted, first_of
 
 PICTURE_RULE = "preprocessor_config.json"
 DEFAULT_RULE = {"do_center_crop": False, "image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
@@ -113,8 +114,8 @@ def _read(folder: Path) -> tuple[Any, Any]:
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *map(str, report["mismatched_keys"])]
     if wrong:
         raise WeightsError(
-            f"{folder}: {len(wrong)} tensors do not fit the SigLIP of its config.json: {', '.join(wrong[:5])}; "
-            "expected config.json and weights of one model; copy the folder again"
+            f"{folder}: {counted(len(wrong), 'tensor does', 'tensors do')} not fit the SigLIP of its config.json: "
+            f"{first_of(wrong)}; expected config.json and weights of one model; copy the folder again"
         )
     return model.float(), tokenizer
 

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from coarse_to_fine.encoders.config import ClipConfig
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import counted
 
 SAFE_FILE = "model.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
@@ -85,8 +86,8 @@ def build_towers(config: ClipConfig, weights: Mapping[str, Tensor], source: str)
     ]
     if problems:
         raise WeightsError(
-            f"{source}: {len(problems)} keys do not fit the CLIP model of its config.json: {'; '.join(problems)}; "
-            "give config.json and weights of one and the same model"
+            f"{source}: {counted(len(problems), 'key does', 'keys do')} not fit the CLIP model of its config.json: "
+            f"{'; '.join(problems)}; give config.json and weights of one and the same model"
         )
     towers.load_state_dict(kept, strict=True, assign=True)
     return towers.eval().requires_grad_(False)

@@ -15,6 +15,7 @@ from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.store import FeatureItem, FeatureReader
 from coarse_to_fine.types import SegmentFeatures, TextFeatures
+from coarse_to_fine.wording import counted
 
 LEAST_SHARE = 0.5
 """A segment shows a window if at least this share of the window lies in it."""
@@ -151,11 +152,11 @@ def _join(
     segments = segments_by_video(videos)
     lost_videos = sorted({query.video_id for query in queries} - segments.keys())
     lost_texts = sorted({query.text for query in queries if query.text not in texts})
-    for lost, what, reader in ((lost_videos, "videos", videos), (lost_texts, "sentences", texts)):
+    for lost, what, reader in ((lost_videos, "video", videos), (lost_texts, "sentence", texts)):
         if lost:
             raise DataError(
-                f"{reader.folder} lacks {len(lost)} {what} of the annotations, the first is {lost[0]!r}; expected "
-                "features of all; extract the missing ones, or leave their queries out"
+                f"{reader.folder} lacks {counted(len(lost), what)} of the annotations, the first is {lost[0]!r}; "
+                "expected features of all; extract the missing ones, or leave their queries out"
             )
     return [(query, item) for query in queries for item in _showing(query, segments[query.video_id])]
 

@@ -15,6 +15,7 @@ from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.features.store import FeatureReader
+from coarse_to_fine.wording import counted
 
 REPORT = "report.{split}.json"
 
@@ -98,7 +99,8 @@ def data_report_lines(folder: Path) -> list[str]:
         values = json.loads(path.read_text(encoding="utf-8"))
         counts = ", ".join(f"{code} {count}" for code, count in values["repairs"].items())
         if counts:
-            lines.append(f"{Path(values['file']).name}: {values['queries']} queries, repaired: {counts}")
+            queries = counted(values["queries"], "query", "queries")
+            lines.append(f"{Path(values['file']).name}: {queries}, repaired: {counts}")
     return lines
 
 

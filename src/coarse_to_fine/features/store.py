@@ -96,7 +96,7 @@ class FeatureReader:
         """
         if item_id not in self._items:
             raise DataError(
-                f"{self.folder} holds no features of {item_id!r}; expected one of its {len(self)} items; "
+                f"{self.folder} holds no features of {item_id!r}; expected one of its items ({len(self)}); "
                 "extract the features of this item, or check the ids of the annotations"
             )
         return self._items[item_id]

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.video.folder import find_videos
+from coarse_to_fine.wording import counted, first_of
 
 SHOWN = 5
 
@@ -41,7 +42,7 @@ def locate_videos(folder: str | Path, video_ids: Iterable[str]) -> LocatedVideos
         found = by_name.get(video_id, [])
         if len(found) > 1:
             raise DataError(
-                f"video {video_id!r} has {len(found)} files ({', '.join(map(str, found[:SHOWN]))}); expected one; "
+                f"video {video_id!r} has {len(found)} files ({first_of([*map(str, found)], SHOWN)}); expected one; "
                 "remove or rename the others"
             )
         if found:
@@ -76,8 +77,7 @@ def refuse_absent(absent: tuple[str, ...], total: int, folder: str | Path) -> No
         DataError: says how many and the first of them.
     """
     if absent:
-        shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
         raise DataError(
-            f"{len(absent)} of {total} videos are not in {folder} ({shown}); expected a file for each id; fetch them, "
-            "or run on the rest with --missing-video drop"
+            f"{folder} lacks {len(absent)} of {counted(total, 'video')} ({first_of(absent, SHOWN)}); expected a file "
+            "for each id; fetch them, or run on the rest with --missing-video drop"
         )

@@ -20,6 +20,7 @@ from torch import Tensor
 from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.types import TextFeatures
+from coarse_to_fine.wording import counted
 
 CONTRACTION = re.compile(r"(?<=\w)(n't|'s|'re|'ve|'ll|'d|'m)\b")
 WORD = re.compile(r"n't\b|'\w+|\w+(?:[-.]\w+)*|\.\.\.|[^\w\s]")
@@ -131,7 +132,7 @@ def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_s
                 width = width or len(parts) - 1
                 word = " ".join(parts[:-width])
                 if not word:
-                    raise ValueError(f"line {number} has {len(parts) - 1} values after the word")
+                    raise ValueError(f"line {number} has {counted(len(parts) - 1, 'value')} after the word")
                 if wanted is None or word in wanted:
                     rows[word] = [float(value) for value in parts[-width:]]
     except (OSError, ValueError) as error:
@@ -140,7 +141,9 @@ def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_s
             "in glove.6B.300d.txt; get the file again"
         ) from error
     if not rows:
-        raise DataError(f"{path} has none of the {len(wanted or ())} words; expected a file in GloVe's text format")
+        raise DataError(
+            f"{path} has none of the {counted(len(wanted or ()), 'word')}; expected a file in GloVe's text format"
+        )
     unknown = None
     if unknown_seed is not None:
         unknown = torch.randn(width, generator=torch.Generator().manual_seed(unknown_seed))

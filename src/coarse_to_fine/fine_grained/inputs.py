@@ -13,6 +13,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.wording import counted, first_of
 
 
 def unit_rows(x: Float[Tensor, "L C"], epsilon: float = 1e-5) -> Float[Tensor, "L C"]:
@@ -49,8 +50,9 @@ def refuse_untrainable(examples: Sequence[TrainingExample]) -> None:
     empty = _without_windows(examples)
     if empty:
         raise DataError(
-            f"{len(empty)} training queries have no window ({', '.join(empty[:5])}), expected windows_s of at least "
-            "one each; leave them out, or give them as captions of whole videos in coarse.<split>.jsonl"
+            f"{counted(len(empty), 'training query has', 'training queries have')} no window ({first_of(empty)}); "
+            "expected windows_s of at least one each; leave them out, or give them as captions of whole videos in "
+            "coarse.<split>.jsonl"
         )
 
 

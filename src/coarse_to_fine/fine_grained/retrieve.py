@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
+from coarse_to_fine.wording import counted
 
 
 @runtime_checkable
@@ -45,7 +46,8 @@ class FineRetriever:
             features: gives the features of a segment by id.
         """
         if len(texts) != len(candidates):
-            raise UserError(f"{len(texts)} sentences with {len(candidates)} candidate lists; give one list a sentence")
+            lists = counted(len(candidates), "candidate list")
+            raise UserError(f"{counted(len(texts), 'sentence')} with {lists}; give one list a sentence")
         pairs = [(segment, text) for text, own in zip(texts, candidates, strict=True) for segment in own]
         caches = self._prepare([segment for segment, _ in pairs], features)
         outputs = iter(self.model.locate([(caches[segment], text) for segment, text in pairs], self.batch_size))

@@ -12,6 +12,7 @@ from coarse_to_fine.encoders.openai_names import has_openai_names
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.fine_grained.mesm import weights as mesm
 from coarse_to_fine.fine_grained.qd_detr import weights as qd_detr
+from coarse_to_fine.wording import first_of
 
 Kind = Literal["t-mass", "qd-detr", "mesm", "clip"]
 
@@ -90,7 +91,7 @@ def _kind(state: Mapping[str, Tensor]) -> Kind | None:
 
 def _unknown(state: Mapping[str, Tensor]) -> str:
     roots = sorted({name.split(".")[0] for name in state})
-    shown = ", ".join(roots[:8]) + (", ..." if len(roots) > 8 else "")
+    shown = first_of(roots, 8)
     if "input_vid_proj" in roots:
         return f"another moment detector than those known here (tensors under {shown})"
     return f"no known model (tensors under {shown})"

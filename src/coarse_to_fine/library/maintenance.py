@@ -18,6 +18,7 @@ from coarse_to_fine.library.blocks import BlockStore, read_block, write_block
 from coarse_to_fine.library.catalogue import BlockRow, Catalogue, Placement
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.records import CheckReport, CompactReport, LibraryInfo, StoredVideo
+from coarse_to_fine.wording import counted
 
 MERGED_BYTES = 64 << 20
 """Blocks are merged up to about this size."""
@@ -185,7 +186,7 @@ def _block_problems(
     block = read_block(path)
     problems = []
     if block.frames.shape[0] != row.segment_rows or block.frames.shape[-1] != embed_dim:
-        problems.append(f"frames have shape {tuple(block.frames.shape)}, expected {row.segment_rows} rows")
+        problems.append(f"frames have shape {tuple(block.frames.shape)}, expected {counted(row.segment_rows, 'row')}")
     if tuple(block.clips.shape) != (row.clip_rows, embed_dim):
         problems.append(f"clips have shape {tuple(block.clips.shape)}, expected {(row.clip_rows, embed_dim)}")
     if not bool(torch.isfinite(block.frames).all()) or not bool(torch.isfinite(block.clips).all()):
@@ -203,4 +204,6 @@ def _count_problems(catalogue: Catalogue) -> list[str]:
         "SELECT video_id, segment_count, (SELECT count(*) FROM segments s WHERE s.video_id = v.video_id) AS found "
         "FROM videos v WHERE segment_count != found"
     )
-    return [f"video {video_id}: {found} segments listed, expected {count}" for video_id, count, found in rows]
+    return [
+        f"video {video_id}: {counted(found, 'segment')} listed, expected {count}" for video_id, count, found in rows
+    ]

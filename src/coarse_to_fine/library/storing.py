@@ -21,6 +21,7 @@ from coarse_to_fine.library.blocks import BlockStore, WrittenBlock, write_block
 from coarse_to_fine.library.catalogue import Catalogue
 from coarse_to_fine.library.changes import FileState, SegmentWindow
 from coarse_to_fine.library.records import StoredVideo
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:  # a search stores nothing and should not load a video library
     from coarse_to_fine.features.files import FilePictures
@@ -82,10 +83,11 @@ class Storer:
         try:
             block = _write(self._folder, finished) if finished else None
         except OSError as error:
+            stored = counted(self._catalogue.count("videos"), "stored video is", "stored videos are")
             raise LibraryError(
                 f"{self._folder} cannot be written ({error.strerror or error}); expected free disk space and a folder "
-                f"that this user may change; its {self._catalogue.count('videos')} stored videos are kept; make room "
-                "or fix the permissions and run again"
+                f"that this user may change; its {stored} kept; make room or fix the permissions and "
+                "run again"
             ) from error
         with self._catalogue.transaction() as connection:
             for file, reason in failures:
@@ -114,7 +116,8 @@ def finished_video(file: FileState, sha256: str, source: FilePictures, features:
     probed, plan = source.video, source.plan
     warnings = [*probed.warnings, *map(str, source.lost)]
     if features.missing_clips:
-        warnings.append(f"{features.missing_clips} of {len(features.clips)} clips have no picture and match nothing")
+        clips = counted(len(features.clips), "clip")
+        warnings.append(f"no picture for {features.missing_clips} of {clips}; nothing matches there")
     video = StoredVideo(
         video_id="",
         path=file.path,

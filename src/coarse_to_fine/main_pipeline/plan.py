@@ -10,6 +10,7 @@ from typing import Literal
 from coarse_to_fine.main_pipeline.fingerprints import code_digest
 from coarse_to_fine.main_pipeline.records import MadeOf, StepRecord, read_record
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step
+from coarse_to_fine.wording import first_of
 
 State = Literal["up to date", "new", "resume", "again"]
 
@@ -50,7 +51,7 @@ def compare(step: Step, now: MadeOf, record: StepRecord | None, any_code: bool =
         return "new", ""
     differing = now.differs(record.made_of, any_code)
     if differing:
-        return "again", f"changed: {', '.join(differing[:4])}" + (", ..." if len(differing) > 4 else "")
+        return "again", f"changed: {first_of(differing, 4)}"
     if record.status == "begun":
         return "resume", ""
     if dict(step.outputs()) != dict(record.outputs):

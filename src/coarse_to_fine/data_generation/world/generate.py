@@ -22,6 +22,7 @@ from coarse_to_fine.data_generation.world.encode import write_video
 from coarse_to_fine.data_generation.world.sampling import WORLD_VERSION, sample_scene
 from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.wording import counted
 from coarse_to_fine.worker_processes import WorkerProcesses
 
 FORMAT_VERSION = 1
@@ -82,7 +83,8 @@ def generate_world(
     """
     if not 1 <= videos <= MOST_VIDEOS or workers < 1:
         raise ConfigError(
-            f"{videos} videos by {workers} workers; expected 1 to {MOST_VIDEOS} videos, 1 worker or more; correct them"
+            f"{counted(videos, 'video')} by {counted(workers, 'worker')}; expected 1 to {MOST_VIDEOS} videos, 1 worker "
+            "or more; correct them"
         )
     return write_scenes(out, [sample_scene(scene_seed(seed, i), split) for i in range(videos)], workers, progress)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.wording import counted
 
 ROW_TOLERANCE = 2
 """Rows by which a published file may differ from its video's length or from another stream."""
@@ -74,9 +75,9 @@ def check_row_count(rows: int, duration_s: float, step_s: float, where: str) -> 
     expected = math.ceil(duration_s / step_s - 1e-9)
     if abs(rows - expected) > ROW_TOLERANCE:
         raise DataError(
-            f"{where}: {rows} features x {step_s:g} s = {rows * step_s:g} s, annotation says {duration_s:g} s; "
-            f"expected {expected} features, {ROW_TOLERANCE} more or fewer; correct step_s, or use the features of "
-            "this data set"
+            f"{where}: {counted(rows, 'feature')} x {step_s:g} s = {rows * step_s:g} s, annotation says {duration_s:g} "
+            f"s; expected {counted(expected, 'feature')}, {ROW_TOLERANCE} more or fewer; correct step_s, or use the "
+            "features of this data set"
         )
     return rows - expected
 
@@ -101,7 +102,8 @@ def _refuse_not_finite(rows: Tensor, where: str) -> None:
     wrong = ~torch.isfinite(rows)
     if bool(wrong.any()):
         first = int(torch.nonzero(wrong.any(dim=1))[0, 0])
+        values = counted(int(wrong.sum()), "value that is not finite", "values that are not finite")
         raise DataError(
-            f"{where} holds {int(wrong.sum())} values that are not finite, the first in row {first}; expected finite "
-            "numbers; extract this file again or leave the video out"
+            f"{where} holds {values}, the first in row {first}; expected finite numbers; extract this file again or "
+            "leave the video out"
         )

@@ -25,6 +25,7 @@ from coarse_to_fine.features.published.joining import join_queries, unmatched
 from coarse_to_fine.features.published.texts import named_queries
 from coarse_to_fine.features.published.words import import_words
 from coarse_to_fine.features.set_annotations import named_videos, without_queries, without_videos, write_set
+from coarse_to_fine.wording import counted, first_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ def import_set(
     unknown = [video_id for video_id in wanted if video_id not in found.videos]
     if unknown:
         raise DataError(
-            f"{found.report.file}: {len(unknown)} videos have no duration ({', '.join(unknown[:SHOWN])}); expected one "
-            "for each; give the table of durations"
+            f"{found.report.file}: {counted(len(unknown), 'video has', 'videos have')} no duration "
+            f"({first_of(unknown, SHOWN)}); expected one for each; give the table of durations"
         )
     infos = [found.videos[video_id] for video_id in wanted]
     videos = import_videos(config, infos, out / "videos", missing=missing, dtype=dtype, progress=progress)
@@ -97,6 +98,7 @@ def _import_texts(config: Texts, found: Annotations, folder: Path, missing: Miss
 def _refuse_unmatched(lost: Sequence[str], queries: Sequence[MomentQuery], ids_from: str, missing: Missing) -> None:
     if lost and (missing == "refuse" or len(lost) == len(queries)):
         raise DataError(
-            f"{len(lost)} of {len(queries)} queries are not in {ids_from} ({', '.join(lost[:SHOWN])}); expected each "
-            "by video, text and window; name the annotations of this split, or leave them out with --missing-video drop"
+            f"{ids_from} lacks {len(lost)} of {counted(len(queries), 'query', 'queries')} ({first_of(lost, SHOWN)}); "
+            "expected each by video, text and window; name the annotations of this split, or leave them out with "
+            "--missing-video drop"
         )

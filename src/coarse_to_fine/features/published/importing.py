@@ -21,6 +21,7 @@ from coarse_to_fine.features.published.videos import PublishedVideos, VideoRows
 from coarse_to_fine.features.store import Manifest
 from coarse_to_fine.features.writer import FeatureWriter
 from coarse_to_fine.types import TextFeatures
+from coarse_to_fine.wording import counted, first_of
 
 Missing = Literal["refuse", "drop"]
 Progress = Callable[[int, int, str], None]
@@ -194,13 +195,12 @@ def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
 def refuse_missing(what: str, absent: Sequence[str], total: int, missing: Missing) -> None:
     """Raise DataError for ids without features, unless they may be dropped and others are left."""
     if absent and (missing == "refuse" or len(absent) == total):
-        shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
         raise DataError(
-            f"no features of {len(absent)} of {total} {what} ({shown}); expected features of all; check the pattern of "
-            "the names, or leave them out with --missing-video drop"
+            f"no features of {len(absent)} of {total} {what} ({first_of(absent, SHOWN)}); expected features of all; "
+            "check the pattern of the names, or leave them out with --missing-video drop"
         )
 
 
 def _refuse_if_all(failed: Sequence[tuple[str, str]], total: int) -> None:
     if failed and len(failed) == total:
-        raise DataError(f"none of {total} videos can be imported; the first: {failed[0][1]}")
+        raise DataError(f"none of {counted(total, 'video')} can be imported; the first: {failed[0][1]}")

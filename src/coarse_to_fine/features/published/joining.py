@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.wording import first_of
 
 SAME_TIME_S = 0.05
 """Window bounds of one query in two files differ by rounding at most."""
@@ -67,7 +68,7 @@ def _refuse_shared(found: Mapping[str, str], ours: Sequence[MomentQuery]) -> Non
 
 def _ambiguous(query_id: str, others: Sequence[str], query: MomentQuery) -> DataError:
     return DataError(
-        f"query {query_id} fits {len(others)} queries of the other file ({', '.join(others[:SHOWN])}): video "
+        f"query {query_id} fits {len(others)} queries of the other file ({first_of(others, SHOWN)}): video "
         f"{query.video_id!r}, {query.text!r}, windows {[list(window) for window in query.windows_s]}; expected one; "
         "remove the repeated rows, or import with the annotation file whose ids name the features"
     )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.main_pipeline.run_config import RunFile
+from coarse_to_fine.wording import counted
 
 Progress = Callable[[int, int, str], None]
 """progress(done, total, what): called after each item."""
@@ -62,8 +63,8 @@ def refuse_failed(split: str, failed: Sequence[tuple[str, str]]) -> None:
     if failed:
         name, reason = failed[0]
         raise DataError(
-            f"{split}: {len(failed)} videos failed, the first is {name}: {reason}; expected every video of the split "
-            "to be readable; repair them, or remove their files and set data.missing=drop, then run again"
+            f"{split}: {counted(len(failed), 'video')} failed, the first is {name}: {reason}; expected every video of "
+            "the split to be readable; repair them, or remove their files and set data.missing=drop, then run again"
         )
 
 

@@ -15,6 +15,7 @@ from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
 from coarse_to_fine.main_pipeline.run_config import Captions, RunFile, VideoData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.wording import counted, first_of
 
 SECONDS_A_VIDEO = 0.02
 BYTES_A_VIDEO = 2000
@@ -86,7 +87,7 @@ class CoarseCaptions(Step):
                     f"{file} has no caption of a video of {split}; expected captions of the same set; name its file"
                 )
             if without:
-                work.note(f"{split}: {len(without)} of {len(wanted)} videos have no caption in {file.name}")
+                work.note(f"{split}: {file.name} lacks captions of {len(without)} of {counted(len(wanted), 'video')}")
             rows = [
                 {"caption_id": query.query_id, "video_id": query.video_id, "text": query.text} | dict(query.extras)
                 for query in own
@@ -111,8 +112,8 @@ class CoarseCaptions(Step):
                 work.progress,
             )
             if built.incomplete:
-                shown = ", ".join(built.incomplete[:5])
-                work.note(f"{split}: {len(built.incomplete)} videos have fewer captions than asked for: {shown}")
+                videos = counted(len(built.incomplete), "video has", "videos have")
+                work.note(f"{split}: {videos} fewer captions than asked for: {first_of(built.incomplete)}")
             write_captions(built, self.folder / split / f"coarse.{split}.jsonl")
 
 

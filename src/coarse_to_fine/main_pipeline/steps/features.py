@@ -16,6 +16,7 @@ from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work, refuse_fai
 from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder
 from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split, seconds_by_split
+from coarse_to_fine.wording import counted
 
 DRAWING_SECONDS = 0.004
 """To draw and encode, a second of a video of the world."""
@@ -123,10 +124,10 @@ class ExtractFeatures(Step):
             )
             refuse_failed(split, done.videos.failed)
             for note, count in done.videos.notes:
-                work.note(f"{split}: {count} videos: {note}")
-            for part, what in ((done.videos, "videos"), (done.texts, "queries")):
+                work.note(f"{split}: {counted(count, 'video')}: {note}")
+            for part, what in ((done.videos, ("video", "videos")), (done.texts, ("query", "queries"))):
                 if part is not None and part.absent:
-                    work.note(f"{split}: {len(part.absent)} {what} without features are left out")
+                    work.note(f"{split}: {counted(len(part.absent), *what)} without features left out")
 
 
 def decoding_seconds(config: RunFile) -> float:

@@ -15,6 +15,7 @@ from coarse_to_fine.main_pipeline.steps.encoder_files import encoder_hashes
 from coarse_to_fine.main_pipeline.steps.features import BYTES_A_SECOND, decoding_seconds
 from coarse_to_fine.main_pipeline.steps.places import annotation_step, annotations_folder, library_folder, searched
 from coarse_to_fine.main_pipeline.video_lengths import seconds_by_split
+from coarse_to_fine.wording import counted
 
 
 class BuildLibrary(Step):
@@ -75,6 +76,6 @@ def _refuse_lost(split: str, library: Library, files: Mapping[str, Path]) -> Non
     lost = sorted(files.keys() - {video.video_id for video in library.videos()})
     if lost:
         raise DataError(
-            f"{split}: {len(lost)} videos are not stored under their id, the first is {lost[0]!r} of {files[lost[0]]}; "
-            f"expected one for each id; remove {library.path} and run again"
+            f"{split}: {counted(len(lost), 'video is', 'videos are')} not stored under their id, the first is "
+            f"{lost[0]!r} of {files[lost[0]]}; expected one for each id; remove {library.path} and run again"
         )

@@ -45,6 +45,7 @@ async function getJson(url, options) {
 // What was chosen and is not as the server has it, as parameters of a request or link.
 const STAGES = { coarse: "videos by", fine: "moments by" };
 const NUMBERS = { k: "count", videos: "videos" }, COUNTED = { k: "moments", videos: "videos looked into" };
+const counted = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 const number = (id) => byId(id).value || byId(id).defaultValue;
 function choices() {
   const chosen = {};
@@ -99,7 +100,7 @@ function showResults(hits, notes) {
 function showHits(answer) {
   showResults(answer.hits, answer.notes.filter((note) => note !== state.warning));
   say(answer.hits.length
-    ? `${answer.hits.length} moments in ${(answer.timing_ms.search / 1000).toFixed(2)} s.`
+    ? `${counted(answer.hits.length, "moment")} in ${(answer.timing_ms.search / 1000).toFixed(2)} s.`
     : "No moment found. The library may be empty: add a folder.");
 }
 
@@ -355,7 +356,7 @@ async function showLibrary() {
   try {
     const about = await getJson("api/library");
     const hours = about.duration_s >= 3600 ? `${(about.duration_s / 3600).toFixed(1)} h` : `${Math.round(about.duration_s / 60)} min`;
-    byId("library").textContent = `${about.videos} video${about.videos === 1 ? "" : "s"}, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
+    byId("library").textContent = `${counted(about.videos, "video")}, ${hours} · ${about.coarse} → ${about.fine} · encoder ${about.encoder}`;
     showWarning(about.warning || "");
     showModels(about);
     if (!about.videos && !about.indexing.running) {
@@ -403,7 +404,7 @@ byId("index").addEventListener("click", async () => {
       if (!about || about.indexing.running) return;
       clearInterval(timer);
       const { added, failed, error, total } = about.indexing;
-      say(error || `${total || added || failed.length ? `${added} videos added.` : "No video found there."}${failed.length ? ` ${failed.length} files failed: ${failed.map((one) => one.join(": ")).join("; ")}` : ""}`,
+      say(error || `${total || added || failed.length ? `${counted(added, "video")} added.` : "No video found there."}${failed.length ? ` ${counted(failed.length, "file")} failed: ${failed.map((one) => one.join(": ")).join("; ")}` : ""}`,
         Boolean(error || failed.length));
     }, 600);
   } catch (error) { say(error.message, true); }
