@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from bargain_report import AIM, AIM_SHARE, write
 
+from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError, UserError
 from coarse_to_fine.evaluation.bootstrap import resampled_means
 from coarse_to_fine.evaluation.corpus import best_overlaps
@@ -159,16 +160,13 @@ def answered(
 ) -> list[tuple[TruthQuery, Answer]]:
     """The answers of the exhaustive search; those of an earlier run with the same parts are read."""
     folder = options.out / f"answers-{fingerprint(pipeline, options)}"
-    folder.mkdir(parents=True, exist_ok=True)
     found, started, searched = [], time.perf_counter(), 0
     for number, query in enumerate(queries, 1):
         file = folder / (hashlib.sha256(query.query_id.encode()).hexdigest()[:16] + ".npz")
         if not file.exists():
             whole = asdict(exhaustive(pipeline, query, segments, options.seed))
-            unfinished = file.with_suffix(".part")
-            with unfinished.open("wb") as out:
+            with replacing(file) as unfinished, unfinished.open("wb") as out:
                 np.savez(out, **whole)
-            unfinished.rename(file)
             searched += 1
             left = (time.perf_counter() - started) / searched * (len(queries) - number)
             print(f"\r{number} of {len(queries)} sentences, about {left:.0f} s left ", end="", file=sys.stderr)
