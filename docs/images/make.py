@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation: `ctf demo`, then `python docs/images/make.py demo/library.ctf`.
 
-Needs chromium and chromedriver beside the dev extra. Names after the library (`dark.png`) take only those.
+Needs chromium and chromedriver beside the dev extra. Names after the library (`search.png`) take only those.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -25,8 +24,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-
-from coarse_to_fine.library import Library
 
 HERE = Path(__file__).parent
 FLAGS = (
@@ -50,19 +47,15 @@ a {{ color: inherit; }}
 </style><pre><span style="color:#8fb0ff">$</span> {code}</pre>"""
 
 
-def browser(width: int, height: int, dark: bool = False) -> webdriver.Chrome:
+def browser(width: int, height: int) -> webdriver.Chrome:
     """A headless Chromium of this size."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={tempfile.mkdtemp()}"):
         options.add_argument(flag)
     driver = webdriver.Chrome(options, webdriver.ChromeService(str(shutil.which("chromedriver"))))
-    # headless windows are never narrower than 500 pixels
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    if dark:
-        feature = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
     return driver
 
 
@@ -81,27 +74,18 @@ def wait(driver: webdriver.Chrome, condition: Callable[[webdriver.Chrome], objec
     WebDriverWait(driver, PATIENCE_S, 0.2).until(condition)
 
 
-def page(
-    library: Path,
-    name: str,
-    width: int = 1200,
-    height: int = 1000,
-    dark: bool = False,
-    search: bool = True,
-    title: str | None = None,
-) -> None:
-    """The page of a library: as it opens, with hits, or with the hit of a title (`""`: the first one) in the player."""
+def page(library: Path, name: str, height: int, opened: bool = False) -> None:
+    """The page of a library with the hits of SENTENCE; `opened`: with the first one in the player."""
     with served(library) as url:
-        driver = browser(width, height, dark)
+        driver = browser(1200, height)
         try:
             driver.get(url)
             wait(driver, lambda _: "encoder" in driver.find_element(By.ID, "library").text)
-            if search:
-                driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
-                wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, ".card"))
-                wait(driver, lambda _: driver.execute_script(PICTURES_SHOWN))
-            if title is not None:
-                open_hit(driver, title)
+            driver.find_element(By.ID, "sentence").send_keys(SENTENCE, Keys.ENTER)
+            wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, ".card"))
+            wait(driver, lambda _: driver.execute_script(PICTURES_SHOWN))
+            if opened:
+                open_first_hit(driver)
             driver.execute_script("document.getElementById('player').pause(); window.scrollTo(0, 0)")
             time.sleep(0.5)
             driver.save_screenshot(str(HERE / name))
@@ -109,9 +93,9 @@ def page(
             driver.quit()
 
 
-def open_hit(driver: webdriver.Chrome, title: str) -> None:
-    """Opens the first hit with this title and waits for its picture and curve."""
-    card = next(one for one in driver.find_elements(By.CSS_SELECTOR, ".card") if title in one.text)
+def open_first_hit(driver: webdriver.Chrome) -> None:
+    """Opens the first hit and waits for its picture and curve."""
+    card = driver.find_element(By.CSS_SELECTOR, ".card")
     driver.execute_script("arguments[0].click()", card)
     wait(driver, lambda _: driver.execute_script("return document.getElementById('player').readyState") >= 2)
     wait(driver, lambda _: driver.find_elements(By.CSS_SELECTOR, "#curve path"))
@@ -150,58 +134,24 @@ def _read(leader: int) -> bytes:
         return b""
 
 
-def with_old_codec(library: Path, folder: Path) -> tuple[Path, str]:
-    """A library with the video of the best hit in MPEG-4 part 2, which no browser plays, and the name of that file."""
-    from coarse_to_fine.main_pipeline import Pipeline
-
-    best = Path(Pipeline.load(library).search(SENTENCE)[0].path)
-    out = folder / f"{best.stem}.avi"
-    with av.open(str(best)) as source, av.open(str(out), "w") as target:
-        stream = source.streams.video[0]
-        made = target.add_stream("mpeg4", rate=stream.average_rate)
-        made.width, made.height, made.pix_fmt, made.bit_rate = stream.width, stream.height, "yuv420p", 4_000_000
-        for frame in source.decode(stream):
-            again = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
-            target.mux(made.encode(again))
-        target.mux(made.encode(None))
-    with Library.create(folder / "old.ctf") as other:
-        other.add(out)
-    return folder / "old.ctf", out.name
+def plot(library: Path, name: str) -> None:
+    """The picture that `ctf plot` draws."""
+    arguments = ["plot", SENTENCE, "--library", str(library), "--out", str(HERE / name)]
+    subprocess.run([sys.executable, "-m", "coarse_to_fine", *arguments], check=True)
 
 
 def main() -> None:
     library, wanted = Path(sys.argv[1]), sys.argv[2:]
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-
-        def empty(name: str) -> None:
-            Library.create(folder / "empty.ctf").close()
-            page(folder / "empty.ctf", name, height=560, search=False)
-
-        def preview(name: str) -> None:
-            old, title = with_old_codec(library, folder)
-            page(old, name, title=title)
-
-        def plot(name: str) -> None:
-            subprocess.run(
-                [sys.executable, "-m", "coarse_to_fine", "plot", SENTENCE, "--library", library, "--out", HERE / name],
-                check=True,
-            )
-
-        pictures: dict[str, Callable[[str], None]] = {
-            "search.png": lambda name: page(library, name, height=900),
-            "moment.png": lambda name: page(library, name, title=""),
-            "dark.png": lambda name: page(library, name, title="", dark=True),
-            "phone.png": lambda name: page(library, name, title="", width=390, height=844),
-            "empty.png": empty,
-            "preview.png": preview,
-            "curve.png": plot,
-            "terminal.png": lambda name: terminal(name, ["search", SENTENCE, "-k", "6"], library.parent),
-        }
-        for name, take in pictures.items():
-            if not wanted or name in wanted:
-                print(name)
-                take(name)
+    pictures: dict[str, Callable[[str], None]] = {
+        "search.png": lambda name: page(library, name, height=900),
+        "moment.png": lambda name: page(library, name, height=1080, opened=True),
+        "curve.png": lambda name: plot(library, name),
+        "terminal.png": lambda name: terminal(name, ["search", SENTENCE, "-k", "6"], library.parent),
+    }
+    for name, take in pictures.items():
+        if not wanted or name in wanted:
+            print(name)
+            take(name)
 
 
 if __name__ == "__main__":

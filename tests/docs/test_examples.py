@@ -22,7 +22,8 @@ PAGES = sorted(
     [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").rglob("*.md"),
         *PACKAGE.glob("*_grained/**/README.md"),
         *PACKAGE.glob("bundled/*/README.md"),
     ]
@@ -107,11 +108,30 @@ def test_python_of_a_page_imports_what_there_is(page):
                     assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
 
 
+def anchor(heading: str) -> str:
+    """What a link to a heading ends with."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_of_a_page_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")):
         if "://" not in target and not target.startswith("mailto:"):
-            assert (page.parent / target).exists(), target
+            there = page.parent / target if target else page
+            assert there.exists(), target
+            if heading:
+                headings = re.findall("^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+                assert heading in map(anchor, headings), f"{target}#{heading}"
+
+
+def test_every_picture_is_shown_by_a_page():
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    }
+    there = {path for kind in ("*.png", "*.svg") for path in (ROOT / "docs" / "images").glob(kind)}
+    assert there <= shown
 
 
 def test_configurations_that_pages_name_are_there():
