@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
@@ -19,10 +18,10 @@ from coarse_to_fine.encoders.sentences import in_other_letters
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
-from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
+from coarse_to_fine.fusion import FusionConfig, bundled_fusion
 from coarse_to_fine.library import Library, StoredVideo
+from coarse_to_fine.main_pipeline.joining import joined_hits, moments_of_video, video_hits
 from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
 from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
 from coarse_to_fine.modes import undisturbed
@@ -30,7 +29,6 @@ from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextF
 
 KEPT_TEXTS = 10_000
 T = TypeVar("T")
-NMS_IOU = 0.7
 WORDLESS = "similarity"
 """The fine model that needs no words."""
 SEGMENTS_A_VIDEO = 4
@@ -187,7 +185,7 @@ class Pipeline:
         candidates = [[segment for video in videos for segment in video.segment_ids] for videos in ranked]
         outputs = self._locate(asked, candidates, features)
         return [
-            self._joined(videos, found, features, stored)[:top_moments]
+            joined_hits(videos, found, features, stored, self.fusion)[:top_moments]
             for videos, found in zip(ranked, outputs, strict=True)
         ]
 
@@ -229,8 +227,9 @@ class Pipeline:
         asked = self._asked([query for query, _ in pairs])
         stored, own, features = self._settled(lambda: self._whole_videos([video_id for _, video_id in pairs]))
         outputs = self._locate(asked, [own[video] for _, video in pairs], features)
+        clip_seconds = self.library.sampling.clip_seconds
         return [
-            self._video_moments(stored[video], [features[segment] for segment in own[video]], found)
+            moments_of_video(stored[video], [features[segment] for segment in own[video]], found, clip_seconds)
             for (_, video), found in zip(pairs, outputs, strict=True)
         ]
 
@@ -328,15 +327,7 @@ class Pipeline:
             for video_id in found
             for part in self.library.segments(video_id)
         }
-        return [
-            [
-                VideoHit(
-                    video.video_id, stored[video.video_id].path, video.score, video.rank, windows[video.segment_ids[0]]
-                )
-                for video in videos
-            ]
-            for videos in ranked
-        ]
+        return [video_hits(videos, stored, windows) for videos in ranked]
 
     def _whole_videos(
         self, video_ids: Sequence[str]
@@ -354,51 +345,6 @@ class Pipeline:
             self._generation = generation
         unique = list(dict.fromkeys(segment_ids))
         return dict(zip(unique, self.library.segment_features(unique), strict=True))
-
-    def _video_moments(
-        self, video: StoredVideo, parts: Sequence[SegmentFeatures], outputs: Mapping[str, MomentOutput]
-    ) -> VideoMoments:
-        found = [outputs[part.segment_id] for part in parts]
-        hits = tuple(
-            MomentHit(
-                video.video_id, video.path, moment.start_s, moment.end_s, moment.score, moment.score, 0.0, 1,
-                (parts[moment.segment].start_s, parts[moment.segment].end_s),
-            )
-            for moment in merge_moments(parts, found, video.duration_s, NMS_IOU)
-        )  # fmt: skip
-        curve = stitch_saliency(parts, found, video.clip_count)
-        return VideoMoments(hits, self.library.sampling.clip_seconds, curve)
-
-    def _joined(
-        self,
-        ranked: Sequence[RankedVideo],
-        outputs: Mapping[str, MomentOutput],
-        features: Mapping[str, SegmentFeatures],
-        stored: Mapping[str, StoredVideo],
-    ) -> list[MomentHit]:
-        """Moments of the candidate videos in one list by the fused score; ties: better video, then earlier start."""
-        if not ranked:
-            return []
-        log_p = video_log_probability(torch.tensor([video.score for video in ranked]), self.fusion.temperature)
-        hits: list[MomentHit] = []
-        for video, video_log_p in zip(ranked, log_p, strict=True):
-            parts = [features[segment] for segment in video.segment_ids]
-            about = stored[video.video_id]
-            found = merge_moments(parts, [outputs[part.segment_id] for part in parts], about.duration_s, NMS_IOU)
-            confidence = torch.tensor([moment.score for moment in found])
-            for moment, score in zip(found, self._fused(video_log_p, confidence), strict=True):
-                part = parts[moment.segment]
-                hits.append(
-                    MomentHit(
-                        video.video_id, about.path, moment.start_s, moment.end_s, score, moment.score,
-                        video.score, video.rank, (part.start_s, part.end_s),
-                    )
-                )  # fmt: skip
-        return sorted(hits, key=lambda hit: (-hit.score, hit.coarse_rank, hit.start_s))
-
-    def _fused(self, video_log_p: Tensor, confidence: Tensor) -> list[float]:
-        scores: list[float] = fuse(video_log_p.expand(len(confidence)), confidence, self.fusion).tolist()
-        return scores
 
 
 def _rebuilt(
