@@ -16,6 +16,7 @@ from coarse_to_fine.cli.options import (
     PrecisionOption,
     require_missing_rule,
 )
+from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.wording import counted
 
@@ -33,7 +34,9 @@ def extract(
             help="`world` (drawn on the spot), an annotation file of any supported data set, or a folder in our layout."
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Gets annotations/, videos/ and texts/.", callback=folder_to_write)
+    ],
     videos: Annotated[
         str | None,
         typer.Option(metavar="DIR|N", help="Folder with the videos of an annotation file; how many of the world."),
@@ -45,7 +48,8 @@ def extract(
         str, typer.Option(metavar="RULE", help="Videos without a file: refuse, or drop with their queries.")
     ] = "refuse",
     npz: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the features as npz for other tools too.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the features as npz for other tools too.", callback=folder_to_write),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the world.")] = 0,
     encoder: Annotated[str, typer.Option(metavar="NAME", help="tiny-world, clip-vit-b-32, a folder.")] = "tiny-world",

@@ -11,6 +11,7 @@ import typer
 
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.out_paths import folder_to_write
 
 if TYPE_CHECKING:
     from coarse_to_fine.foreign_weights.importing import ImportedWeights
@@ -63,7 +64,10 @@ def list_weights(as_json: JsonOption = False) -> None:
 @app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A checkpoint file that you have; nothing is downloaded.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write; new or empty.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="The folder to write; new or empty.", callback=folder_to_write),
+    ],
     kind: Annotated[
         KindName | None, typer.Option("--as", help="Take the file for this model, and fail if it is another.")
     ] = None,
