@@ -134,6 +134,13 @@ def test_every_picture_is_shown_by_a_page():
     assert there <= shown
 
 
+def test_files_in_the_tables_of_module_pages_are_there():
+    for page in PACKAGE.rglob("README.md"):
+        for cell in re.findall(r"^\| (`\w+\.py`[^|]*)\|", page.read_text(encoding="utf-8"), re.MULTILINE):
+            for name in re.findall(r"`(\w+\.py)`", cell):
+                assert (page.parent / name).is_file(), f"{page.relative_to(ROOT)}: {name}"
+
+
 def test_configurations_that_pages_name_are_there():
     for page in PAGES:
         for name in re.findall(r"configs/[a-z]+/[A-Za-z0-9_.-]+\.yaml", page.read_text(encoding="utf-8")):

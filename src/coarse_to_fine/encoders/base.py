@@ -14,13 +14,14 @@ from coarse_to_fine.types import TextFeatures
 class ImageTextEncoder(Protocol):
     """Two towers with one embedding space, on one device, in eval mode, without gradients.
 
+    An encoder whose text tower was trained on English alone may say so by `english_only = True`.
+
     Attributes:
         name: the name it was asked by, e.g. `clip-vit-b-32` or a folder.
         fingerprint: sha256 (hex) over weights and preprocessing; equal fingerprints give equal features.
         embed_dim: D, width of image and sentence embeddings.
         token_dim: W, width of the word states.
         image_size: pictures are given as (image_size, image_size) by `prepare`.
-        english_only: whether the text tower was trained on English alone; left out: False.
         warning: one line about what the encoder does not know (shown by searches on foreign video), or None.
     """
 

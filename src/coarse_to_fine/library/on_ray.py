@@ -52,9 +52,9 @@ def index_on_ray(
         for index, one in enumerate(work):
             waiting.append((index, task.remote(one, tower, encoder.fingerprint, sampling)))
             if len(waiting) >= most:
-                yield _result(ray, work, *waiting.popleft())
+                yield _result(ray, *waiting.popleft())
         while waiting:
-            yield _result(ray, work, *waiting.popleft())
+            yield _result(ray, *waiting.popleft())
 
 
 def _index_file(work: Work, tower: Sequence[Any], fingerprint: str, sampling: Sampling) -> Indexed:
@@ -67,7 +67,7 @@ def _index_file(work: Work, tower: Sequence[Any], fingerprint: str, sampling: Sa
     return result
 
 
-def _result(ray: Any, work: Sequence[Work], index: int, reference: Any) -> Indexed:
+def _result(ray: Any, index: int, reference: Any) -> Indexed:
     try:
         result: Indexed = ray.get(reference)
         return replace(result, index=index)

@@ -98,7 +98,7 @@ def _bring_up_to_date(step: Step, root: Path, work: Work, any_code: bool, begin:
         return Finished(step.name, state, 0.0)
     started = time.perf_counter()
     if record is not None and state == "again" and not _keeps(step, now, record):
-        _discard(step, root)
+        _discard(step)
     write_record(root, step.name, StepRecord("begun", now))
     shutil.rmtree(_discarded(step), ignore_errors=True)
     step.run(work)
@@ -114,7 +114,7 @@ def _keeps(step: Step, now: MadeOf, record: StepRecord) -> bool:
     return step.incremental and same
 
 
-def _discard(step: Step, root: Path) -> None:
+def _discard(step: Step) -> None:
     """Take the folder away by one rename, so that a kill leaves the whole of it or none."""
     shutil.rmtree(_discarded(step), ignore_errors=True)
     if step.folder.exists():
