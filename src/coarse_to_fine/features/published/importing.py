@@ -76,7 +76,7 @@ def import_videos(
     known = {video.video_id: video.duration_s for video in videos} if videos is not None else {}
     wanted = list(known) if videos is not None else source.video_ids()
     absent = source.absent(wanted)
-    refuse_missing("videos", absent, len(wanted), missing)
+    refuse_missing(absent, len(wanted), missing, "video")
     present = [video_id for video_id in wanted if video_id not in set(absent)]
     _declare_widths(source, present, known)
     failed, notes, there = [], Counter[str](), 0
@@ -115,7 +115,7 @@ def import_texts(
     """
     source = PublishedTexts(config)
     absent = source.absent(queries)
-    refuse_missing("queries", absent, len(queries), missing)
+    refuse_missing(absent, len(queries), missing, "query", "queries")
     left_out = set(absent)
     first: dict[str, TextFeatures] = {}
     for named in queries:
@@ -192,12 +192,12 @@ def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
     )
 
 
-def refuse_missing(what: str, absent: Sequence[str], total: int, missing: Missing) -> None:
-    """Raise DataError for ids without features, unless they may be dropped and others are left."""
+def refuse_missing(absent: Sequence[str], total: int, missing: Missing, one: str, many: str | None = None) -> None:
+    """Raise DataError for things (`one`, `many`) without features, unless they may be dropped and others are left."""
     if absent and (missing == "refuse" or len(absent) == total):
         raise DataError(
-            f"no features of {len(absent)} of {total} {what} ({first_of(absent, SHOWN)}); expected features of all; "
-            "check the pattern of the names, or leave them out with --missing-video drop"
+            f"no features of {len(absent)} of {counted(total, one, many)} ({first_of(absent, SHOWN)}); expected "
+            "features of all; check the pattern of the names, or leave them out with --missing-video drop"
         )
 
 

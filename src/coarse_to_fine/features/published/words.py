@@ -35,7 +35,7 @@ def import_words(
     """
     vectors = read_glove(config.path, words_of(query.text for query in queries), config.unknown_seed)
     absent = [query.query_id for query in queries if not vectors.known(query.text)]
-    refuse_missing("queries", absent, len(queries), missing)
+    refuse_missing(absent, len(queries), missing, "query", "queries")
     sentences = dict.fromkeys(query.text for query in queries if vectors.known(query.text))
     folder.parent.mkdir(parents=True, exist_ok=True)
     vectors.save(folder.parent / VECTORS)
