@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
-from coarse_to_fine.coarse_grained.ranking import best_per_video
-from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
+from coarse_to_fine.coarse_grained.gallery_scores import SEGMENTS_AT_ONCE, video_scores
 from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate
+from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate, evaluate_standings
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, predictions_in_memory
 from coarse_to_fine.evaluation.report import Report
+from coarse_to_fine.evaluation.score_stream import TOP, ScoreBlock, Stream, StreamedRanks, rank_stream
 from coarse_to_fine.evaluation.truth import Truth, read_truth
 from coarse_to_fine.evaluation.video_retrieval import dual_softmax as weighted_by_texts
 from coarse_to_fine.features.examples import segment_features, segments_by_video, text_features
@@ -83,34 +84,49 @@ def evaluate_coarse(
     split: str | None = None,
     *,
     queries: str = "fine",
+    gallery: str | Path | None = None,
     seed: int = 0,
     dual_softmax: bool = False,
+    listed: int = TOP,
+    segments_at_once: int = SEGMENTS_AT_ONCE,
     resamples: int = 1000,
     title: str = "coarse stage",
 ) -> tuple[list[QueryPrediction], Report]:
     """Rank the videos of a split for each of its sentences; a video's score is that of its best segment.
+
+    The gallery is read block by block, twice where its scores do not fit into 128 MB. Ranks are counted over all
+    videos, and the answers name the best ones only.
 
     Args:
         model: the coarse model.
         folder: a training set: `annotations/`, `videos/`, `texts/`.
         split: name of the split; None where there is one.
         queries: `fine` for sentences of moments, `coarse` for captions of whole videos.
+        gallery: JSON lines with the videos that are ranked; None: those that the sentences name.
         seed: of the stochastic text.
         dual_softmax: weigh each score by its softmax over all sentences of the split, as some published numbers do; a
             search has no other sentences, so such numbers are not those of a search.
+        listed: videos that each answer names; all of a smaller gallery.
+        segments_at_once: of a block of the gallery; it changes memory and time, and no number.
         resamples: of the bootstrap over videos.
         title: says which model, for the report.
 
     Raises:
         DataError: features are missing, or an import without coarse frames.
     """
+    if listed < 1 or segments_at_once < 1:
+        raise ConfigError(f"listed is {listed}, segments_at_once {segments_at_once}; expected 1 or more; raise them")
     folder = Path(folder)
-    truth = read_truth(_annotations(folder, split, queries))
+    given = Path(gallery) if gallery is not None else None
+    truth = read_truth(_annotations(folder, split, queries), gallery=given)
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
-    answers = list(_ranked(model, truth, videos, texts, seed, dual_softmax))
+    stream = _scores(model, truth, videos, texts, seed, segments_at_once)
+    place = {name: number for number, name in enumerate(truth.gallery)}
+    true = [[place[name] for name in query.answers] for query in truth.queries]
+    ranks = rank_stream(_weighted(stream) if dual_softmax else stream, true, listed)
     weighted = ", dual softmax over the split's sentences" if dual_softmax else ""
     source = f"{title}, {_made_by(videos)}, seed {seed}{weighted}"
-    return answers, evaluate("videos", truth, predictions_in_memory(answers, source), resamples=resamples)
+    return _best_videos(truth, ranks), evaluate_standings(truth, ranks.standings, source, resamples)
 
 
 class _StoredSegments:
@@ -147,30 +163,40 @@ def _located(
             yield QueryPrediction(query.query_id, windows, curve)
 
 
-def _ranked(
-    model: CoarseModel, truth: Truth, videos: FeatureReader, texts: FeatureReader, seed: int, dual: bool
-) -> Iterator[QueryPrediction]:
+def _scores(
+    model: CoarseModel, truth: Truth, videos: FeatureReader, texts: FeatureReader, seed: int, segments_at_once: int
+) -> Stream:
+    """Scores of the sentences with the videos of the gallery, whose frames are read when they are needed."""
     segments = segments_by_video(videos)
     _refuse_missing(list(truth.gallery), segments, videos.folder)
-    names = list(truth.gallery)
-    items = [(place, item) for place, name in enumerate(names) for item in segments[name]]
-    frames = torch.stack([videos.read(item.item_id, "frames")["frames"] for _, item in items])  # (S, F, D)
-    if not frames.shape[1]:
-        raise DataError(
-            f"{videos.folder} holds no coarse frames, it was imported; expected features of `ctf extract`; extract them"
-        )
-    owner = torch.tensor([place for place, _ in items])
-    cache = model.ranker.video_cache(frames)
-    parts = []
-    for start in range(0, len(truth.queries), TEXTS_A_BATCH):
-        part = truth.queries[start : start + TEXTS_A_BATCH]
-        text = torch.stack([text_features(texts, query.text).embedding for query in part])
-        parts.append(best_per_video(scores_as_searched(model, text, frames, cache, seed), owner, len(names)))
-    scores = torch.cat(parts)  # (T, V)
-    for query, row in zip(truth.queries, weighted_by_texts(scores) if dual else scores, strict=True):
-        order = torch.argsort(row, descending=True, stable=True).tolist()
-        ranked = RankedVideos(tuple(names[place] for place in order), row[order].double().numpy())
-        yield QueryPrediction(query.query_id, videos=ranked)
+    own = [segments[name] for name in truth.gallery]
+    items = [item.item_id for each in own for item in each]
+
+    def frames_of(columns: Tensor) -> Tensor:
+        frames = torch.stack([videos.read(items[column], "frames")["frames"] for column in columns.tolist()])
+        if not frames.shape[1]:
+            raise DataError(
+                f"{videos.folder} holds no coarse frames, it was imported; expected features of `ctf extract`; "
+                "extract them"
+            )
+        return frames  # (K, F, D)
+
+    text = torch.stack([texts.read(query.text, "embedding")["embedding"] for query in truth.queries])  # (T, D)
+    return video_scores(model, text, [len(each) for each in own], frames_of, seed, segments_at_once)
+
+
+def _weighted(stream: Stream) -> Stream:
+    """Each block holds the scores of all sentences, which is what the softmax runs over."""
+    return lambda: (
+        ScoreBlock(block.first_video, weighted_by_texts(torch.from_numpy(block.scores)).numpy()) for block in stream()
+    )
+
+
+def _best_videos(truth: Truth, ranks: StreamedRanks) -> list[QueryPrediction]:
+    return [
+        QueryPrediction(query.query_id, videos=RankedVideos(tuple(truth.gallery[video] for video in videos), scores))
+        for query, videos, scores in zip(truth.queries, ranks.top_videos.tolist(), ranks.top_scores, strict=True)
+    ]
 
 
 def _annotations(folder: Path, split: str | None, queries: str) -> Path:

@@ -211,13 +211,21 @@ def coarse(
     model: Annotated[str, COARSE],
     split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
     queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
+    gallery: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON lines with the ranked videos; default: those the sentences name."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
     dual_softmax: Annotated[
-        bool, typer.Option("--dual-softmax", help="Weigh scores over all sentences of the split; no search can.")
+        bool,
+        typer.Option(
+            "--dual-softmax", help="Weigh scores over the split's sentences: needs all at once, no search can."
+        ),
     ] = False,
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
     ] = None,
+    listed: Annotated[int, typer.Option(min=1, help="Best videos a sentence in --predictions; ranks count all.")] = 100,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
     ] = None,
@@ -226,6 +234,8 @@ def coarse(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a coarse model on the extracted features of a split: each sentence ranks the split's videos.
+
+    The videos are read in blocks, so that memory does not grow with their number.
 
     Examples:
 
@@ -244,8 +254,10 @@ def coarse(
         features,
         split,
         queries=queries,
+        gallery=gallery,
         seed=seed,
         dual_softmax=dual_softmax,
+        listed=listed,
         resamples=resamples,
         title=model,
     )

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,6 +26,7 @@ from coarse_to_fine.evaluation.moment_retrieval import LENGTH_SETS, RECALL_THRES
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.truth import Truth, read_truth
+from coarse_to_fine.evaluation.video_lists import Standing
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "moments": {
@@ -109,7 +111,37 @@ def evaluate(
     check_thresholds(thresholds)
     aligned = align(truth, predictions, missing)
     groups, official, warnings = task_columns(task, aligned, convention, thresholds, lengths)
-    clusters = aligned.clusters
+    sources = predictions.source, (*aligned.warnings, *warnings)
+    report = _report(task, convention, aligned.truth, groups, *sources, resamples, seed)
+    return replace(report, official=official, figures=_figures(task, aligned))
+
+
+def evaluate_standings(
+    truth: Truth, standings: Sequence[Standing], source: str, resamples: int = RESAMPLES, seed: int = 0
+) -> Report:
+    """The task `videos` where the ranks are known and no list of all videos is: see `score_stream`.
+
+    Args:
+        truth: the queries and the gallery.
+        standings: of the true video of every query, in order.
+        source: what ranked the videos.
+        resamples: of the bootstrap over videos.
+        seed: of the bootstrap.
+    """
+    return _report("videos", "default", truth, _videos(truth, standings, "default"), source, (), resamples, seed)
+
+
+def _report(
+    task: str,
+    convention: str,
+    truth: Truth,
+    groups: Mapping[str, Sequence[Column]],
+    source: str,
+    warnings: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> Report:
+    clusters = [query.cluster for query in truth.queries]
     sections = [Section(title, summarise(columns, clusters, resamples, seed)) for title, columns in groups.items()]
     return Report(
         task=task,
@@ -117,13 +149,11 @@ def evaluate(
         rules=CONVENTIONS[task][convention],
         split=truth.split,
         truth=truth.source,
-        predictions=predictions.source,
-        queries=len(aligned.truth.queries),
-        videos=len(aligned.truth.gallery),
+        predictions=source,
+        queries=len(truth.queries),
+        videos=len(truth.gallery),
         sections=tuple(sections),
-        warnings=(*truth.notes, *aligned.warnings, *warnings),
-        official=official,
-        figures=_figures(task, aligned),
+        warnings=(*truth.notes, *warnings),
     )
 
 
@@ -145,8 +175,12 @@ def task_columns(
     standings = corpus_task.video_standings(aligned, strict=convention == "t-mass")
     unlisted = sum(not each.listed for each in standings)
     warnings = [f"{unlisted} lists do not hold the true video: a miss, counted with the last rank"] if unlisted else []
+    return _videos(aligned.truth, standings, convention), {}, warnings
+
+
+def _videos(truth: Truth, standings: Sequence[Standing], convention: str) -> dict[str, list[Column]]:
     rule = f"ties: {CONVENTIONS['videos'][convention]}"
-    return {"videos": corpus_task.video_columns(standings, len(aligned.truth.gallery), rule)}, {}, warnings
+    return {"videos": corpus_task.video_columns(standings, len(truth.gallery), rule)}
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.evaluation.overlap import Float64, FloatArray, Int, IntArray
+from coarse_to_fine.evaluation.overlap import Bool, BoolArray, Float64, FloatArray, Int, IntArray
 from coarse_to_fine.evaluation.video_lists import Standing
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
@@ -71,7 +71,7 @@ def rank_stream(stream: Stream, true_videos: Sequence[Sequence[int]], top: int =
     pairs = _pairs(true_videos)
     above = np.zeros(len(best), dtype=np.int64)
     tied = np.zeros(len(best), dtype=np.int64)
-    kept = (np.zeros((len(best), 0)), np.zeros((len(best), 0), dtype=np.int64))
+    kept = _nothing(len(best))
     for block in stream():
         above += np.count_nonzero(block.scores > best[:, None], axis=1)
         tied += np.count_nonzero(block.scores == best[:, None], axis=1)
@@ -80,6 +80,14 @@ def rank_stream(stream: Stream, true_videos: Sequence[Sequence[int]], top: int =
         kept = _merge(kept, block, top)
     standings = tuple(Standing(int(a), int(t)) for a, t in zip(above, tied))
     return StreamedRanks(standings, kept[1], kept[0], videos)
+
+
+def top_of_stream(stream: Stream, top: int) -> tuple[Float64[FloatArray, "Q K"], Int[IntArray, "Q K"]]:
+    """Scores and columns of the best `top` of every query, best first; ties: the lower column first. One reading."""
+    kept = None
+    for block in stream():
+        kept = _merge(kept or _nothing(len(block.scores)), block, top)
+    return kept or _nothing(0)
 
 
 def blocks_of(scores: Scores, width: int) -> Stream:
@@ -133,24 +141,36 @@ def _inside(pairs: IntArray, block: ScoreBlock) -> tuple[IntArray, IntArray]:
     return pairs[start:stop, 1], pairs[start:stop, 0] - block.first_video
 
 
+def _nothing(queries: int) -> tuple[FloatArray, IntArray]:
+    return np.zeros((queries, 0)), np.zeros((queries, 0), dtype=np.int64)
+
+
 def _merge(kept: tuple[FloatArray, IntArray], block: ScoreBlock, top: int) -> tuple[FloatArray, IntArray]:
     """The best `top` of what was kept and a block; earlier columns first among equals, so cuts do not matter."""
-    found, columns = _candidates(kept[0], block.scores, top)
+    found, columns = _candidates(_entering(kept[0], block.scores, top), block.scores)
     scores = np.concatenate([kept[0], found], axis=1)
     videos = np.concatenate([kept[1], columns + block.first_video], axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(videos, order, axis=1)
 
 
-def _candidates(kept: FloatArray, scores: Scores, top: int) -> tuple[FloatArray, IntArray]:
-    """Scores of a block that can enter the list, with their columns: (Q, C), filled up with -inf."""
-    queries, width = scores.shape
-    if kept.shape[1] < top:
-        return scores.astype(np.float64), np.broadcast_to(np.arange(width), scores.shape)
-    rows, columns = np.nonzero(scores > kept[:, -1:])
-    counts = np.bincount(rows, minlength=queries)
+def _entering(kept: FloatArray, scores: Scores, top: int) -> Bool[BoolArray, "Q columns"]:
+    """True for what can be among the best `top`: above the last one kept, or among the best of its block."""
+    width = scores.shape[1]
+    if kept.shape[1] == top:
+        return scores > kept[:, -1:]
+    if width <= top:
+        return np.ones(scores.shape, dtype=np.bool_)
+    last: Scores = np.partition(scores, width - top, axis=1)[:, width - top, None]
+    return scores >= last
+
+
+def _candidates(entering: Bool[BoolArray, "Q columns"], scores: Scores) -> tuple[FloatArray, IntArray]:
+    """Scores that enter, with their columns: (Q, C), filled up with -inf."""
+    rows, columns = np.nonzero(entering)
+    counts = np.bincount(rows, minlength=len(scores))
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    found = np.full((queries, int(counts.max(initial=0))), -np.inf)
+    found = np.full((len(scores), int(counts.max(initial=0))), -np.inf)
     at = np.zeros(found.shape, dtype=np.int64)
     found[rows, places], at[rows, places] = scores[rows, columns], columns
     return found, at

@@ -112,9 +112,12 @@ def true_ranks(
 def dual_softmax(scores: Float[Tensor, T * rest], temperature: float = 100.0) -> Float[Tensor, T * rest]:
     """Scores times their softmax over the first axis. Every score then depends on all test queries; off by default.
 
+    Each column is summed in memory of its own, so that it gets the same numbers whatever columns are beside it.
+
     Source: Cheng et al., 2021 (CAMoE), in the form of the T-MASS release.
     """
-    return scores * torch.softmax(temperature * scores, dim=0)
+    columns = (temperature * scores).movedim(0, -1).contiguous()
+    return scores * torch.softmax(columns, dim=-1).movedim(-1, 0)
 
 
 def _as_mask(truth: Tensor, scores: Tensor) -> Bool[Tensor, "T V"]:

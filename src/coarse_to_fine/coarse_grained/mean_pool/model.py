@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -32,16 +33,25 @@ class MeanPool(CoarseModel):
         check_features(None, frames, None, None)
         return {"mean": unit(unit(frames.float()).mean(dim=1))}
 
-    @torch.no_grad()
     def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
-        mean = cache["mean"].float()
-        if text.ndim != 2 or text.shape[1] != mean.shape[1]:
-            raise DataError(
-                f"text embeddings have shape {tuple(text.shape)}, the segments {mean.shape[1]} channels; expected one "
-                "width, encode the sentence with the encoder of the library"
-            )
-        return unit(text.float().to(mean.device)) @ mean.T
+        return self.score_blocks(text, [cache], seed)
+
+    @torch.no_grad()
+    def score_blocks(
+        self, text: Float[Tensor, "T D"], caches: Iterable[VideoCache], seed: int = 0
+    ) -> Float[Tensor, "T V"]:
+        asked = unit(text.float())
+        return torch.cat([_cosines(asked, cache["mean"].float()) for cache in caches], dim=1)
 
     @torch.no_grad()
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:
         return self.score_cached(text, self.video_cache(frames), seed)
+
+
+def _cosines(text: Float[Tensor, "T D"], mean: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
+    if text.ndim != 2 or text.shape[1] != mean.shape[1]:
+        raise DataError(
+            f"text embeddings have shape {tuple(text.shape)}, the segments {mean.shape[1]} channels; expected one "
+            "width, encode the sentence with the encoder of the library"
+        )
+    return text.to(mean.device) @ mean.T

@@ -1,0 +1,43 @@
+"""A training set of random features on disk, as `ctf extract` lays it out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from coarse_to_fine.features.store import Manifest
+from coarse_to_fine.features.writer import FeatureWriter
+
+
+def write_random_set(folder: Path, frames: Sequence[Sequence[Tensor]], owners: Sequence[int], width: int) -> Path:
+    """Videos `v0`, `v1`, ... of which each holds the (F, D) frames of its segments, and a sentence about each owner."""
+    videos, texts, annotations = folder / "videos", folder / "texts", folder / "annotations"
+    encoder = {"name": "random", "width": width}
+    with FeatureWriter(videos, Manifest("video_segments", encoder, {})) as writer:
+        for video, segments in enumerate(frames):
+            for number, one in enumerate(segments):
+                times = {"start_s": 10.0 * number, "end_s": 10.0 * number + 10.0, "clip_seconds": 2.0}
+                tensors = {"frames": one, "clips": torch.zeros(1, 1)}
+                writer.add(f"v{video}#{number}", tensors, video_id=f"v{video}", source="random", **times)
+    generator = torch.Generator().manual_seed(1)
+    with FeatureWriter(texts, Manifest("text", encoder, {}), dtype=torch.float32) as writer:
+        for number in range(len(owners)):
+            embedding = torch.randn(width, generator=generator)
+            writer.add(f"text {number}", {"embedding": embedding, "tokens": torch.zeros(1, 1)}, truncated=False)
+    annotations.mkdir()
+    rows = [{"video_id": f"v{video}", "duration_s": 10.0 * len(each), "fps": 5} for video, each in enumerate(frames)]
+    _write(annotations / "videos.jsonl", rows)
+    queries = [
+        {"query_id": f"q{number}", "video_id": f"v{owner}", "text": f"text {number}", "windows_s": [[1.0, 3.0]]}
+        for number, owner in enumerate(owners)
+    ]
+    _write(annotations / "queries.test.jsonl", queries)
+    return folder
+
+
+def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
