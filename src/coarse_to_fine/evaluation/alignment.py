@@ -93,7 +93,8 @@ def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source:
     lists = [
         part for answer in answers for part in (answer.videos, answer.moments, answer.given_video) if part is not None
     ]
-    more = list(dict.fromkeys(video for part in lists for video in part.video_ids if video not in known))
+    wider = [part.video_ids for part in lists if not known.issuperset(part.video_ids)]
+    more = list(dict.fromkeys(video for video_ids in wider for video in video_ids if video not in known))
     if not more:
         return truth, []
     if truth.closed:

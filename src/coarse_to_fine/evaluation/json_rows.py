@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,14 +75,14 @@ class Row:
         return np.array(value, dtype=np.float64).reshape(-1, width)
 
     def named_numbers(self, name: str, width: int) -> tuple[tuple[str, ...], Float64[FloatArray, "N W"]]:
-        """A list of rows [video id, number, ...] with `width` numbers."""
+        """A list of rows [video id, number, ...] with `width` numbers; an id is one object in all rows of a file."""
         value = self.items(name)
         for position, item in enumerate(value):
             if not isinstance(item, list) or len(item) != width + 1 or not _is_name(item[0]):
                 raise self.error(f"{name}[{position}] is {shown(item)}", f"a video id and {width} numbers")
             self._check(name, position, item[1:])
         spans = np.array([item[1:] for item in value], dtype=np.float64).reshape(-1, width)
-        return tuple(str(item[0]) for item in value), spans
+        return tuple(sys.intern(str(item[0])) for item in value), spans
 
     def vector(self, name: str) -> Float64[FloatArray, " N"]:
         """A list of finite numbers."""

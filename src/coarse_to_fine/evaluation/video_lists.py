@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Standing:
         return float(ranks([self])[0])
 
 
-def standing(videos: RankedVideos | None, true: Container[str], gallery: int, strict: bool = False) -> Standing:
+def standing(videos: RankedVideos | None, true: Collection[str], gallery: int, strict: bool = False) -> Standing:
     """Standing of the best true video in a list; a list without one gets the last rank of the gallery.
 
     Args:
@@ -47,14 +47,20 @@ def standing(videos: RankedVideos | None, true: Container[str], gallery: int, st
         gallery: |V|.
         strict: count strictly higher scores only, as the T-MASS release does (equal without ties).
     """
-    scores = dict(reversed(list(zip(videos.video_ids, videos.scores.tolist())))) if videos is not None else {}
-    right = [score for video_id, score in scores.items() if video_id in true]
-    if not right:
+    places = _first_places(videos.video_ids) if videos is not None else {}
+    right = [places[video_id] for video_id in true if video_id in places]
+    if videos is None or not right:
         return Standing(max(gallery - 1, 0), 0, listed=False)
-    best = max(right)
-    wrong = np.array([score for video_id, score in scores.items() if video_id not in true], dtype=np.float64)
-    tied = 0 if strict else int(np.count_nonzero(wrong == best))
-    return Standing(int(np.count_nonzero(wrong > best)), tied)
+    scores = videos.scores if len(places) == len(videos) else videos.scores[list(places.values())]
+    own = videos.scores[right]
+    best = own.max()
+    tied = 0 if strict else int(np.count_nonzero(scores == best) - np.count_nonzero(own == best))
+    return Standing(int(np.count_nonzero(scores > best)), tied)
+
+
+def _first_places(video_ids: Sequence[str]) -> dict[str, int]:
+    last = len(video_ids) - 1
+    return {video_id: last - place for place, video_id in enumerate(reversed(video_ids))}
 
 
 def recalls(standings: Sequence[Standing], k: int) -> Float64[FloatArray, " Q"]:
