@@ -13,20 +13,23 @@ from torch import Tensor
 
 from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.ambiguity import right_videos
 from coarse_to_fine.evaluation.evaluate import check_thresholds
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
-from coarse_to_fine.evaluation.predictions import QueryPrediction, query_prediction
+from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, query_prediction
 from coarse_to_fine.evaluation.report import Report
+from coarse_to_fine.evaluation.score_stream import best_lists
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
 from coarse_to_fine.fusion import FusionConfig, fuse
 from coarse_to_fine.main_pipeline import Pipeline
-from coarse_to_fine.types import MomentHit, VideoHit, VideoMoments
+from coarse_to_fine.types import MomentHit, VideoMoments
 from coarse_to_fine.wording import counted, first_of
 
 QUERIES_A_BATCH = 64
 LONGEST_LIST = 100
+LISTED_VIDEOS = 100
 MOST_MOMENTS = 10_000
 SHOWN = 5
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -56,7 +59,7 @@ def evaluate_pipeline(
     missing: Literal["refuse", "drop"] = "refuse",
     progress: Progress | None = None,
 ) -> tuple[list[QueryPrediction], Report]:
-    """Answer every query and report both stages.
+    """Answer every query and report both stages; ranks count all videos, and the answers list the best 100.
 
     Args:
         pipeline: the library that is searched and its models.
@@ -76,19 +79,21 @@ def evaluate_pipeline(
     check_thresholds(thresholds)
     stored = {video.video_id for video in pipeline.library.videos()}
     truth, lost = _of_stored(truth, stored, missing)
+    searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
+    right = right_videos(searched)
     answers: list[QueryPrediction] = []
     for start in range(0, len(truth.queries), QUERIES_A_BATCH):
         part = truth.queries[start : start + QUERIES_A_BATCH]
         texts = [query.text for query in part]
         found = pipeline.search_many(texts, top_videos=top_videos, top_moments=LONGEST_LIST, seed=seed)
-        ranked = pipeline.rank_videos_many(texts, len(stored), seed)
+        video_ids, scores = pipeline.score_videos_many(texts, seed)
+        ranked = best_lists(video_ids, scores.numpy(), right[start : start + QUERIES_A_BATCH], LISTED_VIDEOS)
         given = pipeline.moments_many([(query.text, str(query.video_id)) for query in part])
         for query, moments, videos, alone in zip(part, found, ranked, given, strict=True):
             answers.append(answer(query.query_id, moments, videos, alone))
         if progress:
             progress(len(answers), len(truth.queries), "")
     config = PipelineReportConfig(candidates=top_videos, thresholds=tuple(thresholds), resamples=resamples)
-    searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
     report = pipeline_report(searched, answers, train, config, describe(pipeline, seed))
     return answers, replace(report, warnings=(*lost, *report.warnings))
 
@@ -112,17 +117,16 @@ def _of_stored(
     return truth.with_queries(kept), (f"left out by request: {lost} of {of} that the library lacks ({shown})",)
 
 
-def answer(
-    query_id: str, found: Sequence[MomentHit], ranked: Sequence[VideoHit], given: VideoMoments
-) -> QueryPrediction:
+def answer(query_id: str, found: Sequence[MomentHit], ranked: RankedVideos, given: VideoMoments) -> QueryPrediction:
     """What both stages said to one query."""
-    return query_prediction(
+    said = query_prediction(
         query_id,
-        [(hit.video_id, hit.score) for hit in ranked],
+        None,
         [(hit.video_id, hit.start_s, hit.end_s, hit.score) for hit in found],
         [(hit.start_s, hit.end_s, hit.score) for hit in given.hits],
         given.saliency.tolist(),
     )
+    return replace(said, videos=ranked)
 
 
 def describe(pipeline: Pipeline, seed: int) -> str:

@@ -90,6 +90,24 @@ def test_a_report_names_what_made_its_features(world):
     assert all(metric.queries == 3 for metric in report.metrics if metric.name.startswith("VCMR"))
 
 
+def test_a_report_counts_all_videos_and_its_answers_list_the_best(world, monkeypatch):
+    folder, library = world
+    pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
+    truth = read_truth(folder / "set" / "annotations" / "queries.test.jsonl")
+    shared = truth.with_queries([replace(query, text="a square") for query in truth.queries])  # lenient: all are right
+    for asked in (truth, shared):
+        monkeypatch.setattr("coarse_to_fine.experiment.LISTED_VIDEOS", 100)
+        every, whole = evaluate_pipeline(pipeline, asked)
+        hits = pipeline.rank_videos_many([query.text for query in asked.queries], 3)
+        for answer, ranked in zip(every, hits, strict=True):
+            assert answer.videos.video_ids == tuple(hit.video_id for hit in ranked)
+            assert answer.videos.scores.tolist() == [hit.score for hit in ranked]
+        monkeypatch.setattr("coarse_to_fine.experiment.LISTED_VIDEOS", 1)
+        best, report = evaluate_pipeline(pipeline, asked)
+        assert [len(answer.videos) for answer in best] == [1, 1, 1]
+        assert report.to_json() == whole.to_json() and report.value("VR MeanR") > 1
+
+
 def test_queries_of_absent_videos_are_refused_by_id_or_left_out_by_request(world):
     folder, library = world
     pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from coarse_to_fine.evaluation.predictions import RankedVideos, read_predictions
+from coarse_to_fine.evaluation.score_stream import best_lists
 from coarse_to_fine.evaluation.video_lists import Standing, standing
 
 
@@ -27,6 +28,22 @@ def test_a_standing_counts_the_wrong_videos_above_and_level(seed: int) -> None:
         expected = Standing(sum(s > max(right) for s in wrong), sum(s == max(right) for s in wrong))
     assert standing(RankedVideos(ids, scores), true, 20) == expected
     assert standing(RankedVideos(ids, scores), true, 20, strict=True).above == expected.above
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lists_of_the_best_videos_have_the_standings_of_lists_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = [f"v{number:02d}" for number in range(12)]
+    scores = rng.integers(0, 5, (4, 12)).astype(np.float32)
+    right = [{f"v{number:02d}" for number in rng.integers(0, 14, 3)} for _ in scores]
+    found = best_lists(ids, scores, right, top=3)
+    for row, own, short in zip(scores, right, found):
+        order = sorted(range(12), key=lambda number: -row[number])
+        whole = RankedVideos(tuple(ids[number] for number in order), row[order].astype(np.float64))
+        assert short.video_ids == whole.video_ids[:3] and np.array_equal(short.scores, whole.scores[:3])
+        for true in (own, set(sorted(own)[:1]), set()):
+            for strict in (False, True):
+                assert standing(short, true, 12, strict) == standing(whole, true, 12, strict)
 
 
 def test_an_id_is_one_object_in_all_lists_of_a_file(tmp_path) -> None:

@@ -5,7 +5,7 @@ Axes: T texts, V segments, C candidates, N videos, F frames, D width.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,10 +116,34 @@ class CoarseRetriever:
         wanted = _wanted(content, among)
         if not content.video_ids:
             return [[] for _ in text]
-        segments = len(content.segment_ids)
         hidden = _hidden(content, wanted)
+        segments = len(content.segment_ids)
         kept = self._count(segments, top_videos * segments_a_video) if hidden is None else segments
         ranked: list[list[RankedVideo]] = []
+        for scores in self._searched(content, text, seed, kept, hidden):
+            ranked += _best_videos(content, scores, top_videos, segments_a_video)
+        return ranked
+
+    def score_videos(self, text: Float[Tensor, "T D"], seed: int = 0) -> tuple[list[str], Float[Tensor, "T N"]]:
+        """Ids of all videos in the order in which `rank` breaks ties, and the scores by which it ranks them.
+
+        Args:
+            text: sentence embeddings of the gallery's encoder, not normalised.
+            seed: of the model's noise.
+        """
+        content = self._refresh()
+        videos = len(content.video_ids)
+        found = [
+            best_per_video(scores, content.video_of_segment, videos)
+            for scores in (self._searched(content, text, seed, len(content.segment_ids), None) if videos else ())
+        ]
+        return content.video_ids, torch.cat(found) if found else torch.zeros(len(text), videos)
+
+    def _searched(
+        self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int, hidden: Bool[Tensor, " V"] | None
+    ) -> Iterator[Float[Tensor, "P V"]]:
+        """Scores of all segments, of some texts at a time; -inf for what is hidden and for what is no candidate."""
+        segments = len(content.segment_ids)
         for part in blocks(len(text), SCORES_AT_ONCE // segments):
             asked = text[part]
             scores = (
@@ -127,9 +151,7 @@ class CoarseRetriever:
             )
             scores = scores.cpu() if hidden is None else scores.cpu().masked_fill(hidden, -torch.inf)
             scores = rescore(self.model, asked, scores, content.frames_of, seed)
-            scores = scores if hidden is None else scores.masked_fill(hidden, -torch.inf)
-            ranked += _best_videos(content, scores, top_videos, segments_a_video)
-        return ranked
+            yield scores if hidden is None else scores.masked_fill(hidden, -torch.inf)
 
     def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
         caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)

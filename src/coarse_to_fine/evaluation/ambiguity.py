@@ -71,6 +71,18 @@ def cut_from_sources(videos: Collection[str]) -> bool:
     return len({source_video(video) for video in videos}) < len(videos)
 
 
+def right_videos(truth: Truth) -> list[frozenset[str]]:
+    """Of each query the videos that one of these truths counts as right."""
+    wider = [
+        lenient_truth(truth),
+        *([same_source_truth(truth, source_video)] if cut_from_sources(truth.gallery) else []),
+    ]
+    return [
+        frozenset(video for query in versions for video in query.answers)
+        for versions in zip(*(each.queries for each in wider), strict=True)
+    ]
+
+
 def _videos_by_text(truth: Truth) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for query in truth.queries:

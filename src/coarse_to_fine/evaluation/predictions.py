@@ -50,10 +50,18 @@ class RankedMoments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedVideos:
-    """Videos with their scores, best first."""
+    """Videos with their scores, best first.
+
+    Attributes:
+        video_ids: every video that was ranked, or the best of them.
+        scores: of each.
+        counted: where only the best are listed: score of each video that may be right, how many of all videos score
+            higher, and how many the same, itself among them.
+    """
 
     video_ids: tuple[str, ...]
     scores: Float64[FloatArray, " N"]
+    counted: Mapping[str, tuple[float, int, int]] | None = None
 
     def __len__(self) -> int:
         return len(self.video_ids)

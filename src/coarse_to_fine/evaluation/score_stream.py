@@ -6,7 +6,7 @@ results are counts and comparisons, so they do not depend on how the gallery was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.overlap import Bool, BoolArray, Float64, FloatArray, Int, IntArray
+from coarse_to_fine.evaluation.predictions import RankedVideos
 from coarse_to_fine.evaluation.video_lists import Standing
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
@@ -95,6 +96,30 @@ def blocks_of(scores: Scores, width: int) -> Stream:
     return lambda: (ScoreBlock(at, scores[:, at : at + width]) for at in range(0, scores.shape[1], width))
 
 
+def best_lists(
+    video_ids: Sequence[str], scores: Scores, right: Sequence[Collection[str]], top: int = TOP
+) -> list[RankedVideos]:
+    """The best videos of every query, with what standings need to know of those further down.
+
+    Args:
+        video_ids: of the columns; of equal scores the first comes first.
+        scores: (Q, V) of some queries.
+        right: of each query, the videos whose standing may be asked for.
+        top: how many are listed.
+    """
+    column = {video_id: number for number, video_id in enumerate(video_ids)}
+    best, columns = top_of_stream(blocks_of(scores, max(1, len(video_ids))), top)
+    lists = []
+    for row, values, listed, own in zip(scores, best, columns.tolist(), right, strict=True):
+        known = {video_id: row[column[video_id]] for video_id in own if video_id in column}
+        counted = {
+            video_id: (float(score), int(np.count_nonzero(row > score)), int(np.count_nonzero(row == score)))
+            for video_id, score in known.items()
+        }
+        lists.append(RankedVideos(tuple(video_ids[number] for number in listed), values, counted))
+    return lists
+
+
 def _true_scores(stream: Stream, true_videos: Sequence[Sequence[int]]) -> tuple[FloatArray, int]:
     """Best score of a true video of each query, and the number of videos."""
     pairs = _pairs(true_videos)
@@ -161,8 +186,9 @@ def _entering(kept: FloatArray, scores: Scores, top: int) -> Bool[BoolArray, "Q 
         return scores > kept[:, -1:]
     if width <= top:
         return np.ones(scores.shape, dtype=np.bool_)
-    last: Scores = np.partition(scores, width - top, axis=1)[:, width - top, None]
-    return scores >= last
+    in_order: Scores = scores.copy()
+    in_order.partition(width - top, axis=1)
+    return scores >= in_order[:, width - top, None]
 
 
 def _candidates(entering: Bool[BoolArray, "Q columns"], scores: Scores) -> tuple[FloatArray, IntArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,8 @@ def standing(videos: RankedVideos | None, true: Collection[str], gallery: int, s
         gallery: |V|.
         strict: count strictly higher scores only, as the T-MASS release does (equal without ties).
     """
+    if videos is not None and videos.counted is not None:
+        return _counted_standing(videos.counted, true, gallery, strict)
     places = _first_places(videos.video_ids) if videos is not None else {}
     right = [places[video_id] for video_id in true if video_id in places]
     if videos is None or not right:
@@ -56,6 +58,17 @@ def standing(videos: RankedVideos | None, true: Collection[str], gallery: int, s
     best = own.max()
     tied = 0 if strict else int(np.count_nonzero(scores == best) - np.count_nonzero(own == best))
     return Standing(int(np.count_nonzero(scores > best)), tied)
+
+
+def _counted_standing(
+    counted: Mapping[str, tuple[float, int, int]], true: Collection[str], gallery: int, strict: bool
+) -> Standing:
+    """No right video is above the best of them, and those that are level with it are no competitors."""
+    right = [counted[video_id] for video_id in true if video_id in counted]
+    if not right:
+        return Standing(max(gallery - 1, 0), 0, listed=False)
+    best, above, level = max(right)
+    return Standing(above, 0 if strict else level - sum(score == best for score, _, _ in right))
 
 
 def _first_places(video_ids: Sequence[str]) -> dict[str, int]:

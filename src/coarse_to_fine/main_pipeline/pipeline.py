@@ -209,6 +209,17 @@ class Pipeline:
         texts = self._encode(queries)
         return self._settled(lambda: self._video_hits([texts[query] for query in queries], top_videos, seed))
 
+    def score_videos_many(self, queries: Sequence[str], seed: int = 0) -> tuple[list[str], Tensor]:
+        """Ids of all videos, and (queries, videos) scores by which they are ranked; of equal ones the first is first.
+
+        Raises:
+            UserError: an empty sentence.
+        """
+        _require_several(queries)
+        texts = self._encode(queries)
+        embeddings = torch.stack([texts[query].embedding for query in queries])
+        return self._settled(lambda: self._coarse.score_videos(embeddings, seed))
+
     def moments(self, query: str | Query, video_id: str) -> VideoMoments:
         """The fine stage alone: moments and the saliency curve of one video.
 
