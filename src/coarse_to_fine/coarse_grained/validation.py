@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -38,10 +38,11 @@ def retrieval_metrics(model: CoarseModel, pairs: CoarsePairs, seeds: Sequence[in
 @torch.no_grad()
 def _video_scores(
     model: CoarseModel, pairs: CoarsePairs, queries: Tensor, seeds: Sequence[int]
-) -> list[Float[Tensor, "Q N"]]:
-    """One score matrix a seed, ranked as a search ranks; every distinct sentence is scored once."""
+) -> Iterator[Float[Tensor, "Q N"]]:
+    """One score matrix a seed, one at a time, ranked as a search ranks; every distinct sentence is scored once."""
     cache = model.ranker.video_cache(pairs.frames)
     sentences, row = torch.unique(pairs.text_of_pair[queries], return_inverse=True)
     text = pairs.text[sentences]
-    scores = [scores_as_searched(model, text, pairs.frames, cache, seed) for seed in seeds]
-    return [best_per_video(each, pairs.video_of_segment, len(pairs.video_ids))[row] for each in scores]
+    for seed in seeds:
+        scores = scores_as_searched(model, text, pairs.frames, cache, seed)
+        yield best_per_video(scores, pairs.video_of_segment, len(pairs.video_ids))[row]

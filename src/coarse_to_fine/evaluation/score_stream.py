@@ -111,11 +111,12 @@ def best_lists(
     best, columns = top_of_stream(blocks_of(scores, max(1, len(video_ids))), top)
     lists = []
     for row, values, listed, own in zip(scores, best, columns.tolist(), right, strict=True):
-        known = {video_id: row[column[video_id]] for video_id in own if video_id in column}
-        counted = {
-            video_id: (float(score), int(np.count_nonzero(row > score)), int(np.count_nonzero(row == score)))
-            for video_id, score in known.items()
-        }
+        known = [video_id for video_id in own if video_id in column]
+        asked = row[np.array([column[video_id] for video_id in known], dtype=np.int64)]
+        ordered = np.sort(row)
+        below, upto = (np.searchsorted(ordered, asked, side) for side in ("left", "right"))
+        counts = zip(asked.tolist(), (len(row) - upto).tolist(), (upto - below).tolist())
+        counted = dict(zip(known, counts, strict=True))
         lists.append(RankedVideos(tuple(video_ids[number] for number in listed), values, counted))
     return lists
 

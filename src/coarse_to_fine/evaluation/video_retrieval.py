@@ -134,7 +134,7 @@ def _as_mask(truth: Tensor, scores: Tensor) -> Bool[Tensor, "T V"]:
                 f"text {int(outside.nonzero()[0])} has the true video {int(truth[outside][0])}, expected a row below "
                 f"{scores.shape[1]}; add the video to the gallery or leave the text out"
             )
-        truth = torch.nn.functional.one_hot(truth, scores.shape[1]).bool()
+        truth = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, truth.unsqueeze(1), True)
     if truth.shape != scores.shape:
         raise DataError(f"truth has shape {tuple(truth.shape)}, expected that of the scores {tuple(scores.shape)}")
     without = ~truth.any(dim=1)
