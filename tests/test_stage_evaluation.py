@@ -11,7 +11,7 @@ import torch
 
 from coarse_to_fine.coarse_grained.ranking import best_per_video
 from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
-from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.evaluation.video_retrieval import dual_softmax, text_to_video
 from coarse_to_fine.stage_evaluation import evaluate_coarse
 from tests.coarse_grained.models import WIDTH, features, small_model
@@ -86,3 +86,12 @@ def test_the_gallery_is_what_the_sentences_name_or_a_file_says(folder: Path):
     _, named = evaluate_coarse(model, folder, resamples=0)
     _, every = evaluate_coarse(model, folder, gallery=folder / "annotations" / "videos.jsonl", resamples=0)
     assert (named.videos, every.videos) == (len(set(OWNERS)), len(SEGMENTS))
+
+
+def test_a_split_without_sentences_is_refused_in_one_line(folder: Path):
+    (folder / "annotations" / "queries.empty.jsonl").write_text("")
+    try:
+        with pytest.raises(DataError, match=r"queries.empty.jsonl holds no sentence; expected at least one"):
+            evaluate_coarse(small_model("mean-pool"), folder, "empty", gallery=folder / "annotations" / "videos.jsonl")
+    finally:
+        (folder / "annotations" / "queries.empty.jsonl").unlink()

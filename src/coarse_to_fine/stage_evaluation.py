@@ -118,7 +118,10 @@ def evaluate_coarse(
         raise ConfigError(f"listed is {listed}, segments_at_once {segments_at_once}; expected 1 or more; raise them")
     folder = Path(folder)
     given = Path(gallery) if gallery is not None else None
-    truth = read_truth(_annotations(folder, split, queries), gallery=given)
+    path = _annotations(folder, split, queries)
+    truth = read_truth(path, gallery=given)
+    if not truth.queries:
+        raise DataError(f"{path} holds no sentence; expected at least one; check --split and --queries")
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
     stream = _scores(model, truth, videos, texts, seed, segments_at_once)
     place = {name: number for number, name in enumerate(truth.gallery)}

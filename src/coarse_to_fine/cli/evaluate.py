@@ -235,7 +235,7 @@ def coarse(
 ) -> None:
     """Measure a coarse model on the extracted features of a split: each sentence ranks the split's videos.
 
-    The videos are read in blocks, so that memory does not grow with their number.
+    The videos are read in blocks: a large gallery never lies in memory at once.
 
     Examples:
 
