@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
@@ -209,6 +210,7 @@ class Pipeline:
         texts = self._encode(queries)
         return self._settled(lambda: self._video_hits([texts[query] for query in queries], top_videos, seed))
 
+    @undisturbed()
     def score_videos_many(self, queries: Sequence[str], seed: int = 0) -> tuple[list[str], Tensor]:
         """Ids of all videos, and (queries, videos) scores by which they are ranked; of equal ones the first is first.
 
