@@ -287,6 +287,36 @@ def test_activitynet_and_charades_cd_are_recognised(tmp_path):
     assert (report.format, report.split) == ("charades-cd", "test_ood")
 
 
+JSON_LINE = '{"qid": 2, "query": "a dog", "duration": 9, "vid": "v", "relevant_windows": [[1, 2]]}'
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "whole", "format", "code"),
+    [
+        ("sta_test.txt", "AAAAA 0.0 5.0 no marks", "AAAAA 1.0 3.0##one.", "charades-sta", "E02"),
+        ("LSMDC_test.csv", "one\ttwo", "1\t2\t3\t4\t5\tSOMEONE walks.", "lsmdc", "E02"),
+        ("cut_test.jsonl", JSON_LINE[:-1], JSON_LINE, "lighthouse", "E02"),
+        ("no_qid_test.jsonl", JSON_LINE.replace('"qid"', '"qId"'), JSON_LINE, "lighthouse", "E03"),
+        ("queries.test.jsonl", '{"video_id": "v"}', '{"query_id": "1", "video_id": "v", "text": "a"}', "ctf", "E03"),
+    ],
+)
+def test_a_refused_first_row_does_not_hide_the_format(tmp_path, name, broken, whole, format, code):
+    path = tmp_path / name
+    path.write_text(f"{broken}\n{whole}\n")
+    (tmp_path / "videos.jsonl").write_text('{"video_id": "v", "duration_s": 9.0}\n')
+    report = read_annotations(path, durations={"AAAAA": 30.0} if format == "charades-sta" else None).report
+    assert (report.format, report.refused[0].code, report.refused[0].line) == (format, code, 1)
+
+
+@pytest.mark.parametrize("field", ["qid", "query", "vid"])
+def test_a_field_that_every_row_lacks_is_named(tmp_path, field):
+    path = tmp_path / "test.jsonl"
+    path.write_text(JSON_LINE.replace(f'"{field}"', f'"{field}s"') + "\n")
+    report = read_annotations(path).report
+    assert report.format == "lighthouse"
+    assert [(one.code, f"did you mean '{field}s'" in one.message) for one in report.refused] == [("E03", True)]
+
+
 def test_lists_of_different_length_are_refused(tmp_path):
     path = tmp_path / "train.json"
     path.write_text(json.dumps({"s1.avi": {"timestamps": [[0, 5]], "sentences": [], "fps": 29.4, "num_frames": 300}}))

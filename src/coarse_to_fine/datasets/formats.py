@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from coarse_to_fine.datasets import (
@@ -50,6 +49,12 @@ FORMATS: dict[str, Rows] = {
     "ctf-captions": layout_rows.captions,
 }
 """Readers that need only the file and what lies beside it; `charades-sta` needs the durations too."""
+
+LOOKED_AT = 20
+"""First lines among which one that is whole says the format."""
+
+LINE_FIELDS = ("qid", "query", "vid", "relevant_windows", "relevant_clip_ids", "saliency_scores")
+"""Fields of the rows of JSON lines, of which a row has two or more, whatever else is wrong with it."""
 
 SPLITS = (
     "test_composition",
@@ -139,27 +144,17 @@ def guess_format(source: Source) -> str:
         DataError: nothing known looks like this.
     """
     head = source.text.lstrip()[:100_000]
-    first = head.split("\n", 1)[0]
-    if own := _guess_own(first, source.path):
+    rows = head.split("\n", LOOKED_AT)[:LOOKED_AT]
+    if own := _guess_own(rows, source.path):
         return own
-    if re.match(r"^\S+\s+\S+\s+\S+##", first):
-        return "charades-sta"
-    if first.startswith("key,") and "video_id" in first:
-        return "msrvtt"
-    if first.strip() == "video_id":
-        return "msrvtt-list"
-    if "video_path" in first and "starts" in first:
-        return "didemo-csv"
-    if first.count("\t") == lsmdc.COLUMNS - 1:
-        return "lsmdc"
-    if first.startswith("{") and first.rstrip().endswith("}") and '"qid"' in first:
-        return _guess_lines(first)
+    if name := _guess_header(rows[0]) or _guess_rows(rows):
+        return name
     if head.startswith("{") and '"sen_id"' in source.text:
         return "msrvtt-captions"
     if head.startswith(("{", "[")):
         return _guess_document(head)
     raise DataError(
-        f"{source.path}: begins with {first[:50]!r}; expected an annotation file of a known format; "
+        f"{source.path}: begins with {rows[0][:50]!r}; expected an annotation file of a known format; "
         "`ctf data check FILE --format NAME` says how far it is one"
     )
 
@@ -170,24 +165,43 @@ def guess_split(path: Path) -> str:
     return own[1] if own else next((split for split in SPLITS if split in path.stem.lower()), "all")
 
 
-def _guess_own(first: str, path: Path) -> str | None:
-    """A file of our layout by its first row; an empty one, as of a split without windows, by its name."""
-    if first.startswith("{") and '"query_id"' in first:
-        return "ctf"
-    if first.startswith("{") and '"caption_id"' in first:
-        return "ctf-captions"
-    own = None if first else layout_rows.part_of(path)
+def _guess_own(rows: Sequence[str], path: Path) -> str | None:
+    """A file of our layout by its first rows; an empty one, as of a split without windows, by its name."""
+    for row in rows:
+        if row.startswith("{") and '"query_id"' in row:
+            return "ctf"
+        if row.startswith("{") and '"caption_id"' in row:
+            return "ctf-captions"
+    own = None if rows[0] else layout_rows.part_of(path)
     return {"queries": "ctf", "coarse": "ctf-captions"}[own[0]] if own else None
 
 
-def _guess_lines(first: str) -> str:
-    try:
-        row = json.loads(first)
-    except json.JSONDecodeError:
-        return "qvhighlights"
-    if "label" in row and row.get("relevant_windows") is None:
+def _guess_header(first: str) -> str | None:
+    """Name of a csv format by its header."""
+    if first.startswith("key,") and "video_id" in first:
+        return "msrvtt"
+    if first.strip() == "video_id":
+        return "msrvtt-list"
+    return "didemo-csv" if "video_path" in first and "starts" in first else None
+
+
+def _guess_rows(rows: Sequence[str]) -> str | None:
+    """Name of a format of one row a line by the first line that is like its rows; broken ones before it are passed."""
+    for row in rows:
+        if re.match(r"^\S+\s+\S+\s+\S+##", row):
+            return "charades-sta"
+        if row.count("\t") == lsmdc.COLUMNS - 1:
+            return "lsmdc"
+        if row.startswith("{") and sum(f'"{name}"' in row for name in LINE_FIELDS) > 1:
+            return _guess_line(row)
+    return None
+
+
+def _guess_line(row: str) -> str:
+    """Which set of JSON lines has a row like this one."""
+    if '"label"' in row and not re.search(r'"relevant_windows"\s*:\s*\[', row):
         return "highlights"
-    return "lighthouse" if "relevant_windows" in row and "relevant_clip_ids" not in row else "qvhighlights"
+    return "lighthouse" if '"relevant_windows"' in row and '"relevant_clip_ids"' not in row else "qvhighlights"
 
 
 def _guess_document(head: str) -> str:
