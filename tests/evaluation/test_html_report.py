@@ -118,3 +118,11 @@ def test_a_column_for_chance_is_there_where_it_has_an_entry():
         columns = [str(column.header) for column in report.to_table().columns]
         assert ("chance" in columns) == ("<th>chance</th>" in to_html(report)) == (chance is not None)
         assert len(columns) == 5 - (chance is None)
+
+
+def test_table_and_page_say_the_rules_in_words():
+    rules = "ties: expected rank"
+    report = Report("videos", "default", "val", "t", "p", 10, 4, (), rules)
+    assert report.title().endswith("rules: default (ties: expected rank)")
+    assert rules in str(report.to_table().title)
+    assert to_html(report).split('id="report"')[0].count(rules) == 1

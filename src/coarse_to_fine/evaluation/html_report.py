@@ -57,8 +57,7 @@ def to_html(report: Report, comparison: Comparison | None = None) -> str:
     data = json.dumps(report.to_json(), ensure_ascii=False).replace("<", "\\u003c")
     parts = [
         f"<h1>{escape(report.task)} on {escape(report.truth)}</h1>",
-        f"<p>{escape(report.title())}<br>predictions: {escape(report.predictions)}",
-        f"<br>rules: {escape(report.rules)}</p>",
+        f"<p>{escape(report.title())}<br>predictions: {escape(report.predictions)}</p>",
         _list(report.warnings),
         _figures(report.figures),
         *(_section(section) for section in report.sections),

@@ -112,11 +112,10 @@ class Report:
         return table
 
     def title(self) -> str:
-        """Task, split, sizes and rules in one line."""
+        """Task, split, sizes and rules, by name and in words, in one line."""
         gallery = f", |V| = {self.videos}" if self.videos else ""
-        return (
-            f"{self.task} on {self.truth} (split {self.split}), |Q| = {self.queries}{gallery}, rules: {self.convention}"
-        )
+        rules = f"{self.convention} ({self.rules})" if self.rules else self.convention
+        return f"{self.task} on {self.truth} (split {self.split}), |Q| = {self.queries}{gallery}, rules: {rules}"
 
 
 def has_chance(metrics: Iterable[Metric]) -> bool:
