@@ -21,7 +21,7 @@ from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipe
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, query_prediction
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.score_stream import best_lists
-from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery, cut_to_videos, read_truth
 from coarse_to_fine.fusion import FusionConfig, fuse
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.types import MomentHit, VideoMoments
@@ -44,7 +44,7 @@ def read_queries(folder: Path, split: str, kind: str = "fine") -> Truth:
     Raises:
         DataError: no such kind or file.
     """
-    return read_truth(queries_file(folder, split, kind), split)
+    return cut_to_videos(read_truth(queries_file(folder, split, kind), split))
 
 
 def evaluate_pipeline(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.evaluation.compare import compare_predictions
 from coarse_to_fine.evaluation.evaluate import CONVENTIONS, evaluate_predictions, main
 from tests.evaluation.test_readers import write
 
@@ -195,3 +196,42 @@ def test_thresholds_and_lengths_of_another_set_are_asked_for(tmp_path: Path) -> 
             evaluate_predictions("moments", answers, truth, thresholds=wrong, resamples=0)
     with pytest.raises(ConfigError, match="lengths is 'x'; expected one of qvhighlights, tacos"):
         evaluate_predictions("moments", answers, truth, lengths="x", resamples=0)  # type: ignore[arg-type]
+
+
+OUTSIDE = [
+    {"qid": 1, "vid": "a", "query": "one", "duration": 20, "relevant_windows": [[10, 40]]},
+    {"qid": 2, "vid": "b", "query": "two", "duration": 20, "relevant_windows": [[-4, 10], [25, 30]]},
+    {"qid": 3, "vid": "c", "query": "three", "duration": 20, "relevant_windows": [[21, 22], [5, 5]]},
+]
+INSIDE = [
+    {"qid": 1, "pred_relevant_windows": [[10, 20, 0.9]]},
+    {"qid": 2, "pred_relevant_windows": [[0, 10, 0.9]]},
+    {"qid": 3, "pred_relevant_windows": [[5, 6, 0.9]]},
+]
+
+
+def test_true_windows_are_cut_to_their_videos_and_counted(tmp_path: Path) -> None:
+    truth, answers = write(tmp_path / "t.jsonl", *OUTSIDE), write(tmp_path / "p.jsonl", *INSIDE)
+    report = evaluate_predictions("moments", answers, truth)
+    assert (report.value("R1@0.7"), report.value("mIoU"), report.queries) == (100.0, 100.0, 2)
+    said = "\n".join(report.warnings)
+    for part in ("R03 start below zero: set to 0: 1", "R04 end after the end", "R05 window outside", "left out (3)"):
+        assert part in said
+    changes = compare_predictions("moments", truth, answers, answers)
+    assert changes.queries == 2 and "R04" in "\n".join(changes.warnings)
+
+
+def test_an_official_tool_takes_true_windows_as_they_stand(tmp_path: Path) -> None:
+    truth, answers = write(tmp_path / "t.jsonl", *OUTSIDE), write(tmp_path / "p.jsonl", *INSIDE)
+    report = evaluate_predictions("moments", answers, truth, "qvhighlights")
+    assert (report.value("MR-full-R1@0.5"), report.queries, report.warnings) == (pytest.approx(100 / 3), 3, ())
+
+
+def test_answers_to_queries_that_a_reader_drops_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "durations.csv").write_text("video_id,duration\nAAAAA,20\n")
+    truth = tmp_path / "charades_sta_test.txt"
+    truth.write_text("AAAAA 0.0 5.0##one.\nAAAAA 30.0 35.0##two.\n")
+    rows = [{"qid": f"test:{line}", "pred_relevant_windows": [[0, 5, 1]]} for line in (1, 2)]
+    report = evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth)
+    assert (report.value("R1@0.7"), report.queries) == (100.0, 1)
+    assert "1 answers to queries without a window inside their video are left out (test:2)" in report.warnings

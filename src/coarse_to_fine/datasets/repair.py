@@ -7,7 +7,7 @@ Order of the window rules: swap (R02), clamp the start (R03), drop if outside or
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +49,9 @@ def assemble(rows: Iterable[RawRow | RowError], report: DataReport, policy: Poli
             query = repaired(row, found, videos, seen)
             if policy == "strict":
                 _refuse_repairs(row.line, found)
-            if query is not None:
+            if query is None:
+                report.dropped.append(row.query_id)
+            else:
                 queries[query.query_id] = query
         except RowError as error:
             report.refused.append(error.refusal)
@@ -91,6 +93,15 @@ def repaired(
 
 def repaired_windows(windows: list[Window], duration_s: float, line: int, report: DataReport) -> tuple[Window, ...]:
     """Windows inside [0, duration], sorted; every change is counted."""
+    kept = windows_inside(windows, duration_s, line, report)
+    ordered = sorted(kept)
+    if ordered != kept or any(left[1] > right[0] for left, right in itertools.pairwise(ordered)):
+        report.add("R07", line, kept, ordered)
+    return tuple(ordered)
+
+
+def windows_inside(windows: Sequence[Window], duration_s: float, line: int, report: DataReport) -> list[Window]:
+    """Windows inside [0, duration] in their order, those outside or of zero length dropped; every change is counted."""
     kept: list[Window] = []
     for start, end in windows:
         original = (start, end)
@@ -108,10 +119,7 @@ def repaired_windows(windows: list[Window], duration_s: float, line: int, report
             report.suspicious += end - duration_s > max(2.0, 0.1 * duration_s)
             end = duration_s
         kept.append((start, end))
-    ordered = sorted(kept)
-    if ordered != kept or any(left[1] > right[0] for left, right in itertools.pairwise(ordered)):
-        report.add("R07", line, kept, ordered)
-    return tuple(ordered)
+    return kept
 
 
 def _check_duration(row: RawRow, videos: dict[str, VideoInfo]) -> None:

@@ -51,7 +51,10 @@ class Example:
 
 @dataclass(slots=True)
 class DataReport:
-    """Counts of one annotation file; `counts` holds only what was found, `without_duration` ids of videos (E08)."""
+    """Counts of one annotation file; `counts` holds only what was found, `without_duration` ids of videos (E08).
+
+    `dropped` are the ids of queries that no window is left of (R05).
+    """
 
     file: str
     format: str
@@ -66,6 +69,7 @@ class DataReport:
     examples: dict[str, list[Example]] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     without_duration: dict[str, None] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
 
     def add(self, code: str, line: int, before: object, after: object) -> None:
         """Count one repair and keep the first ones as examples."""

@@ -40,7 +40,8 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
 
     Args:
         truth: the queries.
-        predictions: the answers; an answer to a query that is not in the truth is always an error.
+        predictions: the answers; an answer to a query that is not in the truth is always an error, one to a query that
+            a repair of the truth dropped is left out.
         missing: a query without an answer is an error (`refuse`), counts as a miss (`miss`), or leaves the evaluation
             (`drop`, which changes the denominator and says so).
 
@@ -48,7 +49,7 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
         DataError: unknown or absent ids, or answers about other videos, with their number and the first five.
     """
     known = {query.query_id for query in truth.queries}
-    unknown = [query_id for query_id in predictions.by_id if query_id not in known]
+    unknown = [query_id for query_id in predictions.by_id if query_id not in known | truth.dropped]
     if unknown:
         raise DataError(
             f"{predictions.source}: {len(unknown)} query ids are not in {truth.source} ({_some(unknown)}); expected "
@@ -69,7 +70,8 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
         raise DataError(f"{truth.source}: no query is left to evaluate; expected at least one; check both files")
     answers = tuple(predictions.by_id.get(query.query_id, QueryPrediction(query.query_id)) for query in queries)
     extended, notes = _with_named_videos(truth.with_queries(queries), answers, predictions.source)
-    return Aligned(extended, answers, (*predictions.notes, *_absence(absent, missing), *notes))
+    left_out = _left_out([query_id for query_id in predictions.by_id if query_id in truth.dropped])
+    return Aligned(extended, answers, (*predictions.notes, *left_out, *_absence(absent, missing), *notes))
 
 
 def _refuse_other_videos(truth: Truth, predictions: Predictions) -> None:
@@ -104,6 +106,12 @@ def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source:
         )
     note = f"{len(more)} videos of the answers are in no query of the truth; |V| counts them ({_some(more)})"
     return replace(truth, gallery=(*truth.gallery, *more)), [note]
+
+
+def _left_out(ids: Sequence[str]) -> list[str]:
+    if not ids:
+        return []
+    return [f"{len(ids)} answers to queries without a window inside their video are left out ({_some(ids)})"]
 
 
 def _absence(absent: Sequence[str], missing: Missing) -> list[str]:

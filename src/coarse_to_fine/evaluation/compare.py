@@ -13,9 +13,9 @@ from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.evaluation.alignment import Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES, PairedDifference, paired_bootstrap
 from coarse_to_fine.evaluation.columns import Column
-from coarse_to_fine.evaluation.evaluate import check_names, task_columns
+from coarse_to_fine.evaluation.evaluate import REPAIRING, check_names, task_columns
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
-from coarse_to_fine.evaluation.truth import Truth, TruthQuery, read_truth
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery, cut_to_videos, read_truth
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -131,6 +131,8 @@ def compare_predictions(
     """
     check_names(task, convention, missing)
     truth = read_truth(truth_path)
+    if convention in REPAIRING:
+        truth = cut_to_videos(truth)
     answers = read_predictions(a_path), read_predictions(b_path)
     return compare(task, truth, *answers, convention, deciding, missing, resamples, seed)
 

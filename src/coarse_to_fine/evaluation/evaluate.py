@@ -25,7 +25,7 @@ from coarse_to_fine.evaluation.figures import corpus_figures, moment_figures
 from coarse_to_fine.evaluation.moment_retrieval import LENGTH_SETS, RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.report import Report, Section
-from coarse_to_fine.evaluation.truth import Truth, read_truth
+from coarse_to_fine.evaluation.truth import Truth, cut_to_videos, read_truth
 from coarse_to_fine.evaluation.video_lists import Standing
 
 CONVENTIONS: dict[str, dict[str, str]] = {
@@ -48,6 +48,8 @@ CONVENTIONS: dict[str, dict[str, str]] = {
     },
 }
 TASKS = tuple(CONVENTIONS)
+REPAIRING = ("default", "sorted")
+"""Conventions that cut true windows to their videos; the official tools take them as they stand."""
 
 
 def evaluate_predictions(
@@ -89,6 +91,8 @@ def evaluate_predictions(
     """
     check_names(task, convention, missing, lengths)
     truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
+    if convention in REPAIRING:
+        truth = cut_to_videos(truth)
     if train is not None:
         refuse_shared_videos({f"{train} (learned from)": read_truth(train).gallery, str(truth_path): truth.gallery})
     predictions = read_predictions(predictions_path)

@@ -72,7 +72,7 @@ def pipeline_report(
         queries=len(run.aligned.truth.queries),
         videos=run.gallery,
         sections=sections,
-        warnings=(*run.aligned.warnings, *_warnings(run), *_below(sections)),
+        warnings=(*truth.notes, *run.aligned.warnings, *_warnings(run), *_below(sections)),
         figures=pipeline_figures(run.aligned, run.moments, run.given, run.traces, config.loss_rows, config.examples),
     )
 

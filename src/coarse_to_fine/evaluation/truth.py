@@ -12,6 +12,8 @@ import numpy as np
 
 from coarse_to_fine.datasets.formats import annotation_file, guess_split, load_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
+from coarse_to_fine.datasets.repair import windows_inside
+from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
@@ -74,6 +76,7 @@ class Truth:
         source: the file or the name of the set, for the report.
         closed: whether the gallery was given as complete; else videos that answers name are added to it.
         notes: what was repaired in the annotations, for the report.
+        dropped: ids of queries that no window inside their video is left of; answers to them are left out.
     """
 
     queries: tuple[TruthQuery, ...]
@@ -83,6 +86,7 @@ class Truth:
     source: str
     closed: bool = False
     notes: tuple[str, ...] = ()
+    dropped: frozenset[str] = frozenset()
 
     def with_queries(self, queries: Iterable[TruthQuery]) -> Truth:
         """The same gallery with other queries."""
@@ -107,8 +111,9 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     """Read the truth of a split.
 
     JSON lines of QVHighlights and Lighthouse (`qid`, `relevant_windows`, ...), of TVR (`desc_id`, `vid_name`, `ts`) and
-    ours (`query_id`, `video_id`, `windows_s`; `caption_id` for coarse captions) are read as they stand: nothing is
-    repaired. Any other annotation file goes through the readers of the data sets, with their repairs.
+    ours (`query_id`, `video_id`, `windows_s`; `caption_id` for coarse captions) are read as they stand, as the official
+    tools do; `cut_to_videos` repairs their windows. Any other annotation file goes through the readers of the data
+    sets, with their repairs.
 
     Args:
         path: the file, or a folder in our layout.
@@ -125,7 +130,7 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
         found = load_annotations(path, split=name)
         notes = tuple(f"{path.name}: {line}" for line in found.report.lines())
         truth = truth_from_records(found.queries, tuple(found.videos.values()), name, path.name)
-        return replace(truth, notes=notes)
+        return replace(truth, notes=notes, dropped=frozenset(found.report.dropped))
     rows = list(read_rows(path))
     beside = path.parent / "videos.jsonl"
     durations = _durations(gallery or beside) if gallery is not None or beside.exists() else {}
@@ -140,6 +145,29 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
         )
     known = {query.video_id: query.duration_s for query in queries if query.video_id and query.duration_s is not None}
     return Truth(queries, videos, {**known, **durations}, name, path.name, closed=gallery is not None)
+
+
+def cut_to_videos(truth: Truth) -> Truth:
+    """Windows inside their videos by the repairs of the data sets' readers, where the length of the video is known.
+
+    Ends are cut, windows outside a video or of zero length are dropped, and queries that have none left too; the notes
+    count it.
+    """
+    report = DataReport(truth.source, "", truth.split)
+    kept = []
+    for row, query in enumerate(truth.queries, start=1):
+        if query.duration_s is None or not len(query.windows):
+            kept.append(query)
+            continue
+        pairs = [(float(start_s), float(end_s)) for start_s, end_s in query.windows]
+        windows = windows_inside(pairs, query.duration_s, row, report)
+        if windows:
+            kept.append(replace(query, windows=np.array(windows, dtype=np.float64)))
+        else:
+            report.dropped.append(query.query_id)
+    notes = tuple(f"{truth.source}: {line}" for line in report.lines())
+    dropped = truth.dropped | frozenset(report.dropped)
+    return replace(truth, queries=tuple(kept), notes=(*truth.notes, *notes), dropped=dropped)
 
 
 def _is_json_lines(path: Path) -> bool:
