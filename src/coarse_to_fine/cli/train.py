@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.cli import output
 from coarse_to_fine.cli.config_kinds import refuse_other_kind
-from coarse_to_fine.cli.options import CoarseOption, FineOption, JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, JsonOption, LibraryOption, find_library
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from coarse_to_fine.training.loop import FitResult
+
+Settings = TypeVar("Settings", bound="BaseModel")
 
 app = typer.Typer(no_args_is_help=True, help="Train: encoder, coarse, fine. Run again, it goes on where it stopped.")
 
@@ -34,6 +38,9 @@ FeaturesOption = Annotated[
 ValidationOption = Annotated[
     Path, typer.Option("--validation", metavar="DIR", help="Features of the validation split, which selects.")
 ]
+TrainingDeviceOption = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu, cuda or mps; default: what the configuration says.")
+]
 
 
 @app.callback()
@@ -42,7 +49,13 @@ def group() -> None:
 
 
 @app.command("encoder")
-def encoder(config: ConfigOption, out: OutOption, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+def encoder(
+    config: ConfigOption,
+    out: OutOption,
+    overrides: SetOption = None,
+    device: TrainingDeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Train the small CLIP that knows the drawn world.
 
     Examples:
@@ -55,7 +68,7 @@ def encoder(config: ConfigOption, out: OutOption, overrides: SetOption = None, a
     from coarse_to_fine.encoders.train import EncoderTrainingConfig, train_encoder
 
     refuse_other_kind("encoder", config)
-    settings = load_config(EncoderTrainingConfig, config, overrides or [])
+    settings = on_device(load_config(EncoderTrainingConfig, config, overrides or []), device)
     report(train_encoder(settings, out, progress=not as_json), out, as_json)
 
 
@@ -66,6 +79,7 @@ def coarse(
     validation: ValidationOption,
     out: OutOption,
     overrides: SetOption = None,
+    device: TrainingDeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the coarse model that a configuration names, on extracted features.
@@ -81,7 +95,7 @@ def coarse(
     from coarse_to_fine.features.training_set import training_examples
 
     refuse_other_kind("coarse", config)
-    settings = load_config(CoarseTraining, config, overrides or [])
+    settings = on_device(load_config(CoarseTraining, config, overrides or []), device)
     print_data_reports(train, validation)
     learned = training_examples(train, coarse=True, alternates=True)
     trained = train_coarse(settings, learned, training_examples(validation), out, progress=not as_json)
@@ -95,6 +109,7 @@ def fine(
     validation: ValidationOption,
     out: OutOption,
     overrides: SetOption = None,
+    device: TrainingDeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the fine model that a configuration names, on extracted or imported features.
@@ -110,7 +125,7 @@ def fine(
     from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 
     refuse_other_kind("fine", config)
-    settings = load_config(FineTraining, config, overrides or [])
+    settings = on_device(load_config(FineTraining, config, overrides or []), device)
     print_data_reports(train, validation)
     learned = training_examples(train, alternates=True)
     trained = train_fine(settings, learned, training_examples(validation), out, progress=not as_json)
@@ -124,6 +139,7 @@ def fusion(
     split: Annotated[str, typer.Option(help="A validation split, never a test split.")] = "val",
     coarse: CoarseOption = None,
     fine: FineOption = None,
+    device: DeviceOption = "auto",
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="Gets alpha and temperature.", callback=file_to_write)
     ] = Path("fusion.json"),
@@ -145,7 +161,7 @@ def fusion(
             f"--split {split}; expected a validation split: what is chosen on a test split makes its numbers too good; "
             "name another one"
         )
-    pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine)
+    pipeline = Pipeline.load(find_library(library), coarse=coarse, fine=fine, device=device)
     chosen, recall = choose_fusion(pipeline, read_queries(annotations, split))
     write_text_atomically(out, chosen.model_dump_json() + "\n")
     if as_json:
@@ -154,6 +170,16 @@ def fusion(
         typer.echo(
             f"{out}: alpha {chosen.alpha:g}, temperature {chosen.temperature:g}; R@1 at IoU 0.5 on {split} {recall:.2f}"
         )
+
+
+def on_device(settings: Settings, device: str | None) -> Settings:
+    """The settings with the device of the command line, where it names one, in each of their runs."""
+    from coarse_to_fine.training import RunConfig
+
+    if device is None:
+        return settings
+    runs = {name: run.model_copy(update={"device": device}) for name, run in settings if isinstance(run, RunConfig)}
+    return settings.model_copy(update=runs)
 
 
 def print_data_reports(*folders: Path) -> None:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.encoders.pretraining.config import EncoderTrainingConfig
 from coarse_to_fine.encoders.pretraining.drawn_ahead import draw_ahead
 from coarse_to_fine.encoders.pretraining.export import export_encoder
@@ -30,8 +31,12 @@ def train_encoder(config: EncoderTrainingConfig, out: Path, progress: bool = Fal
         progress: show a bar with the time left on stderr.
 
     Raises:
+        ConfigError: a device that is not here.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
+    for run in (config.patches_first, config.run):
+        if run is not None:
+            resolve_device(run.device)
     tokenizer = world_tokenizer(config)
     task = EncoderTask(config, tokenizer)
     settings = {"encoder": config.model_dump(mode="json", exclude={"run", "patches_first"})}
