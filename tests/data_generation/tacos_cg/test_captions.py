@@ -336,6 +336,21 @@ def test_quality_of_equal_documents_is_chance():
     )
     assert measured.mrr == pytest.approx(1 / 1.5)
     assert measured.confusion == 1.0
+    assert (measured.chance_at_1, measured.chance_at_5) == (50.0, 100.0)
+
+
+def test_form_is_the_share_of_captions_that_pass_the_checks():
+    fine = {
+        "a": ["the man cuts white bread", "he toasts the bread slices", "he washes a large knife"],
+        "b": ["she peels an orange", "she squeezes the orange halves"],
+    }
+    good = "Man cuts white bread; he washes a large knife."
+    captions = {"a": [good, "1. " + good.lower()], "b": ["Squeezes orange halves; rides a purple bicycle home."]}
+    tf_idf = TfIdf.fit([["bread"], ["orange"]])
+    assert quality({"a": [good]}, fine, tf_idf, 1).form == 1.0
+    measured = quality(captions, {video: texts[:1] for video, texts in fine.items()}, tf_idf, 2, fine)
+    assert measured.form == 0.0  # the two of "a" are nearly equal, the one of "b" says what no sentence says
+    assert quality({"a": [good], "b": [good]}, fine, tf_idf, 1).form == 0.0
 
 
 @pytest.mark.parametrize(
@@ -363,6 +378,7 @@ def test_every_extracted_caption_of_tacos_passes_the_checks_and_none_is_missing(
     groups = by_video(load_annotations(data_dir / f"tacos/{split}.json").queries)
     built = build_captions([query for group in groups.values() for query in group], tf_idf)
     assert built.incomplete == ()
+    assert built.quality is not None and built.quality.form == 1.0
     taken: set[str] = set()
     for video, group in groups.items():
         own = [row["text"] for row in built.rows if row["video_id"] == video]

@@ -73,6 +73,7 @@ def build_captions(
         CostLimitError: by the endpoint.
     """
     videos = by_video(queries)
+    fine = {video: [query.text for query in group] for video, group in videos.items()}
     rows: list[dict[str, Any]] = []
     taken: set[str] = set()
     rejected: dict[str, int] = {}
@@ -87,19 +88,20 @@ def build_captions(
         read = group if all_passes or not even else odd
         if even and not all_passes:
             held_out[video] = [query.text for query in even]
-        fine = [query.text for query in group]
-        asked = _asked(endpoint, read, fine, variants, taken, rejected) if endpoint else []
-        extracted = _extracted(read, fine, asked, taken, tf_idf, variants, sentences)
+        own = fine[video]
+        asked = _asked(endpoint, read, own, variants, taken, rejected) if endpoint else []
+        extracted = _extracted(read, own, asked, taken, tf_idf, variants, sentences)
         taken.update(normalised(caption.text) for caption in (*asked, *extracted))
         made = [(caption, about["endpoint"]) for caption in asked]
         made += [(caption, about["extractive"]) for caption in extracted]
-        rows += _rows(video, made, fine)
+        rows += _rows(video, made, own)
         if progress:
             progress(done, len(videos), video)
     texts: dict[str, list[str]] = {video: [] for video in videos}
     for row in rows:
         texts[row["video_id"]].append(row["text"])
-    measured = quality({video: texts[video] for video in held_out}, held_out, tf_idf, variants) if held_out else None
+    checked = {video: texts[video] for video in held_out}
+    measured = quality(checked, held_out, tf_idf, variants, fine) if held_out else None
     incomplete = tuple(video for video, found in texts.items() if len(found) != variants)
     return Built(tuple(rows), measured, incomplete, rejected)
 

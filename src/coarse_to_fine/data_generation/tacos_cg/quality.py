@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words, cosine, jaccard
 
 CONFUSED = 0.6
@@ -17,13 +18,14 @@ class Quality:
     Attributes:
         alignment_at_1, alignment_at_5: captions whose own video is among the best K by tf-idf cosine with the held-out
             sentences, ties at their expected rank.
-        chance_at_1: alignment of a random ranking.
+        chance_at_1, chance_at_5: alignment of a random ranking.
         reverse_at_1: fine sentences whose best caption belongs to their video.
         mrr: mean reciprocal rank.
         support: content words of a caption that occur in the held-out sentences of its video.
         coverage: content words of the held-out sentences that occur in the caption.
         diversity: 1 - mean Jaccard over pairs of captions of one video.
         confusion: captions with Jaccard >= 0.6 to a caption of another video.
+        form: captions that pass the checks of `validation.py`.
         words: mean words a caption.
         count_defect: videos without exactly the wanted number of captions.
     """
@@ -33,12 +35,14 @@ class Quality:
     alignment_at_1: float
     alignment_at_5: float
     chance_at_1: float
+    chance_at_5: float
     reverse_at_1: float
     mrr: float
     support: float
     coverage: float
     diversity: float
     confusion: float
+    form: float
     words: float
     count_defect: int
 
@@ -47,7 +51,11 @@ class Quality:
 
 
 def quality(
-    captions: Mapping[str, Sequence[str]], held_out: Mapping[str, Sequence[str]], tf_idf: TfIdf, variants: int = 5
+    captions: Mapping[str, Sequence[str]],
+    held_out: Mapping[str, Sequence[str]],
+    tf_idf: TfIdf,
+    variants: int = 5,
+    fine: Mapping[str, Sequence[str]] | None = None,
 ) -> Quality:
     """Measure captions by video against held-out fine sentences by video.
 
@@ -56,6 +64,7 @@ def quality(
         held_out: fine sentences by video id, none of which the generator read.
         tf_idf: fitted on training videos.
         variants: captions that each video should have.
+        fine: all fine sentences by video id, against which the form is checked; None: the held-out ones.
     """
     documents = {video: [word for text in texts for word in content_words(text)] for video, texts in held_out.items()}
     vectors = {video: tf_idf.vector(words) for video, words in documents.items()}
@@ -75,13 +84,15 @@ def quality(
         videos=len(vectors),
         alignment_at_1=100 * _mean([rank <= 1 for rank in ranks]),
         alignment_at_5=100 * _mean([rank <= 5 for rank in ranks]),
-        chance_at_1=100 / max(1, len(vectors)),
+        chance_at_1=_chance(1, len(vectors)),
+        chance_at_5=_chance(5, len(vectors)),
         reverse_at_1=100 * _reverse(owned, held_out, tf_idf),
         mrr=_mean([1 / rank for rank in ranks]),
         support=_mean(support),
         coverage=_mean(coverage),
         diversity=_diversity(owned),
         confusion=_confusion(owned),
+        form=_form(captions, held_out if fine is None else fine),
         words=_mean([len(text.split()) for _, text, _ in owned]),
         count_defect=sum(len(captions.get(video, ())) != variants for video in held_out),
     )
@@ -125,6 +136,21 @@ def _confusion(owned: Owned) -> float:
     return _mean(
         [any(other != video and jaccard(words, more) >= CONFUSED for other, more in sets) for video, words in sets]
     )
+
+
+def _form(captions: Mapping[str, Sequence[str]], fine: Mapping[str, Sequence[str]]) -> float:
+    known = {video: {normalised(text) for text in texts} for video, texts in captions.items()}
+    passed = []
+    for video, texts in captions.items():
+        taken = set().union(*(others for other, others in known.items() if other != video))
+        for place, text in enumerate(texts):
+            variants = [*texts[:place], *texts[place + 1 :]]
+            passed.append(caption_problem(text, fine[video], variants, taken) is None)
+    return _mean(passed)
+
+
+def _chance(k: int, videos: int) -> float:
+    return 100 * min(1.0, k / max(1, videos))
 
 
 def _mean(values: Sequence[float]) -> float:
