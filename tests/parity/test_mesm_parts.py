@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +26,7 @@ from coarse_to_fine.spans import (
     pairwise_iou,
     start_end_to_center_width,
 )
-from tests.parity import test_mesm
-from tests.parity.cases import Case, suite_folder
+from tests.parity.cases import Case
 from tests.parity.released_windows import official_rows
 
 
@@ -163,17 +161,3 @@ def test_queries_without_windows_count_as_zero(case: Case) -> None:
         ours = percent(precision[:, at].tolist())
         assert ours == pytest.approx(recorded[str(level)] * len(answered) / len(pairs), abs=0.02)
     assert first_window_iou(np.zeros((0, 3)), pairs[0][1]) == 0
-
-
-def test_every_kind_of_the_suite_is_tested(pytestconfig: pytest.Config) -> None:
-    folder = suite_folder(pytestconfig, "mesm")
-    if folder is None:
-        pytest.skip("no recorded cases")
-    kinds = {entry["kind"] for entry in json.loads((folder / "index.json").read_text())["cases"]}
-    marked = {
-        mark.args[1]
-        for test in [*globals().values(), *vars(test_mesm).values()]
-        for mark in getattr(test, "pytestmark", [])
-        if getattr(mark, "name", "") == "parity"
-    }
-    assert kinds <= marked
