@@ -94,6 +94,21 @@ def test_a_presentation_time_far_from_its_decoding_time_is_left_out() -> None:
     assert found.duration_s == pytest.approx(0.8)
 
 
+def test_a_wait_among_pictures_coded_out_of_order_is_no_seam_where_the_first_have_no_decoding_time() -> None:
+    times = np.array([0, 40, 80, 120, 160, 3160, 3200, 3240, 3280, 3320])
+    pts = times[[0, 3, 1, 2, 6, 4, 5, 9, 7, 8]].tolist()
+    found = timeline(packets(pts, [NO_STAMP, NO_STAMP, *times[:8].tolist()]))
+    np.testing.assert_allclose(found.frame_times_s, times / 1000)
+    assert found.seams_s == ()
+
+
+def test_a_part_begins_with_its_pictures_that_have_no_decoding_time() -> None:
+    part = np.arange(0, 2000, 40)
+    found = timeline(packets(np.tile(part, 2).tolist(), np.tile([NO_STAMP, NO_STAMP, *part[:-2]], 2).tolist()))
+    np.testing.assert_allclose(found.frame_times_s, np.arange(100) * 0.04)
+    assert found.seams_s == (2.0,)
+
+
 @pytest.mark.parametrize(("close_gaps", "duration"), [(False, 3600.08), (True, 0.12)])
 def test_a_long_wait_is_closed_in_broadcasts_only(close_gaps: bool, duration: float) -> None:
     stamps = [0, 3_600_000, 3_600_040]

@@ -170,13 +170,20 @@ def _seams(dts: Integers, stamps: Integers, time_base: Fraction, close_gaps: boo
 
     Jumps ahead are seams too in broadcast streams, and wherever stamps also jump back: a damaged stamp does both.
     """
-    decoding = bool(np.all(dts != NO_STAMP))
-    steps = np.diff(dts if decoding else stamps) * float(time_base)
+    decoding = bool(np.any(dts != NO_STAMP))
+    steps = np.diff(_filled(dts) if decoding else stamps) * float(time_base)
     broken = steps < -(DECODING_JUMP_BACK_S if decoding else SHOWING_JUMP_BACK_S)
     if close_gaps or broken.any():
         broken |= steps > JUMP_AHEAD_S
     places: list[int] = (np.flatnonzero(broken) + 1).tolist()
     return places
+
+
+def _filled(dts: Integers) -> Integers:
+    """(M,) decoding times where some are known; a missing one is the next known one, for a part's first may lack it."""
+    known = np.flatnonzero(dts != NO_STAMP)
+    after = np.searchsorted(known, np.arange(len(dts)))
+    return dts[known[np.minimum(after, len(known) - 1)]]
 
 
 def _join_parts(stamps: Integers, places: list[int], ticks_a_frame: int) -> Integers:
