@@ -25,6 +25,7 @@ REORDERED = 4
         ("sound.ts", 60, ".mkv"),
         ("uneven.mkv", None, ".mp4"),
         ("vp8_one_key.webm", 0, ".mkv"),
+        ("av1.mp4", 60, ".mp4"),
     ],
 )
 def test_a_copy_holds_every_frame_from_the_key_frame_on(

@@ -53,11 +53,18 @@ def test_duration_is_the_end_of_the_last_frame(film: Film, name: str) -> None:
     assert probe(film(name)).duration_s == pytest.approx(times[-1] + float(1 / recipe.rate), abs=2e-3)
 
 
-@pytest.mark.parametrize("name", ["uneven.mp4", "uneven.mkv"])
+@pytest.mark.parametrize("name", ["uneven.mp4", "uneven.mkv", "uneven_ahead.mkv"])
 def test_uneven_rates_are_not_taken_for_damage(film: Film, name: str) -> None:
     video = probe(film(name))
     assert (video.lost, video.warnings) == ((), ())
     assert np.diff(video.frame_times_s).max() > 2.9
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("av1.mp4", "av1"), ("plain.mp4", "h264"), ("vp9_hidden.webm", "vp9"), ("wmv2.wmv", "wmv2")]
+)
+def test_a_codec_has_its_own_name_not_that_of_its_decoder(film: Film, name: str, codec: str) -> None:
+    assert probe(film(name)).codec == codec
 
 
 @pytest.mark.parametrize("frames", [1, 9, 57, 60, 63])

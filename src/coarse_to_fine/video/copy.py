@@ -81,7 +81,7 @@ def _copy(video: VideoFile, target: OutputContainer, packets: range, key_s: floa
     Pictures behind the end are among the packets where earlier ones are decoded after them.
     """
     with open_container(video.path) as source:
-        pictures = target.add_stream_from_template(source.streams[video.stream_index])
+        pictures = target.add_stream_from_template(source.streams[video.stream_index], opaque=True)
         sound = target.add_stream_from_template(source.streams.audio[0]) if video.has_audio else None
         mux_in_time(
             target,

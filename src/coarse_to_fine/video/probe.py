@@ -77,7 +77,7 @@ def probe(path: str | Path) -> VideoFile:
             frame_times_s=timeline.frame_times_s,
             key_times_s=key_times_s,
             geometry=geometry_of(walk.first_frame, stream.sample_aspect_ratio),
-            codec=stream.codec_context.name,
+            codec=stream.codec.canonical_name,
             pix_fmt=walk.first_frame.format.name,
             has_audio=bool(container.streams.audio),
             lost=lost,
