@@ -15,6 +15,10 @@ Every message has three parts: what was received, what was expected, what to do 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class CtfError(Exception):
     """Base of all errors that a caller can cause and may want to catch."""
@@ -38,6 +42,15 @@ class WeightsError(UserError):
 
 class VideoError(CtfError):
     """A file from which no frame can be had; the message is one line without the path."""
+
+
+@contextmanager
+def naming_video(path: str | Path) -> Iterator[None]:
+    """Puts the path before what a `VideoError` says, where a reader cannot know which file it is about."""
+    try:
+        yield
+    except VideoError as error:
+        raise VideoError(f"{path}: {error}") from error
 
 
 class LibraryError(CtfError):

@@ -113,9 +113,24 @@ def test_a_reel_says_what_is_wrong(hits, tmp_path):
         make_reel(hits, tmp_path / "reel.gif")
     with pytest.raises(UserError, match="0 or more"):
         make_reel(hits, tmp_path / "reel.mp4", pad_s=-1)
-    with pytest.raises(VideoError, match="not where it was"):
-        make_reel([replace(hits[0], path="/gone.mp4")], tmp_path / "reel.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "not where it was"), (b"x", "not a video file"), (b"", "the file is empty")]
+)
+def test_a_reel_names_the_video_that_cannot_be_read(hits, tmp_path, content, reason):
+    path = tmp_path / "bad.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VideoError, match=rf"^{path}: .*{reason}"):
+        make_reel([hits[0], replace(hits[1], path=str(path))], tmp_path / "reel.mp4")
+    assert not (tmp_path / "reel.mp4").exists()
+
+
+def test_a_reel_names_the_video_that_became_shorter(hits, tmp_path):
+    with pytest.raises(VideoError, match=rf"^{hits[1].path}: the stretch"):
+        make_reel([hits[0], replace(hits[1], start_s=900.0, end_s=901.0)], tmp_path / "reel.mp4")
 
 
 def test_the_caption_names_place_video_and_time(hits):

@@ -36,6 +36,15 @@ def blue(image):
     return (pixels[..., 2] - pixels[..., 0] > 120)[TOP : TOP + CURVE]
 
 
+@pytest.mark.parametrize(("content", "reason"), [(None, "not where it was"), (b"x", "not a video file")])
+def test_a_video_that_cannot_be_read_is_named(tmp_path, content, reason):
+    path = tmp_path / "bad.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VideoError, match=rf"^{path}: .*{reason}"):
+        plot_moments(moments(1.0), path)
+
+
 def test_the_curve_is_high_where_the_saliency_is(path):
     rows, columns = np.nonzero(blue(plot_moments(moments(-1.0, 3.0, 0.5), path)))
     highest = columns[rows.argmin()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("selenium.webdriver")
@@ -9,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.web.browser import cards, needs_browser, open_page, open_title, player, resize, search, wait
+from tests.web.conftest import Served
 
 pytestmark = needs_browser
 FIRST_START = """
@@ -58,6 +61,22 @@ def test_what_the_browser_cannot_play_gets_a_preview(page, title):
     open_title(page, title)
     wait(page, lambda _: player(page, "videoWidth") == 160)
     assert "preview" in page.find_element(By.ID, "notice").text
+
+
+@pytest.mark.parametrize("title", ["red beach.mp4", "modern.mkv"])
+def test_a_video_that_is_gone_leaves_no_blank_player_but_its_reason(browser, pipeline, title):
+    path = next(Path(video.path) for video in pipeline.library.videos() if Path(video.path).name == title)
+    fresh = Served(pipeline)
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        page = open_page(browser, fresh.url)
+        search(page, "grey")
+        open_title(page, title)
+        wait(page, lambda _: "not where it was" in page.find_element(By.ID, "notice").text)
+        assert not any(page.find_element(By.ID, name).is_displayed() for name in ("player", "still"))
+    finally:
+        away.rename(path)
+        fresh.stop()
 
 
 def test_keys_choose_open_play_and_close(page):

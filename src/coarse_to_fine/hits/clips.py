@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from coarse_to_fine.errors import UserError, VideoError
+from coarse_to_fine.errors import UserError, VideoError, naming_video
+from coarse_to_fine.hits.files import require_file
 from coarse_to_fine.hits.times import clock_range, clocks
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel, splice_clip
@@ -86,7 +87,7 @@ def cut_hits(
     for place, hit in enumerate(hits, start=1):
         out = Path(folder) / clip_name(hit, place)
         try:
-            _require_file(hit)
+            require_file(hit.path)
             start_s, end_s = max(0.0, hit.start_s - pad_s), hit.end_s + pad_s
             written.append((place, write_clip(hit.path, start_s, end_s, out, coding=coding, max_height=max_height)))
         except VideoError as error:
@@ -152,7 +153,7 @@ def make_reel(
 
     Raises:
         UserError: no hit, a negative `pad_s`, a `max_height` below 16, or a name that does not end in `.mp4`.
-        VideoError: a video cannot be read.
+        VideoError: a video cannot be read; it is named.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
@@ -165,7 +166,8 @@ def make_reel(
         raise UserError(f"the reel is called {str(out)!r}; expected a name that ends in .mp4; rename it")
     pieces = []
     for place, hit in enumerate(hits, start=1):
-        _require_file(hit)
+        with naming_video(hit.path):
+            require_file(hit.path)
         text = hit_caption(hit, place) if captions else None
         pieces.append(Piece(Path(hit.path), max(0.0, hit.start_s - pad_s), hit.end_s + pad_s, text))
     return cut_reel(pieces, out, max_height)
@@ -192,14 +194,6 @@ def _name_time(time: str) -> str:
 def _stem(hit: MomentHit) -> str:
     name = os.fsencode(Path(hit.path).stem)[:LONGEST_STEM_BYTES]
     return name.decode("utf-8", errors="ignore").strip()
-
-
-def _require_file(hit: MomentHit) -> None:
-    if not Path(hit.path).is_file():
-        raise VideoError(
-            "the file is not where it was when it was indexed; expected the video; put it back, or index its folder "
-            "again"
-        )
 
 
 def _check(pad_s: float, max_height: int | None) -> None:

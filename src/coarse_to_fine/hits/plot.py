@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coarse_to_fine.errors import UserError
+from coarse_to_fine.errors import UserError, naming_video
+from coarse_to_fine.hits.files import require_file
 from coarse_to_fine.hits.times import clock, clock_range
 from coarse_to_fine.types import MomentHit, VideoMoments
 from coarse_to_fine.video import PictureSize, VideoFile, probe, read_frames
@@ -59,7 +60,7 @@ def plot_moments(
 
     Raises:
         UserError: the width is too small.
-        VideoError: the file cannot be read.
+        VideoError: the file cannot be read; it is named.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
@@ -71,7 +72,9 @@ def plot_moments(
 
     if width < NARROWEST:
         raise UserError(f"the width is {width} pixels; expected {NARROWEST} or more; leave it out for {WIDTH}")
-    video = probe(path)
+    with naming_video(path):
+        require_file(path)
+        video = probe(path)
     scale = Scale(MARGIN, width - 2 * MARGIN, video.duration_s)
     top = MARGIN + TITLE + FRAME_HEIGHT
     height = top + CURVE + AXIS + MARGIN

@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from coarse_to_fine.atomic_files import replacing
-from coarse_to_fine.errors import UserError, VideoError
+from coarse_to_fine.errors import UserError, VideoError, naming_video
 from coarse_to_fine.video.caption import caption
 from coarse_to_fine.video.container import describe
 from coarse_to_fine.video.cut_plan import frames_of
@@ -59,20 +59,29 @@ def cut_clip(path: str | Path, start_s: float, end_s: float, out: str | Path, ma
     Raises:
         VideoError: the stretch is empty, or the video cannot be read.
     """
-    return cut_reel([Piece(Path(path), start_s, end_s)], out, max_height)
+    piece, video = Piece(Path(path), start_s, end_s), probe(path)
+    return _cut([piece], [video], [piece_bounds(piece, video)], Path(out), max_height)
 
 
 def cut_reel(pieces: Sequence[Piece], out: str | Path, max_height: int | None = None) -> Path:
     """Writes stretches of videos one after the other into one MP4; the first one sets the size, others get bars.
 
     Raises:
-        VideoError: there is no piece, a piece is empty, or a video cannot be read.
+        VideoError: there is no piece; or one is empty or its video cannot be read, which is named.
     """
     if not pieces:
         raise VideoError("no stretch to cut; expected at least one; search first")
-    videos = [probe(piece.path) for piece in pieces]
-    bounds = [piece_bounds(piece, video) for piece, video in zip(pieces, videos)]
-    out = Path(out)
+    videos, bounds = [], []
+    for piece in pieces:
+        with naming_video(piece.path):
+            videos.append(probe(piece.path))
+            bounds.append(piece_bounds(piece, videos[-1]))
+    return _cut(pieces, videos, bounds, Path(out), max_height)
+
+
+def _cut(
+    pieces: Sequence[Piece], videos: Sequence[VideoFile], bounds: Sequence[Bounds], out: Path, max_height: int | None
+) -> Path:
     with complete_file(out) as unfinished:
         try:
             _write(unfinished, pieces, videos, bounds, max_height)

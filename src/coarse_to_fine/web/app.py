@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from coarse_to_fine import __version__
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.hits.files import require_file
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.main_pipeline import Query as Asked
@@ -162,8 +163,7 @@ def _add_media(app: FastAPI, pipeline: Pipeline, media: Media) -> None:
     def file(video_id: str) -> FileResponse:
         """The video file, by byte ranges."""
         path = Path(_video(pipeline, video_id).path)
-        if not path.is_file():
-            raise HTTPException(404, "the file is not where it was when it was indexed; index its folder again")
+        require_file(path)
         return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream"))
 
     @app.get("/thumbnails/{video_id}", response_class=Response)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.hits.clips import write_clip
+from coarse_to_fine.hits.files import require_file
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.video import PlayerClock, cut_clip, player_clock, probe, thumbnail
 
@@ -79,6 +80,7 @@ class Media:
             if key in self._pictures:
                 self._pictures.move_to_end(key)
                 return self._pictures[key]
+        require_file(video.path)
         with self._working:
             made = thumbnail(probe(video.path), min(max(time_s, 0.0), video.duration_s))
         with self._lock:
@@ -96,6 +98,7 @@ class Media:
         end_s = min(end_s, start_s + LONGEST_PREVIEW_S)
 
         def cut(target: Path) -> Path:
+            require_file(video.path)
             return cut_clip(video.path, start_s, end_s, target, PREVIEW_HEIGHT)
 
         return self._made(f"{video.sha256}/{start_s:.2f}/{end_s:.2f}/preview", cut)
@@ -109,6 +112,7 @@ class Media:
         end_s = min(end_s, start_s + LONGEST_CLIP_S)
 
         def cut(target: Path) -> Path:
+            require_file(video.path)
             return write_clip(video.path, start_s, end_s, target).path
 
         return self._made(f"{video.sha256}/{start_s:.2f}/{end_s:.2f}/clip", cut)

@@ -188,6 +188,12 @@ function unplayable() {
   notice("Neither the file nor a preview of it can be played; this is the middle of the moment.");
 }
 
+still.addEventListener("error", async () => {
+  still.hidden = true;
+  const asked = still.src;
+  try { await getJson(asked); } catch (error) { if (still.src === asked && player.hidden) notice(`Nothing can be shown: ${error.message}`); }
+});
+
 function notice(text) { byId("notice").textContent = text; byId("notice").hidden = false; }
 
 player.addEventListener("timeupdate", () => {
