@@ -1,4 +1,4 @@
-"""The files of hits, which may have moved since they were indexed."""
+"""The files of hits: they may have moved since they were indexed, and their names need not be text."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def require_file(path: str | Path) -> None:
             "the file is not where it was when it was indexed; expected the video; put it back, or index its folder "
             "again"
         )
+
+
+def as_unicode(text: str) -> str:
+    """`text` for HTML and JSON; each byte of a file name that is no text becomes U+FFFD.
+
+    Example:
+        >>> as_unicode("caf\\udce9.mp4")
+        'caf�.mp4'
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from coarse_to_fine.errors import VideoError
+from coarse_to_fine.hits.files import as_unicode
 from coarse_to_fine.hits.times import clock_range
 from coarse_to_fine.types import MomentHit
 
@@ -48,7 +49,8 @@ def display_hits(hits: Sequence[MomentHit], pictures: bool = True) -> ShownHits:
         display_hits(pipeline.search("a dog jumps into the water"))
     """
     cards = "".join(_card(hit, place, pictures) for place, hit in enumerate(hits, start=1))
-    return ShownHits(tuple(hits), f'<ol style="{LIST_STYLE}">{cards}</ol>' if hits else "<p>no moment found</p>")
+    html = f'<ol style="{LIST_STYLE}">{cards}</ol>' if hits else "<p>no moment found</p>"
+    return ShownHits(tuple(hits), as_unicode(html))
 
 
 def _card(hit: MomentHit, place: int, pictures: bool) -> str:

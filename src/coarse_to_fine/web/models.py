@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, Field, PlainSerializer
+
+from coarse_to_fine.hits.files import as_unicode
+
+Shown = Annotated[str, PlainSerializer(as_unicode, return_type=str)]
+"""Text that may hold the name of a file."""
 
 
 class Hit(BaseModel):
     """One moment."""
 
     video_id: str
-    title: str = Field(description="name of the file")
+    title: Shown = Field(description="name of the file")
     start_s: float
     end_s: float
     duration_s: float = Field(description="of the whole video")
@@ -29,7 +36,7 @@ class SearchResponse(BaseModel):
     moment: str | None
     hits: list[Hit]
     timing_ms: dict[str, float]
-    notes: list[str] = Field(description="what a person should know about this search")
+    notes: list[Shown] = Field(description="what a person should know about this search")
 
 
 class Window(BaseModel):
@@ -57,10 +64,10 @@ class IndexingState(BaseModel):
     running: bool
     done: int = 0
     total: int = 0
-    item: str = ""
+    item: Shown = ""
     added: int = 0
-    failed: list[tuple[str, str]] = Field(default_factory=list, description="file and reason")
-    error: str | None = None
+    failed: list[tuple[Shown, Shown]] = Field(default_factory=list, description="file and reason")
+    error: Shown | None = None
 
 
 class LibraryResponse(BaseModel):
@@ -68,12 +75,12 @@ class LibraryResponse(BaseModel):
 
     videos: int
     duration_s: float
-    encoder: str
-    warning: str | None
-    coarse: str
-    fine: str
-    coarse_models: list[str] = Field(description="names that a search may ask for, the one in use first")
-    fine_models: list[str]
+    encoder: Shown
+    warning: Shown | None
+    coarse: Shown
+    fine: Shown
+    coarse_models: list[Shown] = Field(description="names that a search may ask for, the one in use first")
+    fine_models: list[Shown]
     indexing: IndexingState
 
 

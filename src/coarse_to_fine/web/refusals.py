@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from coarse_to_fine.errors import CtfError, LibraryError, UserError, VideoError
+from coarse_to_fine.hits.files import as_unicode
 
 PAGE = Template((Path(__file__).parent / "refusal.html").read_text(encoding="utf-8"))
 
@@ -39,6 +40,7 @@ def _status(error: Exception) -> int:
 
 
 def _refusal(request: Request, status: int, reason: str) -> Response:
+    reason = as_unicode(reason)
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"detail": reason}, status)
     title = HTTPStatus(status).phrase
