@@ -104,6 +104,8 @@ def test_what_is_added_and_taken_away_changes_the_scores(search):
     found = search("a dog", "--plus", "snow", "--minus", "night", "--minus", "fog")
     assert found["query"] == "a dog + snow - night - fog"
     assert [hit["coarse_score"] for hit in found["hits"]] != [hit["coarse_score"] for hit in plain]
+    written = search("a dog", "+", "snow", "-", "night", "--minus", "fog")
+    assert (written["query"], written["hits"]) == (found["query"], found["hits"])
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,10 @@ def test_what_is_added_and_taken_away_changes_the_scores(search):
         (("a dog", "--queries", "x.txt"), "leave one out"),
         (("--queries", "no such file.txt"), "cannot be read"),
         (("a dog", "--minus", "a dog"), "cancel"),
+        (("a dog", "-", "a dog"), "cancel"),
+        (("a", "dog", "jumps"), "quotes"),
+        (("a dog", "+"), "quotes"),
+        (("a dog", "snow"), "quotes"),
         (("--image", "no such file.png"), "picture file"),
     ],
 )

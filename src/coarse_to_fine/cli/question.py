@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
@@ -37,10 +37,12 @@ class Question:
     """The shared arguments; each field is one of the command line."""
 
     sentence: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            help="What to look for; ranks the videos, and finds the moment too. `-` reads sentences from stdin, one a "
-            "line. May be left out with --image or --queries."
+            metavar="SENTENCE",
+            help="What to look for; ranks the videos, and finds the moment too. Others are added or taken away: "
+            '"a dog" + "snow" - "night". `-` alone reads sentences from stdin, one a line. May be left out with '
+            "--image or --queries.",
         ),
     ] = None
     moment: Annotated[
@@ -80,20 +82,23 @@ class Question:
         """The queries: one, or as many as there are lines.
 
         Raises:
-            UserError: nothing is asked for, or a sentence comes from two places.
+            UserError: nothing is asked for, a sentence comes from two places or is not in quotes.
         """
         from coarse_to_fine.main_pipeline import Query
 
-        def query(text: str) -> Query:
-            return Query(text, self.moment, tuple(self.plus or ()), tuple(self.minus or ()), self.image)
+        sentence, added, taken = read_terms(self.sentence or ())
+        plus, minus = (*added, *(self.plus or ())), (*taken, *(self.minus or ()))
 
-        if self.queries is not None and self.sentence is not None:
+        def query(text: str) -> Query:
+            return Query(text, self.moment, plus, minus, self.image)
+
+        if self.queries is not None and sentence is not None:
             raise UserError("there is a sentence and --queries; expected one of them; leave one out")
-        if self.queries is not None or self.sentence == STDIN:
+        if self.queries is not None or sentence == STDIN:
             return [query(line) for line in self._lines()]
-        if self.sentence is None and self.image is None and not self.plus:
+        if sentence is None and self.image is None and not plus:
             raise UserError('nothing is asked for; expected a sentence or --image; try "a dog jumps into the water"')
-        return [query(self.sentence or "")]
+        return [query(sentence or "")]
 
     def ready(self) -> tuple[list[Query], Pipeline]:
         """The queries, and the library with the models of both stages, which are loaded last: mistakes come at once."""
@@ -137,6 +142,29 @@ class Question:
         if not lines:
             raise UserError(f"no sentence in {name}; expected one a line; write some")
         return lines
+
+
+def read_terms(words: Sequence[str]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """A sentence, what is added to it, and what is taken away.
+
+    Raises:
+        UserError: words that neither quotes nor signs join.
+
+    Example:
+        >>> read_terms(["a dog", "+", "snow", "-", "night"])
+        ('a dog', ('snow',), ('night',))
+    """
+    if not words:
+        return None, (), ()
+    signs, terms = words[1::2], words[2::2]
+    if len(words) % 2 == 0 or not set(signs) <= {"+", "-"}:
+        raise UserError(
+            f"the sentence comes in {len(words)} parts; expected one, or several with + and - between them; put each "
+            'into quotes, as in: "a dog runs" + "snow" - "night"'
+        )
+    pairs = list(zip(signs, terms, strict=True))
+    added = tuple(term for sign, term in pairs if sign == "+")
+    return words[0], added, tuple(term for sign, term in pairs if sign == "-")
 
 
 def with_question(command: Callable[Concatenate[Question, P], None]) -> Callable[..., None]:

@@ -58,7 +58,7 @@ def search(
 
       ctf search "a beach with a dog and a boat" --moment "the boat leaves to the right" -k 3 --json
 
-      ctf search "a dog" --plus "snow" --minus "night" --path "*/2024/*" --min-score 0.3
+      ctf search "a dog" + "snow" - "night" --path "*/2024/*" --min-score 0.3
 
       ctf search --image dog.jpg --since 30d --plot best.png --open
 
