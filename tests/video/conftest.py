@@ -34,6 +34,7 @@ INTACT: dict[str, Film] = {
     "uneven.mp4": (uneven_times(12), Recipe()),
     "uneven.mkv": (uneven_times(12), Recipe(gop=60)),
     "uneven_ahead.mkv": (uneven_times(24), Recipe()),
+    "uneven_slides.mp4": ([6.0 * number for number in range(20)], Recipe(options={"preset": "medium", "bf": "2"})),
     "sound.ts": (steady_times(3), Recipe(sound="mp2", gop=30)),
     "hevc_10bit.mp4": (steady_times(2), Recipe(codec="libx265", pix_fmt="yuv420p10le", gop=30)),
     "hevc_open_gop.ts": (steady_times(3), Recipe(codec="libx265", options=OPEN_GOP_HEVC)),

@@ -109,6 +109,21 @@ def test_a_part_begins_with_its_pictures_that_have_no_decoding_time() -> None:
     assert found.seams_s == (2.0,)
 
 
+@pytest.mark.parametrize("step", [6_000, 600_000])
+def test_rare_pictures_coded_out_of_order_are_all_kept(step: int) -> None:
+    times = step * np.arange(31)
+    pts = times[[0, *(first + later for first in range(1, 31, 3) for later in (2, 0, 1))]].tolist()
+    found = timeline(packets(pts, [NO_STAMP, NO_STAMP, *times[:29].tolist()]))
+    np.testing.assert_allclose(found.frame_times_s, times / 1000)
+
+
+def test_pictures_behind_a_long_wait_are_kept_where_they_are_coded_out_of_order() -> None:
+    times = np.r_[40 * np.arange(50), 120_000 + 40 * np.arange(50)]
+    order = [0, *(first + later for first in range(1, 97, 3) for later in (2, 0, 1)), 97, 98, 99]
+    found = timeline(packets(times[order].tolist(), [NO_STAMP, NO_STAMP, *times[:98].tolist()]))
+    np.testing.assert_allclose(found.frame_times_s, times / 1000)
+
+
 @pytest.mark.parametrize(("close_gaps", "duration"), [(False, 3600.08), (True, 0.12)])
 def test_a_long_wait_is_closed_in_broadcasts_only(close_gaps: bool, duration: float) -> None:
     stamps = [0, 3_600_000, 3_600_040]

@@ -19,6 +19,8 @@ SHOWING_JUMP_BACK_S = 2.0
 """Presentation times of packets go back by a few frames wherever pictures are coded out of order."""
 JUMP_AHEAD_S = 10.0
 """Longest wait between frames of a broadcast, and between decoding and showing a frame."""
+MOST_HELD = 16
+"""Pictures that a decoder holds back at most before it shows one."""
 FEW_WITHOUT_STAMP = 0.1
 STEADY_SHARE = 0.95
 HOLE_FACTOR = 3.0
@@ -91,7 +93,7 @@ def build_timeline(
     stamps = {"pts": packets.pts, "dts": packets.dts, "count": np.arange(len(packets)) * ticks_a_frame}[clock]
     shown = packets.is_shown & (stamps != NO_STAMP)
     if clock == "pts":
-        shown &= _sensible(packets, time_base)
+        shown &= _sensible(packets, time_base, 0 if close_gaps else MOST_HELD)
     usable = np.flatnonzero(shown)
     seam_places = _seams(packets.dts[usable], stamps[usable], time_base, close_gaps)
     shifted = _join_parts(stamps[usable], seam_places, ticks_a_frame)
@@ -157,11 +159,19 @@ def join_spans(spans: Iterable[LostSpan], gap_s: float = 0.25) -> list[LostSpan]
     return joined
 
 
-def _sensible(packets: PacketList, time_base: Fraction) -> Flags:
-    """(P,) False where the presentation time is so far from the decoding time that one of them is damaged."""
+def _sensible(packets: PacketList, time_base: Fraction, held: int) -> Flags:
+    """(P,) False where the presentation time is so far from the decoding time that one of them is damaged.
+
+    Between the two of a picture lie at most `held` others, however long each of them is shown.
+    """
     known = (packets.pts != NO_STAMP) & (packets.dts != NO_STAMP)
+    if not known.any():
+        return np.ones(len(packets), np.bool_)
     apart = np.where(known, np.abs(packets.pts - packets.dts), 0) * float(time_base)
-    near = apart <= JUMP_AHEAD_S
+    dts = _filled(packets.dts)
+    later = dts[np.minimum(np.arange(len(dts)) + held, len(dts) - 1)]
+    usual = held * (np.median(np.diff(dts)) if len(dts) > 1 else 0)
+    near: Flags = apart <= JUMP_AHEAD_S + np.maximum(later - dts, usual) * float(time_base)
     return near if near.mean() > 0.5 else np.ones_like(near)
 
 
