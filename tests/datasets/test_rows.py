@@ -304,7 +304,7 @@ def test_a_refused_first_row_does_not_hide_the_format(tmp_path, name, broken, wh
     path = tmp_path / name
     path.write_text(f"{broken}\n{whole}\n")
     (tmp_path / "videos.jsonl").write_text('{"video_id": "v", "duration_s": 9.0}\n')
-    report = read_annotations(path, durations={"AAAAA": 30.0} if format == "charades-sta" else None).report
+    report = read_annotation_file(path, durations={"AAAAA": 30.0} if format == "charades-sta" else None).report
     assert (report.format, report.refused[0].code, report.refused[0].line) == (format, code, 1)
 
 
@@ -312,7 +312,7 @@ def test_a_refused_first_row_does_not_hide_the_format(tmp_path, name, broken, wh
 def test_a_field_that_every_row_lacks_is_named(tmp_path, field):
     path = tmp_path / "test.jsonl"
     path.write_text(JSON_LINE.replace(f'"{field}"', f'"{field}s"') + "\n")
-    report = read_annotations(path).report
+    report = read_annotation_file(path).report
     assert report.format == "lighthouse"
     assert [(one.code, f"did you mean '{field}s'" in one.message) for one in report.refused] == [("E03", True)]
 

@@ -113,7 +113,7 @@ def test_queries_of_absent_videos_are_refused_by_id_or_left_out_by_request(world
     pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
     truth = read_truth(folder / "set" / "annotations" / "queries.test.jsonl")
     more = truth.with_queries([*truth.queries, replace(truth.queries[0], query_id="more", video_id="absent")])
-    with pytest.raises(DataError, match=r"1 true videos .*\(absent\).* --missing-video drop"):
+    with pytest.raises(DataError, match=r"1 true video .*\(absent\).* --missing-video drop"):
         evaluate_pipeline(pipeline, more, resamples=0)
     _, report = evaluate_pipeline(pipeline, more, resamples=0, missing="drop")
     assert report.queries == 3 and any("absent" in warning for warning in report.warnings)
