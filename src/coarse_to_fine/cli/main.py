@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any, NoReturn
 
 import typer
@@ -29,6 +30,8 @@ from coarse_to_fine.cli import run as experiment
 from coarse_to_fine.errors import CtfError
 
 INTERRUPTED = 130
+SPINS = "1000"
+"""How often a thread of PyTorch looks for its next operation before it sleeps; left alone it does so for milliseconds."""
 HELP = """Find moments in your videos from a sentence.
 
 A coarse stage (T-MASS) ranks the videos of a library, a fine stage (MESM or QD-DETR) locates the moments inside the
@@ -81,9 +84,21 @@ def options(
         os.environ["CTF_VERBOSE"] = "1"
 
 
+def wait_asleep(environment: MutableMapping[str, str]) -> None:
+    """Let threads of PyTorch that have nothing to do leave the cores to other work; before torch is imported.
+
+    On a machine that is busy otherwise, threads that spin keep those that they wait for from running: a search took ten
+    times as long. Where somebody has chosen a policy it stays.
+    """
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", SPINS)
+        environment.setdefault("KMP_BLOCKTIME", "0")
+
+
 def run() -> None:
     """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
     output.write_any_letter()
+    wait_asleep(os.environ)
     try:
         code = app(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
         sys.stdout.flush()  # a full disk is noticed here, where it gets its line
