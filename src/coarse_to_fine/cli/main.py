@@ -31,7 +31,7 @@ from coarse_to_fine.errors import CtfError
 
 INTERRUPTED = 130
 SPINS = "1000"
-"""How often a thread of PyTorch looks for its next operation before it sleeps; left alone it does so for milliseconds."""
+"""Times that a thread of PyTorch looks for its next operation before it sleeps; by itself it looks for milliseconds."""
 HELP = """Find moments in your videos from a sentence.
 
 A coarse stage (T-MASS) ranks the videos of a library, a fine stage (MESM or QD-DETR) locates the moments inside the
