@@ -20,6 +20,7 @@ from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.modes import building, undisturbed
 from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.spelling import did_you_mean
+from coarse_to_fine.tensor_files import require_utf8
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_ENCODER = "tiny-world"
@@ -233,6 +234,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file is missing or damaged.
     """
+    require_utf8(path)
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.tensor_files import require_utf8
 
 
 def file_to_write(param: typer.CallbackParam, path: Path | None) -> Path | None:
@@ -28,9 +29,10 @@ def folder_to_write(param: typer.CallbackParam, path: Path | None) -> Path | Non
     """A folder that may be written, or can be made.
 
     Raises:
-        UserError: it is a file, or nothing can be written where it would be.
+        UserError: it is a file, its path is no text, or nothing can be written where it would be.
     """
     if path is not None:
+        require_utf8(path)
         _check_folder(param, path, path.absolute())
     return path
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import DataError, FingerprintError
 from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
+from coarse_to_fine.tensor_files import require_utf8
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -72,8 +73,10 @@ class FeatureReader:
 
         Raises:
             DataError: no manifest, or one of another format version.
+            UserError: its path is no text.
         """
         self.folder = Path(folder)
+        require_utf8(self.folder)
         self.manifest = read_manifest(self.folder)
         present = {file for file, _, _ in self.manifest.shards}
         self._items = current_items([item for item in read_index(self.folder) if item.shard in present])

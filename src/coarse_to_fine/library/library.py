@@ -46,6 +46,7 @@ from coarse_to_fine.library.records import (
 from coarse_to_fine.library.scan import StrPath, scan_videos
 from coarse_to_fine.library.storing import FinishedVideo, Storer
 from coarse_to_fine.modes import undisturbed
+from coarse_to_fine.tensor_files import require_utf8
 from coarse_to_fine.types import SegmentFeatures
 from coarse_to_fine.writer_lock import WriterLock
 
@@ -135,8 +136,10 @@ class Library:
         Raises:
             LibraryError: there is no library, or one of another format.
             FingerprintError: the features were made by another encoder.
+            UserError: its path is no text.
         """
         folder = Path(os.path.abspath(path))  # noqa: PTH100
+        require_utf8(folder)
         if not is_library(folder):
             raise LibraryError(
                 f"{folder} is no library; expected the folder of one; give its path, or make one with "

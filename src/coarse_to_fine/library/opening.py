@@ -15,6 +15,7 @@ from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library.catalogue import is_library
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.schema import FORMAT_VERSION
+from coarse_to_fine.tensor_files import require_utf8
 
 LOCK = "writer.lock"
 
@@ -27,7 +28,9 @@ def require_free(folder: Path) -> None:
 
     Raises:
         LibraryError: it holds a library or something else.
+        UserError: its path is no text.
     """
+    require_utf8(folder)
     if is_library(folder):
         raise LibraryError(f"{folder} is a library already; expected a new folder; open it, or choose another one")
     if not folder.exists():
