@@ -20,7 +20,7 @@ from coarse_to_fine.coarse_grained.t_mass.training import TMassLearning, TMassTa
 from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
 from coarse_to_fine.coarse_grained.validation import METRICS, retrieval_metrics
 from coarse_to_fine.config import load_config
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.training import RunConfig, fit
 from tests.coarse_grained.learnable import WIDTH, examples
 
@@ -83,6 +83,29 @@ def test_batches_hold_no_video_and_no_sentence_twice_and_every_pair_once():
 def test_pairs_are_merely_shuffled_as_in_the_release_when_asked():
     data = PairData(coarse_pairs(examples(90, 3, videos=20)), distinct=False)
     assert [len(batch) for batch in data.order(8, generator())] == [8] * 11 + [2]
+
+
+@pytest.mark.parametrize("name", ["t-mass", "t-mass-v2"])
+def test_pairs_with_nothing_to_tell_them_apart_are_refused_before_the_first_step(tmp_path: Path, name: str):
+    def train(made, distinct=True, **run):
+        recipe = {"name": name, "architecture": ARCHITECTURE, "learning": {"distinct": distinct}}
+        config = CoarseTraining.model_validate({"recipe": recipe, "run": {**RUN, "epochs": 1, **run}})
+        return train_coarse(config, made, examples(4, 2, "held"), tmp_path / "run")
+
+    one_video = examples(6, 1, videos=1, segments=2)
+    with pytest.raises(DataError, match=r"6 pairs of 1 video; expected 2 videos or more, .*; add videos"):
+        train(one_video)
+    with pytest.raises(DataError, match="3 pairs of 1 segment; expected 2 segments or more"):
+        train(examples(3, 1, videos=1), distinct=False)
+    one_sentence = [replace(one, text=one_video[0].text) for one in examples(3, 1)]
+    with pytest.raises(DataError, match="3 pairs of 1 sentence; expected 2 sentences or more"):
+        train(one_sentence)
+    with pytest.raises(ConfigError, match=r"run.batch_size is 1; expected 2 or more, .*; set run.batch_size to 32"):
+        train(examples(4, 1), batch_size=1)
+    assert not (tmp_path / "run").exists()
+    result = train(one_video, distinct=False).result
+    first = json.loads(result.metrics_path.read_text().splitlines()[0])
+    assert first["gradient_norm"] > 0
 
 
 def test_a_batch_joins_each_sentence_with_the_frames_of_its_own_segment():

@@ -51,6 +51,16 @@ def test_every_committed_configuration_is_valid() -> None:
         load_config(EncoderTrainingConfig, path)
 
 
+def test_batches_of_one_frame_with_nothing_to_tell_it_from_are_refused() -> None:
+    alone = {"frames": 1, "distractors": 0, "run": {"batch_size": 1}}
+    with pytest.raises(ValueError, match=r"batches of one frame .*; expected two frames or a distractor; set run"):
+        EncoderTrainingConfig.model_validate(alone)
+    with pytest.raises(ValueError, match="batches of one frame"):
+        EncoderTrainingConfig.model_validate({**alone, "scenes": 1, "run": {"batch_size": 8}})
+    for other in ({"frames": 2}, {"distractors": 1}, {"run": {"batch_size": 2}}):
+        EncoderTrainingConfig.model_validate({**alone, **other})
+
+
 def test_a_trained_encoder_loads_here_and_in_transformers(small: EncoderTrainingConfig, tmp_path: Path) -> None:
     from transformers import CLIPModel, CLIPTokenizer
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil

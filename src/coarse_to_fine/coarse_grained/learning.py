@@ -15,7 +15,9 @@ from torch import Tensor
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.coarse_grained.validation import METRICS, retrieval_metrics
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.training.task import Batch, ContrastiveTask, TrainingData
+from coarse_to_fine.wording import counted
 
 
 class CoarseLearning(BaseModel):
@@ -74,6 +76,32 @@ class PairData(TrainingData):
                 full.append(place[0])
                 filling.remove(place)
         return full + [samples for samples, _, _ in filling]
+
+
+def require_others(pairs: CoarsePairs, batch_size: int, distinct: bool) -> None:
+    """Check that batches can hold two pairs to tell apart; otherwise the loss and its gradient say nothing.
+
+    Args:
+        pairs: of the training split.
+        batch_size: pairs of a step.
+        distinct: see `CoarseLearning`; without it the segments of one video are told apart too.
+
+    Raises:
+        ConfigError: batches of one pair.
+        DataError: all pairs share their video (not `distinct`: their segment) or their sentence.
+    """
+    if batch_size < 2:
+        raise ConfigError(
+            f"run.batch_size is {batch_size}; expected 2 or more, as a pair learns from the others of its batch; set "
+            "run.batch_size to 32"
+        )
+    sources = pairs.video_of_pair if distinct else pairs.segment_of_pair
+    for rows, one in ((sources, "video" if distinct else "segment"), (pairs.text_of_pair, "sentence")):
+        if bool((rows == rows[0]).all()):
+            raise DataError(
+                f"the training split has {counted(len(pairs), 'pair')} of 1 {one}; expected 2 {one}s or more, as a "
+                f"pair learns from the others of its batch; add {one}s"
+            )
 
 
 class CoarseTask(ContrastiveTask, ABC):

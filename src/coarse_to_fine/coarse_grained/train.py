@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.learning import require_others
 from coarse_to_fine.coarse_grained.load import COARSE_MODELS
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs, coarse_pairs
@@ -89,13 +90,16 @@ def train_coarse(
         progress: show a bar with the time left on stderr.
 
     Raises:
-        DataError: the two splits share a video or its source, or features do not fit the architecture.
+        ConfigError: batches of one pair.
+        DataError: the two splits share a video or its source, the training split has one video or one sentence, or
+            features do not fit the architecture.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)
     refuse_shared_videos({"training": learned.video_ids, "validation": held_out.video_ids})
     _check_frames(config.recipe, learned)
+    require_others(learned, config.run.batch_size, config.recipe.learning.distinct)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(learned, held_out)
     extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.preprocessing import Preprocessing
@@ -64,6 +64,17 @@ class EncoderTrainingConfig(BaseModel):
     run: RunConfig = Field(
         default_factory=RunConfig, description="optimiser, schedule, length, seed; samples are scenes"
     )
+
+    @model_validator(mode="after")
+    def _has_others(self) -> EncoderTrainingConfig:
+        """A caption learns from other frames, a frame from sentences that are false of it."""
+        if min(self.run.batch_size, self.scenes) * self.frames < 2 and not self.distractors:
+            raise ValueError(
+                f"run.batch_size {self.run.batch_size}, scenes {self.scenes}, frames 1 and distractors 0 give batches "
+                "of one frame with nothing to tell it from; expected two frames or a distractor; set run.batch_size "
+                "to 2 or more"
+            )
+        return self
 
     def clip(self, vocabulary_size: int) -> ClipConfig:
         """The architecture for as many tokens as the tokenizer found."""
