@@ -155,6 +155,26 @@ def test_wrong_numbers_and_a_folder_of_another_version_are_refused(tmp_path: Pat
         generate_world(tmp_path, 1)
 
 
+def test_a_folder_with_other_videos_of_the_split_is_refused_and_left_as_it_is(tmp_path: Path):
+    scenes = [short(seed) for seed in range(3)]
+    write_scenes(tmp_path, scenes[:2], workers=1)
+    (tmp_path / "videos" / "holiday.mp4").write_bytes(b"own")
+    before = digests(tmp_path)
+    message = r"1 video of test .* drew \(test-000001.mp4\); expected none but .*; choose another folder, repeat"
+    with pytest.raises(DataError, match=message):
+        write_scenes(tmp_path, scenes[:1], workers=1)
+    with pytest.raises(DataError, match=r"2 videos of test .*test-000000.mp4, test-000001.mp4"):
+        write_scenes(tmp_path, scenes[2:], workers=1)
+    (tmp_path / "dataset.json").unlink()  # as a killed first run leaves it, without rows
+    (tmp_path / "videos.jsonl").unlink()
+    with pytest.raises(DataError, match="2 videos of test"):
+        write_scenes(tmp_path, scenes[2:], workers=1)
+    assert write_scenes(tmp_path, scenes, workers=1).skipped == 2
+    assert before.items() - digests(tmp_path).items() <= {
+        item for item in before.items() if not item[0].startswith("videos/")
+    }
+
+
 def test_generate_world_writes_the_videos_of_its_seed(tmp_path: Path):
     result = generate_world(tmp_path, 1, seed=2, split="val", workers=1)
     assert [path.name for path in (tmp_path / "videos").iterdir()] == ["val-200000.mp4"]

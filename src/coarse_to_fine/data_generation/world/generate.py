@@ -22,7 +22,7 @@ from coarse_to_fine.data_generation.world.encode import write_video
 from coarse_to_fine.data_generation.world.sampling import WORLD_VERSION, sample_scene
 from coarse_to_fine.data_generation.world.scene import Scene
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.wording import counted
+from coarse_to_fine.wording import counted, first_of
 from coarse_to_fine.worker_processes import WorkerProcesses
 
 FORMAT_VERSION = 1
@@ -67,7 +67,7 @@ def generate_world(
     """Write `videos` videos of one split and their annotations into the folder `out`.
 
     Files appear under their names only when complete and complete ones are skipped, so that a call which was killed is
-    simply repeated. Further splits go into the same folder by further calls; a repeated split replaces its rows.
+    simply repeated. Further splits go into the same folder by further calls, and so do further videos of a split.
 
     Args:
         out: folder of the set; made if it does not exist.
@@ -79,7 +79,7 @@ def generate_world(
 
     Raises:
         ConfigError: a number out of range or an unknown split.
-        DataError: the folder holds a set of another version of the world.
+        DataError: the folder holds a set of another version of the world, or other videos of the split.
     """
     if not 1 <= videos <= MOST_VIDEOS or workers < 1:
         raise ConfigError(
@@ -94,6 +94,7 @@ def write_scenes(
 ) -> GeneratedWorld:
     """Write the given scenes, all of one split, and their annotations; see `generate_world`."""
     folder, split = Path(out), scenes[0].split
+    _refuse_others(folder, split, scenes)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     _check_version(folder)
     for place in (folder, folder / "videos"):
@@ -108,6 +109,19 @@ def write_scenes(
             progress(done, len(scenes))
     queries, coarse = _annotate(folder, split, scenes)
     return GeneratedWorld(folder, split, len(scenes), queries, coarse, len(scenes) - len(missing))
+
+
+def _refuse_others(folder: Path, split: str, scenes: Sequence[Scene]) -> None:
+    """Refuse a folder with videos of the split that the scenes lack: no row would be left that describes them."""
+    drawn = {Path(video_path(scene)).name for scene in scenes}
+    there = {path.name for path in (folder / "videos").glob(f"{split}-*.mp4") if path.stem[len(split) + 1 :].isdigit()}
+    others = sorted(there - drawn)
+    if others:
+        raise DataError(
+            f"{folder / 'videos'} holds {counted(len(others), 'video')} of {split} that another seed or number of "
+            f"videos drew ({first_of(others)}); expected none but those of this call; choose another folder, repeat "
+            "the earlier seed with at least as many videos, or remove these files"
+        )
 
 
 def _annotate(folder: Path, split: str, scenes: Sequence[Scene]) -> tuple[int, int]:
