@@ -160,6 +160,10 @@ def test_a_tvr_submission_says_what_is_wrong(tmp_path: Path) -> None:
     path.write_text(json.dumps({"video2idx": ["a"], "VCMR": []}))
     with pytest.raises(DataError, match=r"video2idx is .*; expected an object of video names"):
         read_predictions(path)
+    row = {"desc_id": 1, "predictions": [[3, 0, 5, 1.0]]}
+    path.write_text(json.dumps({"VCMR": [row]}, indent=1))
+    with pytest.raises(DataError, match="a TVR submission, no video2idx; expected an object of video names"):
+        read_predictions(path)
     path.write_text(json.dumps({"video2idx": {"a": 3}, "VCMR": [1, 2]}))
     with pytest.raises(DataError, match=r"VCMR\[0\]: 1; expected one JSON object"):
         read_predictions(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,16 +129,16 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: no rows; expected one JSON object a line; check that the file was written to its end")
 
 
-def read_document(path: Path, mark: str) -> dict[str, Any] | None:
-    """The one JSON object that fills a file and has the key `mark`; None where the file is something else."""
+def read_document(path: Path, marks: Collection[str]) -> dict[str, Any] | None:
+    """The one JSON object that fills a file and has one of the keys `marks`; None where the file is something else."""
     text = read_source(path).text
-    if f'"{mark}"' not in text:
+    if not any(f'"{mark}"' in text for mark in marks):
         return None
     try:
         document = json.loads(text)
     except json.JSONDecodeError:
         return None
-    return document if isinstance(document, dict) and mark in document else None
+    return document if isinstance(document, dict) and document.keys() & set(marks) else None
 
 
 def is_number(value: object) -> bool:

@@ -166,7 +166,7 @@ def read_predictions(path: str | Path) -> Predictions:
             rows have, one query in two rows.
     """
     path = Path(path)
-    document = read_document(path, "video2idx")
+    document = read_document(path, {"video2idx", *TVR_SECTIONS})
     if document is not None:
         return _read_tvr(path, document)
     found: dict[str, QueryPrediction] = {}
@@ -241,11 +241,11 @@ def _refuse_reversed(row: Row, spans: FloatArray) -> None:
 
 def _read_tvr(path: Path, document: Mapping[str, Any]) -> Predictions:
     """A TVR submission: video indices are turned back into ids."""
-    indices_of = document["video2idx"]
+    indices_of = document.get("video2idx")
     if not isinstance(indices_of, dict) or any(type(index) is not int for index in indices_of.values()):
+        found = f"video2idx is {str(indices_of)[:60]}" if "video2idx" in document else "a TVR submission, no video2idx"
         raise DataError(
-            f"{path}: video2idx is {str(indices_of)[:60]}; expected an object of video names and their whole numbers; "
-            "write it as the release does"
+            f"{path}: {found}; expected an object of video names and their whole numbers; write it as the release does"
         )
     names = {str(index): name for name, index in indices_of.items()}
     parts: dict[str, dict[str, Any]] = {}
