@@ -12,7 +12,7 @@ import torch
 from coarse_to_fine.coarse_grained.ranking import best_per_video
 from coarse_to_fine.coarse_grained.rescoring import scores_as_searched
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.evaluation.video_retrieval import dual_softmax, text_to_video
+from coarse_to_fine.evaluation.video_retrieval import dual_softmax, text_to_video, video_to_text
 from coarse_to_fine.stage_evaluation import evaluate_coarse
 from tests.coarse_grained.models import WIDTH, features, small_model
 from tests.features.random_set import write_random_set
@@ -51,6 +51,11 @@ def test_blocks_of_any_size_give_the_numbers_of_the_whole_matrix(folder: Path, n
         {name: plain[name] for name in ("R@1", "R@5", "R@10", "MedR", "MeanR")}
     )
     assert report.value("MRR") == pytest.approx(100 * plain["MRR"]) and report.videos == len(SEGMENTS)
+    texts = video_to_text(scores, torch.tensor(OWNERS), (1,)).as_dict()
+    described = len(set(OWNERS))
+    assert [metric.queries for metric in report.sections[1].metrics] == [described] * len(report.sections[1].metrics)
+    for name in ("R@1", "MedR", "MeanR"):
+        assert report.value(f"v2t-{name}") == pytest.approx(texts[name])
     for answer, row in zip(answers, scores, strict=True):
         order = [int(video_id[1:]) for video_id in answer.videos.video_ids]
         assert sorted(order) == list(range(len(SEGMENTS)))

@@ -13,7 +13,7 @@ from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.gallery_scores import SEGMENTS_AT_ONCE, video_scores
 from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate, evaluate_standings
+from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate, evaluate_ranks
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, predictions_in_memory
 from coarse_to_fine.evaluation.report import Report
@@ -92,7 +92,9 @@ def evaluate_coarse(
     resamples: int = 1000,
     title: str = "coarse stage",
 ) -> tuple[list[QueryPrediction], Report]:
-    """Rank the videos of a split for each of its sentences; a video's score is that of its best segment.
+    """Rank the videos of a split for each of its sentences, and the sentences for each video.
+
+    A video's score is that of its best segment.
 
     The gallery is read block by block, twice where its scores do not fit into 128 MB. Ranks are counted over all
     videos, and the answers name the best ones only.
@@ -105,7 +107,8 @@ def evaluate_coarse(
         gallery: JSON lines with the videos that are ranked; None: those that the sentences name.
         seed: of the stochastic text.
         dual_softmax: weigh each score by its softmax over all sentences of the split, as some published numbers do; a
-            search has no other sentences, so such numbers are not those of a search.
+            search has no other sentences, so such numbers are not those of a search. Sentences of one video are ranked
+            by the weighed scores too, whose order differs only where scores are negative.
         listed: videos that each answer names; all of a smaller gallery.
         segments_at_once: of a block of the gallery; it changes memory and time, and no number.
         resamples: of the bootstrap over videos.
@@ -129,7 +132,7 @@ def evaluate_coarse(
     ranks = rank_stream(_weighted(stream) if dual_softmax else stream, true, listed)
     weighted = ", dual softmax over the split's sentences" if dual_softmax else ""
     source = f"{title}, {_made_by(videos)}, seed {seed}{weighted}"
-    return _best_videos(truth, ranks), evaluate_standings(truth, ranks.standings, source, resamples)
+    return _best_videos(truth, ranks), evaluate_ranks(truth, ranks, source, resamples)
 
 
 class _StoredSegments:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.score_stream import ScoreBlock, blocks_of, rank_stream
-from coarse_to_fine.evaluation.video_lists import Standing
+from coarse_to_fine.evaluation.video_lists import Standing, ranks, recalls
+from coarse_to_fine.evaluation.video_retrieval import video_to_text
 
 MEMORY_PROGRAM = """
 import numpy as np
@@ -57,6 +59,28 @@ def test_a_stream_agrees_with_counting_over_the_matrix(seed: int) -> None:
         assert standing == Standing(sum(bool(s > best) for s in wrong), sum(bool(s == best) for s in wrong))
     expected = [sorted(range(60), key=lambda v: (-row[v], v)) for row in scores]
     np.testing.assert_array_equal(found.top_videos, expected)
+
+
+@pytest.mark.parametrize("width", [1, 7, 60])
+@pytest.mark.parametrize("seed", range(10))
+def test_texts_of_a_video_are_ranked_as_over_the_matrix(seed: int, width: int) -> None:
+    scores = tied_scores(seed, 25, 60)
+    owner = np.random.default_rng(seed).integers(0, 20, 25)
+    found = rank_stream(blocks_of(scores, width), [[int(v)] for v in owner])
+    expected = video_to_text(torch.from_numpy(scores), torch.from_numpy(owner), recalls=(1, 5))
+    assert found.described == tuple(sorted(set(owner.tolist()))) and len(found.described) == expected.queries
+    assert np.mean(ranks(found.text_standings)) == pytest.approx(expected.mean_rank)
+    assert np.median(ranks(found.text_standings)) == pytest.approx(expected.median_rank)
+    for k in (1, 5):
+        assert 100 * recalls(found.text_standings, k).mean() == pytest.approx(expected.recall[k])
+
+
+def test_a_text_of_two_videos_competes_with_neither() -> None:
+    scores = np.array([[3, 9, 0], [1, 8, 0], [2, 5, 7]], dtype=np.float32)
+    found = rank_stream(blocks_of(scores, 2), [[0, 1], [1], [2]])
+    assert found.described == (0, 1, 2)
+    # video 0 asks with 3 against 1 and 2, video 1 with 9 against 5, video 2 with 7 against 0 and 0
+    assert found.text_standings == (Standing(0, 0), Standing(0, 0), Standing(0, 0))
 
 
 def test_bad_streams_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -203,6 +204,12 @@ def video_columns(standings: Sequence[Standing], gallery: int, rule: str) -> lis
         Column("MeanR", at, scale=1.0, rule=f"{rule}; {middle:g} by chance"),
         Column("MRR", 1 / at, rule=rule),
     ]
+
+
+def text_columns(standings: Sequence[Standing], rule: str) -> list[Column]:
+    """The same of the other direction, named `v2t-...`: the texts of every described video among those of all."""
+    rule = f"the texts of a video are one candidate, the best of them counts; {rule}"
+    return [replace(each, name=f"v2t-{each.name}") for each in video_columns(standings, len(standings), rule)]
 
 
 def _chance(k: int, gallery: int) -> float:

@@ -25,6 +25,7 @@ from coarse_to_fine.evaluation.figures import corpus_figures, moment_figures
 from coarse_to_fine.evaluation.moment_retrieval import LENGTH_SETS, RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.report import Report, Section
+from coarse_to_fine.evaluation.score_stream import StreamedRanks
 from coarse_to_fine.evaluation.truth import Truth, cut_to_videos, read_truth
 from coarse_to_fine.evaluation.video_lists import Standing
 
@@ -120,19 +121,25 @@ def evaluate(
     return replace(report, official=official, figures=_figures(task, aligned))
 
 
-def evaluate_standings(
-    truth: Truth, standings: Sequence[Standing], source: str, resamples: int = RESAMPLES, seed: int = 0
+def evaluate_ranks(
+    truth: Truth, ranks: StreamedRanks, source: str, resamples: int = RESAMPLES, seed: int = 0
 ) -> Report:
-    """The task `videos` where the ranks are known and no list of all videos is: see `score_stream`.
+    """The task `videos` in both directions where the ranks are known and no list of all videos is.
 
     Args:
         truth: the queries and the gallery.
-        standings: of the true video of every query, in order.
+        ranks: of the same queries, in order, with the gallery.
         source: what ranked the videos.
         resamples: of the bootstrap over videos.
         seed: of the bootstrap.
     """
-    return _report("videos", "default", truth, _videos(truth, standings, "default"), source, (), resamples, seed)
+    groups = _videos(truth, ranks.standings, "default")
+    report = _report("videos", "default", truth, groups, source, (), resamples, seed)
+    texts = corpus_task.text_columns(ranks.text_standings, _tie_rule("default"))
+    clusters = {video_id: query.cluster for query in reversed(truth.queries) for video_id in query.answers}
+    own = [clusters[truth.gallery[video]] for video in ranks.described]
+    section = Section("texts of each video", summarise(texts, own, resamples, seed))
+    return replace(report, sections=(*report.sections, section))
 
 
 def _report(
@@ -183,8 +190,12 @@ def task_columns(
 
 
 def _videos(truth: Truth, standings: Sequence[Standing], convention: str) -> dict[str, list[Column]]:
-    rule = f"ties: {CONVENTIONS['videos'][convention]}"
+    rule = _tie_rule(convention)
     return {"videos": corpus_task.video_columns(standings, len(truth.gallery), rule)}
+
+
+def _tie_rule(convention: str) -> str:
+    return f"ties: {CONVENTIONS['videos'][convention]}"
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:

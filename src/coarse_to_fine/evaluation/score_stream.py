@@ -47,16 +47,21 @@ class StreamedRanks:
         top_videos: (Q, K) indices of the best videos; ties: the lower index first.
         top_scores: (Q, K) their scores.
         videos: |V|.
+        described: videos that are right for a query, ascending.
+        text_standings: of the queries of each described video among those of the others; the queries of a video are
+            one candidate, and the best of them counts.
     """
 
     standings: tuple[Standing, ...]
     top_videos: Int[IntArray, "Q K"]
     top_scores: Float64[FloatArray, "Q K"]
     videos: int
+    described: tuple[int, ...]
+    text_standings: tuple[Standing, ...]
 
 
 def rank_stream(stream: Stream, true_videos: Sequence[Sequence[int]], top: int = TOP) -> StreamedRanks:
-    """Rank the true videos of every query.
+    """Rank the true videos of every query, and the queries of every true video.
 
     Memory: one block, a few copies of it, and (Q, K) results; the number of videos does not matter.
 
@@ -73,14 +78,16 @@ def rank_stream(stream: Stream, true_videos: Sequence[Sequence[int]], top: int =
     above = np.zeros(len(best), dtype=np.int64)
     tied = np.zeros(len(best), dtype=np.int64)
     kept = _nothing(len(best))
+    texts: list[Standing] = []
     for block in stream():
         above += np.count_nonzero(block.scores > best[:, None], axis=1)
         tied += np.count_nonzero(block.scores == best[:, None], axis=1)
         queries, columns = _inside(pairs, block)
         np.subtract.at(tied, queries, block.scores[queries, columns] == best[queries])
         kept = _merge(kept, block, top)
-    standings = tuple(Standing(int(a), int(t)) for a, t in zip(above, tied))
-    return StreamedRanks(standings, kept[1], kept[0], videos)
+        texts += _text_standings(pairs, block)
+    described = tuple(np.unique(pairs[:, 0]).tolist())
+    return StreamedRanks(tuple(_standings(above, tied)), kept[1], kept[0], videos, described, tuple(texts))
 
 
 def top_of_stream(stream: Stream, top: int) -> tuple[Float64[FloatArray, "Q K"], Int[IntArray, "Q K"]]:
@@ -165,6 +172,25 @@ def _inside(pairs: IntArray, block: ScoreBlock) -> tuple[IntArray, IntArray]:
     """Queries and columns of the right pairs in a block."""
     start, stop = np.searchsorted(pairs[:, 0], (block.first_video, block.first_video + block.scores.shape[1]))
     return pairs[start:stop, 1], pairs[start:stop, 0] - block.first_video
+
+
+def _text_standings(pairs: Int[IntArray, "N 2"], block: ScoreBlock) -> list[Standing]:
+    """Of the own queries of each described video of a block; what is right for a video is no competitor there."""
+    queries, columns = _inside(pairs, block)
+    if not len(queries):
+        return []
+    described, column = np.unique(columns, return_inverse=True)
+    scores: Scores = block.scores[:, described]  # a copy
+    best = np.full(len(described), -np.inf)
+    np.maximum.at(best, column, scores[queries, column])
+    scores[queries, column] = -np.inf
+    starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
+    groups = np.maximum.reduceat(scores[pairs[:, 1]], starts, axis=0)  # (described videos of the gallery, columns)
+    return _standings(np.count_nonzero(groups > best, axis=0), np.count_nonzero(groups == best, axis=0))
+
+
+def _standings(above: IntArray, tied: IntArray) -> list[Standing]:
+    return [Standing(int(a), int(t)) for a, t in zip(above, tied)]
 
 
 def _nothing(queries: int) -> tuple[FloatArray, IntArray]:
