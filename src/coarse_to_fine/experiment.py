@@ -19,11 +19,12 @@ from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, query_prediction
+from coarse_to_fine.evaluation.protocols import QUERY_KINDS, AskedQueries, asked_in_pairs
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.score_stream import best_lists
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery, cut_to_videos, read_truth
 from coarse_to_fine.fusion import FusionConfig, fuse
-from coarse_to_fine.main_pipeline import Pipeline
+from coarse_to_fine.main_pipeline import Pipeline, Query
 from coarse_to_fine.types import MomentHit, VideoMoments
 from coarse_to_fine.wording import counted, first_of
 
@@ -47,9 +48,24 @@ def read_queries(folder: Path, split: str, kind: str = "fine") -> Truth:
     return cut_to_videos(read_truth(queries_file(folder, split, kind), split))
 
 
+def read_asked(folder: Path, split: str, kind: str = "fine") -> AskedQueries:
+    """The queries of a split under the protocol of their kind: see `protocols.QUERY_KINDS`.
+
+    Raises:
+        DataError: no such kind or file, or a sentence whose video has no caption.
+    """
+    if kind not in QUERY_KINDS:
+        raise DataError(f"kind of queries {kind!r}; expected one of {', '.join(QUERY_KINDS)}; name one of them")
+    protocol = QUERY_KINDS[kind]
+    if protocol in ("P1", "P2"):
+        return AskedQueries(read_queries(folder, split, kind), protocol)
+    fine, coarse = (read_queries(folder, split, one) for one in ("fine", "coarse"))
+    return asked_in_pairs(fine, coarse, joined=protocol == "P4")
+
+
 def evaluate_pipeline(
     pipeline: Pipeline,
-    truth: Truth,
+    asked: Truth | AskedQueries,
     *,
     train: Truth | None = None,
     top_videos: int = 10,
@@ -63,7 +79,7 @@ def evaluate_pipeline(
 
     Args:
         pipeline: the library that is searched and its models.
-        truth: the queries; each true video is in the library.
+        asked: the queries, of fine sentences where no protocol is given; each true video is in the library.
         train: training queries, from which the chance lines draw their windows; None: from the truth itself.
         top_videos: videos that the fine stage looks into.
         seed: of the coarse model's stochastic text.
@@ -78,14 +94,16 @@ def evaluate_pipeline(
     """
     check_thresholds(thresholds)
     stored = {video.video_id for video in pipeline.library.videos()}
-    truth, lost = _of_stored(truth, stored, missing)
+    asked = AskedQueries(asked) if isinstance(asked, Truth) else asked
+    truth, lost = _of_stored(asked.truth, stored, missing)
     searched = replace(truth, gallery=tuple(sorted(stored)), closed=True)
     right = right_videos(searched)
     answers: list[QueryPrediction] = []
     for start in range(0, len(truth.queries), QUERIES_A_BATCH):
         part = truth.queries[start : start + QUERIES_A_BATCH]
-        texts = [query.text for query in part]
-        found = pipeline.search_many(texts, top_videos=top_videos, top_moments=LONGEST_LIST, seed=seed)
+        texts = [asked.coarse_text(query) for query in part]
+        both = [Query(text, moment=query.text) for text, query in zip(texts, part)]
+        found = pipeline.search_many(both, top_videos=top_videos, top_moments=LONGEST_LIST, seed=seed)
         video_ids, scores = pipeline.score_videos_many(texts, seed)
         ranked = best_lists(video_ids, scores.numpy(), right[start : start + QUERIES_A_BATCH], LISTED_VIDEOS)
         given = pipeline.moments_many([(query.text, str(query.video_id)) for query in part])
@@ -93,8 +111,10 @@ def evaluate_pipeline(
             answers.append(answer(query.query_id, moments, videos, alone))
         if progress:
             progress(len(answers), len(truth.queries), "")
-    config = PipelineReportConfig(candidates=top_videos, thresholds=tuple(thresholds), resamples=resamples)
-    report = pipeline_report(searched, answers, train, config, describe(pipeline, seed))
+    config = PipelineReportConfig(
+        candidates=top_videos, thresholds=tuple(thresholds), resamples=resamples, protocol=asked.protocol
+    )
+    report = pipeline_report(searched, answers, train, config, describe(pipeline, seed), asked.owners)
     return answers, replace(report, warnings=(*lost, *report.warnings))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipe
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos
 from coarse_to_fine.evaluation.truth import read_truth, truth_from_records
 from coarse_to_fine.evaluation.video_retrieval import dual_softmax, text_to_video
-from coarse_to_fine.experiment import evaluate_pipeline
+from coarse_to_fine.experiment import evaluate_pipeline, read_asked
 from coarse_to_fine.features.extract import extract_files, extract_texts
 from coarse_to_fine.features.published.config import PublishedFeatures, Stream, Texts
 from coarse_to_fine.features.published.import_set import import_set
@@ -88,6 +89,46 @@ def test_a_report_names_what_made_its_features(world):
     assert library.encoder_fingerprint[:8] in json.dumps(report.to_json())
     assert "mean-pool x similarity, seed 0" in json.dumps(report.to_json())
     assert all(metric.queries == 3 for metric in report.metrics if metric.name.startswith("VCMR"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "ranked_by"),
+    [
+        ("fine", "P1", "{fine}"),
+        ("coarse", "P2", "{coarse}"),
+        ("coarse+fine", "P3", "{coarse}"),
+        ("joined", "P4", "{coarse}. {fine}"),
+    ],
+)
+def test_each_stage_reads_the_sentences_of_the_protocol(world, tmp_path, kind, protocol, ranked_by):
+    folder, library = world
+    annotations = tmp_path / "annotations"
+    shutil.copytree(folder / "set" / "annotations", annotations)
+    fine = read_truth(annotations / "queries.test.jsonl")
+    captions = [
+        {"caption_id": f"{query.video_id}-c{n}", "video_id": query.video_id, "text": text, "variant": n}
+        for query in fine.queries
+        for n, text in enumerate((f"about {query.text}", "a square"))
+    ]
+    (annotations / "coarse.test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captions))
+    pipeline = Pipeline(library, load_coarse("mean-pool"), load_fine("similarity"))
+    asked = read_asked(annotations, "test", kind)
+    answers, report = evaluate_pipeline(pipeline, asked, resamples=0)
+    assert report.rules.startswith(f"{protocol}: ")
+    assert len(answers) == (3 if kind == "fine" else 6)
+    texts = {row["caption_id"]: row["text"] for row in captions}
+    sentences = {query.query_id: query.text for query in fine.queries}
+    for answer, query in zip(answers, asked.truth.queries, strict=True):
+        caption, _, sentence = answer.query_id.rpartition("+")
+        words = {"coarse": texts.get(caption or answer.query_id), "fine": sentences.get(sentence)}
+        (ranked,) = pipeline.rank_videos_many([ranked_by.format_map(words)], 3)
+        assert answer.videos.video_ids == tuple(hit.video_id for hit in ranked)
+        alone = pipeline.moments(words["fine"] or words["coarse"], query.video_id)
+        assert answer.windows[0, :2] == pytest.approx([alone.hits[0].start_s, alone.hits[0].end_s])
+    if kind in ("coarse+fine", "joined"):
+        assert next(metric for metric in report.metrics if metric.name == "VR R@1").queries == 3
+    with pytest.raises(DataError, match=r"'both'; expected one of fine, coarse, coarse\+fine, joined"):
+        read_asked(annotations, "test", "both")
 
 
 def test_a_report_counts_all_videos_and_its_answers_list_the_best(world, monkeypatch):

@@ -91,6 +91,7 @@ def test_a_stage_takes_overrides_and_a_seed():
         (WORLD | {"coarse": None}, "coarse is missing"),
         (PUBLISHED | {"coarse": {"model": "mean-pool"}}, "no stage one to train"),
         (PUBLISHED | {"evaluation": {"queries": ["coarse"]}}, "fine queries only"),
+        (PUBLISHED | {"evaluation": {"queries": ["joined"]}}, "fine queries only"),
         (WORLD | {"evaluation": {"query": ["fine"]}}, "did you mean 'queries'"),
         (WORLD | {"data": {"kind": "drawn"}}, "data"),
     ],

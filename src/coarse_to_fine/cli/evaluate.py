@@ -271,7 +271,13 @@ def pipeline(
     annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],
     library: LibraryOption = None,
     split: Annotated[str, typer.Option(help="Which queries.")] = "test",
-    queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
+    queries: Annotated[
+        str,
+        typer.Option(
+            help="fine (moments), coarse (captions of whole videos), coarse+fine (a caption ranks the videos, a "
+            "sentence finds the moment) or joined (both as one text rank the videos)."
+        ),
+    ] = "fine",
     coarse: CoarseOption = None,
     fine: FineOption = None,
     fusion: FusionOption = None,
@@ -301,11 +307,11 @@ def pipeline(
     """
     from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
     from coarse_to_fine.evaluation.predictions import write_predictions
-    from coarse_to_fine.experiment import evaluate_pipeline, read_queries
+    from coarse_to_fine.experiment import evaluate_pipeline, read_asked
     from coarse_to_fine.main_pipeline import Pipeline
 
     require_missing_rule(missing_video)
-    asked = read_queries(annotations, split, queries)
+    asked = read_asked(annotations, split, queries)
     loaded = Pipeline.load(find_library(library), coarse, fine, device, stored_fusion(fusion))
     with output.progress_bar("searching", quiet=as_json) as advance:
         answers, report = evaluate_pipeline(

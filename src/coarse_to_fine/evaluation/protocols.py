@@ -7,7 +7,7 @@ video's own annotations, so it is reported apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,31 @@ PROTOCOLS: dict[Protocol, str] = {
     "video; the captions were made from the answer video's annotations: never compare with P1",
     "P4": "coarse caption and fine sentence joined as one query for the coarse stage",
 }
+
+
+QUERY_KINDS: dict[str, Protocol] = {"fine": "P1", "coarse": "P2", "coarse+fine": "P3", "joined": "P4"}
+"""Kind of queries, as commands and run files name it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedQueries:
+    """Queries of a split under a protocol.
+
+    Attributes:
+        truth: their text is what the fine stage reads.
+        protocol: which sentences go to which stage.
+        coarse_texts: what the coarse stage reads, by query id; the text of the query where it is not here.
+        owners: id of the fine sentence of each query id, where queries are pairs; None elsewhere.
+    """
+
+    truth: Truth
+    protocol: Protocol = "P1"
+    coarse_texts: Mapping[str, str] = field(default_factory=dict)
+    owners: Mapping[str, str] | None = None
+
+    def coarse_text(self, query: TruthQuery) -> str:
+        """What the coarse stage reads."""
+        return self.coarse_texts.get(query.query_id, query.text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +97,19 @@ def joined_truth(pairs: PairedTruth) -> Truth:
     return pairs.truth.with_queries(
         replace(query, text=f"{pairs.captions[query.query_id].rstrip('. ')}. {query.text}") for query in queries
     )
+
+
+def asked_in_pairs(fine: Truth, coarse: Truth, joined: bool) -> AskedQueries:
+    """P3, or P4 where caption and sentence are `joined` for the coarse stage.
+
+    Raises:
+        DataError: as `pair_queries`.
+    """
+    pairs = pair_queries(fine, coarse)
+    if not joined:
+        return AskedQueries(pairs.truth, "P3", pairs.captions, pairs.owners)
+    texts = {query.query_id: query.text for query in joined_truth(pairs).queries}
+    return AskedQueries(pairs.truth, "P4", texts, pairs.owners)
 
 
 def average_pairs(columns: Sequence[Column], queries: Sequence[TruthQuery], owners: Mapping[str, str]) -> list[Column]:

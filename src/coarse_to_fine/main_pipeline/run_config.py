@@ -13,7 +13,7 @@ from coarse_to_fine.features.published.config import PublishedFeatures
 from coarse_to_fine.fine_grained.postprocess import Official
 
 Missing = Literal["refuse", "drop"]
-QueryKind = Literal["fine", "coarse"]
+QueryKind = Literal["fine", "coarse", "coarse+fine", "joined"]
 
 
 class _Frozen(BaseModel):
@@ -107,7 +107,10 @@ class Evaluation(_Frozen):
     """How both stages are measured."""
 
     queries: tuple[QueryKind, ...] = Field(
-        default=("fine",), min_length=1, description="fine: sentences of moments; coarse: captions of whole videos"
+        default=("fine",),
+        min_length=1,
+        description="fine: sentences of moments; coarse: captions of whole videos; coarse+fine: a caption ranks the "
+        "videos, a sentence finds the moment; joined: both as one text rank the videos",
     )
     top_videos: int = Field(default=10, ge=1, description="videos that the fine stage looks into")
     thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
@@ -155,8 +158,11 @@ class RunFile(_Frozen):
             raise ValueError("coarse is missing; add it, for instance `coarse: {model: mean-pool}`")
         if isinstance(self.data, WorldData) and self.captions is not None:
             raise ValueError("the drawn world brings its own captions; leave captions out")
-        if isinstance(self.data, VideoData) and "coarse" in self.evaluation.queries and self.captions is None:
-            raise ValueError("evaluation.queries has coarse and there are no captions; add the section captions")
+        captioned = [kind for kind in self.evaluation.queries if kind != "fine"]
+        if isinstance(self.data, VideoData) and captioned and self.captions is None:
+            raise ValueError(
+                f"evaluation.queries has {captioned[0]} and there are no captions; add the section captions"
+            )
         return self
 
     @property

@@ -10,7 +10,7 @@ from coarse_to_fine.evaluation.html_report import write_html
 from coarse_to_fine.evaluation.predictions import QueryPrediction, write_predictions
 from coarse_to_fine.evaluation.report import Report
 from coarse_to_fine.evaluation.truth import read_truth
-from coarse_to_fine.experiment import evaluate_pipeline, read_queries
+from coarse_to_fine.experiment import evaluate_pipeline, read_asked
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fusion import read_fusion
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
@@ -77,12 +77,12 @@ class Evaluate(Step):
 
     def _both(self, kind: str, work: Work) -> tuple[list[QueryPrediction], Report]:
         settings, split = self.config.evaluation, self.config.tested
-        truth = read_queries(annotations_folder(self.config, self.root, split), split, kind)
+        asked = read_asked(annotations_folder(self.config, self.root, split), split, kind)
         pipeline = pipeline_of(self.config, self.root, split, read_fusion(self.root / "fusion" / FUSION_FILE))
         with pipeline.library:
             return evaluate_pipeline(
                 pipeline,
-                truth,
+                asked,
                 train=read_truth(learned, "train") if (learned := self._learned(kind)).is_file() else None,
                 top_videos=settings.top_videos,
                 seed=settings.seed,
@@ -94,7 +94,7 @@ class Evaluate(Step):
     def _learned(self, kind: str) -> Path:
         """Training queries, from which the chance lines draw their windows."""
         folder = features_folder(self.root, "train") / "annotations"
-        return folder / ("queries.train.jsonl" if kind == "fine" else "coarse.train.jsonl")
+        return folder / ("coarse.train.jsonl" if kind == "coarse" else "queries.train.jsonl")
 
     def _fine_alone(self) -> tuple[list[QueryPrediction], Report]:
         model = load_fine(model_of(self.config, self.root, "fine"))
