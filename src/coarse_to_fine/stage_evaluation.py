@@ -30,6 +30,7 @@ from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
 from coarse_to_fine.fine_grained.postprocess import OFFICIAL, Official, official_postprocess
 from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.types import SegmentFeatures
+from coarse_to_fine.wording import counted, first_of
 
 TEXTS_A_BATCH = 64
 
@@ -214,7 +215,8 @@ def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: 
     lost = sorted(set(wanted) - there.keys())
     if lost:
         raise DataError(
-            f"{folder} lacks {len(lost)} of {len(set(wanted))} videos ({', '.join(lost[:5])}); expected features of "
+            f"{folder} lacks {len(lost)} of {counted(len(set(wanted)), 'video')} ({first_of(lost)}); expected features "
+            "of "
             "all; extract the missing ones, or leave their queries out"
         )
 

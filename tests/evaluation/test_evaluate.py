@@ -32,7 +32,7 @@ def test_an_empty_list_counts_as_a_miss_and_is_reported(tmp_path: Path, truth: P
     report = evaluate_predictions("moments", write(tmp_path / "p.jsonl", FOUND, EMPTY), truth)
     for name in ("MR-full-mAP", "MR-full-R1@0.5", "R1@0.5", "R5@0.7", "mIoU"):
         assert report.value(name) == 50.0
-    assert report.warnings == ("1 empty lists (count as 0)",)
+    assert report.warnings == ("1 empty list (count as 0)",)
     assert {metric.queries for metric in report.metrics if metric.value is not None} == {2}
 
 
@@ -57,13 +57,13 @@ def test_absent_queries_are_refused_by_name_unless_asked_otherwise(tmp_path: Pat
 @pytest.mark.parametrize("missing", ["refuse", "miss", "drop"])
 def test_unknown_queries_are_always_refused(tmp_path: Path, truth: Path, missing: Any) -> None:
     path = write(tmp_path / "p.jsonl", FOUND, EMPTY, {**EMPTY, "qid": 99})
-    with pytest.raises(DataError, match=r"1 query ids are not in truth.jsonl \(99\)"):
+    with pytest.raises(DataError, match=r"1 query id is not in truth.jsonl \(99\)"):
         evaluate_predictions("moments", path, truth, missing=missing)
 
 
 def test_a_truth_without_windows_is_refused_by_name(tmp_path: Path) -> None:
     bare = write(tmp_path / "bare.jsonl", TRUTH[0], {**TRUTH[1], "relevant_windows": []})
-    with pytest.raises(DataError, match=r"1 queries have no true window \(2\)"):
+    with pytest.raises(DataError, match=r"1 query has no true window \(2\)"):
         evaluate_predictions("moments", write(tmp_path / "p.jsonl", FOUND, EMPTY), bare)
 
 
@@ -103,7 +103,7 @@ def test_an_unsorted_list_is_reported_and_sorted_only_by_name(tmp_path: Path, tr
 @pytest.mark.parametrize("field", ["vid", "video_id"])
 def test_an_answer_about_another_video_is_refused(tmp_path: Path, truth: Path, field: str) -> None:
     rows = [{**FOUND, field: "a.mp4"}, {**EMPTY, field: "c"}]
-    with pytest.raises(DataError, match=r"1 answers are about another video than their query .*2: c, not b"):
+    with pytest.raises(DataError, match=r"1 answer is about another video than asked .*2: c, not b"):
         evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth)
     rows[1][field] = "b"
     assert evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth).queries == 2
@@ -117,7 +117,7 @@ def test_corpus_lists_are_ranked_over_all_videos(tmp_path: Path, truth: Path) ->
     report = evaluate_predictions("corpus", write(tmp_path / "p.jsonl", *rows), truth)
     found = report.to_json()["metrics"]
     assert (found["VCMR-R1@0.5"], found["VCMR-R5@0.5"], found["VR-R1"], found["VR-listed"]) == (0.0, 50.0, 0.0, 50.0)
-    assert report.videos == 2 and report.warnings == ("1 empty lists (count as 0)",)
+    assert report.videos == 2 and report.warnings == ("1 empty list (count as 0)",)
     assert {metric.chance for metric in report.metrics if metric.name == "VR-R1"} == {50.0}
 
 
@@ -136,7 +136,7 @@ def test_a_true_video_that_is_not_listed_is_a_miss_at_every_k(tmp_path: Path, tr
     rows = [{"qid": 1, "videos": [["b", -1.0]]}, {"qid": 2, "videos": [["b", 0.0], ["a", 0.0]]}]
     report = evaluate_predictions("videos", write(tmp_path / "p.jsonl", *rows), truth)
     assert report.value("R@1") == 25.0
-    assert any("do not hold the true video" in warning for warning in report.warnings)
+    assert any("no true video in 1 list" in warning for warning in report.warnings)
 
 
 def test_every_number_says_over_how_many_queries(tmp_path: Path, truth: Path) -> None:
@@ -215,7 +215,12 @@ def test_true_windows_are_cut_to_their_videos_and_counted(tmp_path: Path) -> Non
     report = evaluate_predictions("moments", answers, truth)
     assert (report.value("R1@0.7"), report.value("mIoU"), report.queries) == (100.0, 100.0, 2)
     said = "\n".join(report.warnings)
-    for part in ("R03 start below zero: set to 0: 1", "R04 end after the end", "R05 window outside", "left out (3)"):
+    for part in (
+        "R03 start below zero: set to 0: 1",
+        "R04 end after the end",
+        "R05 window outside",
+        "left out: 1 answer",
+    ):
         assert part in said
     changes = compare_predictions("moments", truth, answers, answers)
     assert changes.queries == 2 and "R04" in "\n".join(changes.warnings)
@@ -234,4 +239,4 @@ def test_answers_to_queries_that_a_reader_drops_are_left_out(tmp_path: Path) -> 
     rows = [{"qid": f"test:{line}", "pred_relevant_windows": [[0, 5, 1]]} for line in (1, 2)]
     report = evaluate_predictions("moments", write(tmp_path / "p.jsonl", *rows), truth)
     assert (report.value("R1@0.7"), report.queries) == (100.0, 1)
-    assert "1 answers to queries without a window inside their video are left out (test:2)" in report.warnings
+    assert "left out: 1 answer to queries without a window inside their video (test:2)" in report.warnings

@@ -52,7 +52,7 @@ def test_pairs_are_averaged_over_the_captions_of_a_sentence_first() -> None:
 
 
 def test_a_sentence_without_caption_is_refused_and_texts_are_joined() -> None:
-    with pytest.raises(DataError, match=r"1 queries have no coarse caption in coarse \(g\)"):
+    with pytest.raises(DataError, match=r"no coarse caption in coarse for the videos of 1 query \(g\)"):
         pair_queries(fine(("f", "a"), ("g", "b")), captions(("1", "a", "0")))
     pairs = pair_queries(fine(("f", "a")), captions(("1", "a", "0")))
     assert joined_truth(pairs).queries[0].text == "caption 1. sentence f"
@@ -73,7 +73,7 @@ def test_videos_that_only_answers_name_enlarge_the_gallery_unless_it_is_closed()
     answers = predictions_in_memory([query_prediction("f", [("a", 1.0), ("other", 0.0)])])
     aligned = align(truth, answers)
     assert aligned.truth.gallery == ("a", "b", "c", "other") and "|V| counts them" in aligned.warnings[0]
-    with pytest.raises(DataError, match=r"1 videos outside the gallery \(other\)"):
+    with pytest.raises(DataError, match=r"1 video outside the gallery \(other\)"):
         align(replace(truth, closed=True), answers)
 
 

@@ -112,7 +112,7 @@ def test_the_layouts_of_tvr_and_ours_are_read(tmp_path: Path) -> None:
 def test_a_gallery_without_a_true_video_is_refused(tmp_path: Path) -> None:
     gallery = write(tmp_path / "gallery.jsonl", {"video_id": "b", "duration_s": 5.0})
     rows = write(tmp_path / "q.jsonl", {"query_id": "q", "video_id": "a", "text": "t", "windows_s": [[0, 3]]})
-    with pytest.raises(DataError, match="1 true videos are not in"):
+    with pytest.raises(DataError, match="1 true video is not in"):
         read_truth(rows, gallery=gallery)
 
 

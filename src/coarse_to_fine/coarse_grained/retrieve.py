@@ -19,6 +19,7 @@ from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
 from coarse_to_fine.coarse_grained.rescoring import rescore
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import counted, first_of
 
 MEMORY_BYTES = 4 << 30
 SCORES_AT_ONCE = 2**26
@@ -227,9 +228,9 @@ def _wanted(content: Content, among: Collection[str] | None) -> frozenset[str] |
     wanted = frozenset(among)
     unknown = sorted(map(str, wanted.difference(content.video_ids)))
     if unknown:
-        named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise UserError(
-            f"among names {len(unknown)} ids that are not there ({named}); expected ids of the library's videos; "
+            f"among names {counted(len(unknown), 'id')} not there ({first_of(unknown)}); expected ids of the library's "
+            "videos; "
             "choose them with `chosen_videos`"
         )
     return wanted

@@ -10,9 +10,9 @@ from typing import Literal
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction
 from coarse_to_fine.evaluation.truth import Truth
+from coarse_to_fine.wording import counted, first_of
 
 Missing = Literal["refuse", "miss", "drop"]
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,13 +52,15 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
     unknown = [query_id for query_id in predictions.by_id if query_id not in known | truth.dropped]
     if unknown:
         raise DataError(
-            f"{predictions.source}: {len(unknown)} query ids are not in {truth.source} ({_some(unknown)}); expected "
+            f"{predictions.source}: {counted(len(unknown), 'query id is', 'query ids are')} not in {truth.source} "
+            f"({first_of(unknown)}); expected "
             "answers to its queries only; check that both files are of one split"
         )
     absent = [query.query_id for query in truth.queries if query.query_id not in predictions.by_id]
     if absent and missing == "refuse":
         raise DataError(
-            f"{predictions.source}: no answer to {len(absent)} of {len(known)} queries ({_some(absent)}); expected one "
+            f"{predictions.source}: no answer to {len(absent)} of {counted(len(known), 'query', 'queries')} "
+            f"({first_of(absent)}); expected one "
             "row a query; add rows with empty lists, let them count as misses (--missing miss) or leave these queries "
             "out (--missing drop)"
         )
@@ -84,7 +86,8 @@ def _refuse_other_videos(truth: Truth, predictions: Predictions) -> None:
             others.append(f"{query.query_id}: {said}, not {query.video_id}")
     if others:
         raise DataError(
-            f"{predictions.source}: {len(others)} answers are about another video than their query ({_some(others)}); "
+            f"{predictions.source}: {counted(len(others), 'answer is', 'answers are')} about another video than asked "
+            f"({first_of(others)}); "
             "expected the same one; check that ids belong together in both files"
         )
 
@@ -101,25 +104,23 @@ def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source:
         return truth, []
     if truth.closed:
         raise DataError(
-            f"{source}: names {len(more)} videos outside the gallery ({_some(more)}); expected videos of the gallery "
+            f"{source}: names {counted(len(more), 'video')} outside the gallery ({first_of(more)}); expected videos of "
+            "the gallery "
             "only; check the names, or give the gallery that was searched"
         )
-    note = f"{len(more)} videos of the answers are in no query of the truth; |V| counts them ({_some(more)})"
+    of = counted(len(more), "video of the answers is", "videos of the answers are")
+    note = f"{of} in no query of the truth; |V| counts them ({first_of(more)})"
     return replace(truth, gallery=(*truth.gallery, *more)), [note]
 
 
 def _left_out(ids: Sequence[str]) -> list[str]:
     if not ids:
         return []
-    return [f"{len(ids)} answers to queries without a window inside their video are left out ({_some(ids)})"]
+    return [f"left out: {counted(len(ids), 'answer')} to queries without a window inside their video ({first_of(ids)})"]
 
 
 def _absence(absent: Sequence[str], missing: Missing) -> list[str]:
     if not absent:
         return []
     effect = "count as misses" if missing == "miss" else "were left out by request"
-    return [f"{len(absent)} queries without an answer {effect} ({_some(absent)})"]
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+    return [f"{counted(len(absent), 'query', 'queries')} without an answer {effect} ({first_of(absent)})"]

@@ -16,6 +16,7 @@ from coarse_to_fine.evaluation.columns import Column
 from coarse_to_fine.evaluation.evaluate import REPAIRING, check_names, task_columns
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery, cut_to_videos, read_truth
+from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,7 +95,7 @@ class Comparison:
         from rich.table import Table
 
         title = f"{self.task}: {self.a} -> {self.b}, |Q| = {self.queries}, paired bootstrap over videos"
-        caption = f"by {self.deciding}: {len(self.won)} queries won, {len(self.lost)} lost"
+        caption = f"by {self.deciding}: {counted(len(self.won), 'query', 'queries')} won, {len(self.lost)} lost"
         table = Table(title=escape(title), caption=caption, title_justify="left", caption_justify="left")
         table.add_column("metric")
         for name in ("a", "b", "b - a", "95 % over videos", "decided", "N"):

@@ -27,6 +27,7 @@ from coarse_to_fine.evaluation.overlap import FloatArray, inside
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedMoments
 from coarse_to_fine.evaluation.truth import Truth
 from coarse_to_fine.evaluation.video_lists import VIDEO_RECALLS, Standing, ranks, recalls, standing
+from coarse_to_fine.wording import counted, first_of
 
 EMPTY = RankedMoments((), NO_MOMENTS)
 
@@ -107,7 +108,8 @@ def tvr_columns(aligned: Aligned) -> list[Column]:
     odd = [query.query_id for query in aligned.truth.queries if len(query.windows) in (0, 2, 3)]
     if odd:
         raise DataError(
-            f"{aligned.truth.source}: {len(odd)} queries have 0, 2 or 3 windows ({', '.join(odd[:5])}); the TVR rules "
+            f"{aligned.truth.source}: {counted(len(odd), 'query has', 'queries have')} 0, 2 or 3 windows "
+            f"({first_of(odd)}); the TVR rules "
             "know 1, or 4 and more; use the default convention"
         )
     found: list[Column] = []

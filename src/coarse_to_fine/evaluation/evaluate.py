@@ -28,6 +28,7 @@ from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.score_stream import StreamedRanks
 from coarse_to_fine.evaluation.truth import Truth, cut_to_videos, read_truth
 from coarse_to_fine.evaluation.video_lists import Standing
+from coarse_to_fine.wording import counted
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "moments": {
@@ -185,7 +186,7 @@ def task_columns(
         return _corpus(aligned, convention, thresholds)
     standings = corpus_task.video_standings(aligned, strict=convention == "t-mass")
     unlisted = sum(not each.listed for each in standings)
-    warnings = [f"{unlisted} lists do not hold the true video: a miss, counted with the last rank"] if unlisted else []
+    warnings = [f"no true video in {counted(unlisted, 'list')}: a miss, counted with the last rank"] if unlisted else []
     return _videos(aligned.truth, standings, convention), {}, warnings
 
 
@@ -252,7 +253,7 @@ def _corpus(
     moment_task.refuse_without_windows(aligned)
     lists = corpus_task.moment_lists(aligned)
     empty = sum(len(each) == 0 for each in lists)
-    warnings = [f"{empty} empty lists (count as 0)"] if empty else []
+    warnings = [f"{counted(empty, 'empty list')} (count as 0)"] if empty else []
     return {"corpus": corpus_task.corpus_columns(aligned, lists, thresholds)}, {}, warnings
 
 

@@ -20,6 +20,7 @@ from coarse_to_fine.evaluation.highlights import (
 from coarse_to_fine.evaluation.moment_task import percent
 from coarse_to_fine.evaluation.overlap import FloatArray
 from coarse_to_fine.evaluation.truth import CLIP_SECONDS, TruthQuery
+from coarse_to_fine.wording import counted, first_of
 
 
 def has_highlights(aligned: Aligned) -> bool:
@@ -44,8 +45,9 @@ def highlight_columns(aligned: Aligned) -> list[Column]:
     bare = [query.query_id for query in queries if query.relevance is None and query.labels is None]
     if bare:
         raise DataError(
-            f"{aligned.truth.source}: {len(bare)} queries have neither saliency_scores nor label "
-            f"({', '.join(bare[:5])}); expected what annotators said of each clip; take a split with labels"
+            f"{aligned.truth.source}: {counted(len(bare), 'query has', 'queries have')} neither "
+            f"saliency_scores nor label ({first_of(bare)}); expected what annotators said of each clip; take a split "
+            "with labels"
         )
     if queries[0].labels is not None:
         return [_labelled(aligned)]

@@ -24,6 +24,7 @@ from coarse_to_fine.evaluation.moment_retrieval import (
 from coarse_to_fine.evaluation.overlap import FloatArray
 from coarse_to_fine.evaluation.predictions import QueryPrediction
 from coarse_to_fine.evaluation.truth import TruthQuery
+from coarse_to_fine.wording import counted, first_of
 
 NO_MOMENTS = np.zeros((0, 3))
 
@@ -71,7 +72,8 @@ def refuse_without_windows(aligned: Aligned) -> None:
     empty = [query.query_id for query in aligned.truth.queries if not any(map(len, query.answers_or_windows))]
     if empty:
         raise DataError(
-            f"{aligned.truth.source}: {len(empty)} queries have no true window ({', '.join(empty[:5])}); expected at "
+            f"{aligned.truth.source}: {counted(len(empty), 'query has', 'queries have')} no true window "
+            f"({first_of(empty)}); expected at "
             "least one each; remove them from the truth, or take a split with labels"
         )
 
@@ -152,7 +154,7 @@ def list_warnings(lists: Sequence[FloatArray], convention: str) -> list[str]:
     found = []
     if empty:
         effect = "left mAP, R1 undefined: the official tool fails" if convention == "qvhighlights" else "count as 0"
-        found.append(f"{empty} empty lists ({effect})")
+        found.append(f"{counted(empty, 'empty list')} ({effect})")
     if unsorted:
         found.append(
             f"{unsorted} lists are not sorted by score: MR-*-R1 takes the first row, mAP, R1, R5, mIoU the best"

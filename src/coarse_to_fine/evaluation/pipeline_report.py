@@ -14,6 +14,7 @@ from coarse_to_fine.evaluation.predictions import Predictions, QueryPrediction, 
 from coarse_to_fine.evaluation.protocols import PROTOCOLS, average_pairs
 from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.truth import Truth
+from coarse_to_fine.wording import counted
 
 __all__ = ["PipelineReportConfig", "pipeline_report"]
 
@@ -98,10 +99,10 @@ def _warnings(run: PipelineRun) -> Sequence[str]:
     found = []
     empty = sum(answer.moments is not None and len(answer.moments) == 0 for answer in run.aligned.answers)
     if empty:
-        found.append(f"{empty} queries have no moments (count as misses)")
+        found.append(f"no moments for {counted(empty, 'query', 'queries')} (count as misses)")
     most = max((len(set(each.video_ids)) for each in run.moments), default=0)
     if most and most != min(run.config.candidates, run.gallery):
-        found.append(f"K_v = {run.config.candidates} was declared, the longest list holds {most} videos")
+        found.append(f"K_v = {run.config.candidates} was declared, the longest list holds {counted(most, 'video')}")
     if run.prior is not None and run.own_windows:
         of = f"{run.own_windows} of the {len(run.aligned.answers)} evaluated queries"
         found.append(f"chance and query-blind lines are drawn from the windows of {of}: slightly too good")

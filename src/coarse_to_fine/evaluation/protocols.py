@@ -15,6 +15,7 @@ import numpy as np
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.columns import Column
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
+from coarse_to_fine.wording import counted, first_of
 
 Protocol = Literal["P1", "P2", "P3", "P4"]
 
@@ -79,8 +80,9 @@ def pair_queries(fine: Truth, coarse: Truth) -> PairedTruth:
     bare = [query.query_id for query in fine.queries if query.video_id not in by_video]
     if bare:
         raise DataError(
-            f"{fine.source}: the videos of {len(bare)} queries have no coarse caption in {coarse.source} "
-            f"({', '.join(bare[:5])}); expected one at least; make captions for every video of the split"
+            f"{fine.source}: no coarse caption in {coarse.source} for the videos of "
+            f"{counted(len(bare), 'query', 'queries')} ({first_of(bare)}); expected one at least; make captions for "
+            "every video of the split"
         )
     pairs = [(query, caption) for query in fine.queries for caption in by_video[query.video_id]]
     named = {f"{caption.query_id}+{query.query_id}": (query, caption) for query, caption in pairs}

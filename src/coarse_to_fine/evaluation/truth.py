@@ -17,6 +17,7 @@ from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
+from coarse_to_fine.wording import counted, first_of
 
 NO_WINDOWS = np.zeros((0, 2))
 CLIP_SECONDS = 2.0
@@ -140,7 +141,8 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     videos = tuple(named) if gallery is None else tuple(durations)
     if gallery is not None and (outside := [video for video in named if video not in durations]):
         raise DataError(
-            f"{path}: {len(outside)} true videos are not in {gallery} ({', '.join(outside[:5])}); expected every true "
+            f"{path}: {counted(len(outside), 'true video is', 'true videos are')} not in {gallery} "
+            f"({first_of(outside)}); expected every true "
             "video in the gallery; add them or leave the gallery out"
         )
     known = {query.video_id: query.duration_s for query in queries if query.video_id and query.duration_s is not None}

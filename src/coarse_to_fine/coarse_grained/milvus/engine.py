@@ -22,6 +22,7 @@ from torch import Tensor
 from coarse_to_fine.coarse_grained.base import blocks, unit
 from coarse_to_fine.coarse_grained.milvus.config import MilvusConfig
 from coarse_to_fine.errors import LibraryError, UserError
+from coarse_to_fine.wording import counted
 
 MOST_RESULTS = 16_384
 """Of one search, by Milvus's own limit."""
@@ -78,11 +79,14 @@ class MilvusFrames:
         """
         if len(frames) * frames.shape[1] >= 2**ROW_BITS:
             raise UserError(
-                f"a block has {len(frames)} segments of {frames.shape[1]} frames; expected fewer than {2**ROW_BITS} "
+                f"a block has {counted(len(frames), 'segment')} of {counted(frames.shape[1], 'frame')}; expected fewer "
+                f"than {2**ROW_BITS} "
                 "frames; compact the library into smaller blocks"
             )
         if self._segments and frames.shape[1] != self._frames:
-            raise UserError(f"segments have {frames.shape[1]} frames, expected {self._frames}; index them alike")
+            raise UserError(
+                f"segments have {counted(frames.shape[1], 'frame')}, expected {self._frames}; index them alike"
+            )
         self._frames = frames.shape[1]
         name = _name(frames)
         with _asking(self.config):
