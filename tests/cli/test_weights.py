@@ -367,8 +367,8 @@ def test_pull_without_a_network_says_how_to_place_the_files(ctf, tmp_path, monke
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     result = ctf("weights", "pull", "clip-vit-b-32")
-    assert_one_line(result, "openai/clip-vit-base-patch32", "copy config.json", "into a folder", "ctf weights list")
-    assert "was not fetched: HF_HUB_OFFLINE is set; expected" in result.err and "ctf weights pull" not in result.err
+    assert_one_line(result, "openai/clip-vit-base-patch32", "copy config.json", "into a folder", "licence")
+    assert "was not fetched: HF_HUB_OFFLINE is set; expected" in result.err and "ctf weights" not in result.err
 
 
 def test_pull_finds_a_model_that_is_in_the_cache(ctf, hugging_face_folder, tmp_path, monkeypatch):

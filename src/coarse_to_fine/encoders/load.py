@@ -182,8 +182,8 @@ def _hub_folder(hub_name: str, revision: str | None, asked: str, allow_download:
             got, step = f"{asked} was not fetched: {reason_of(error)}", "check name and network"
         raise WeightsError(
             f"{got}; expected the model {hub_name}{at} of the Hugging Face hub; {step}, or copy {files_of(hub_name)} "
-            f"from https://huggingface.co/{hub_name} into a folder and give that folder as the encoder (licences: "
-            "`ctf weights list`)"
+            f"from https://huggingface.co/{hub_name} into a folder and give that folder as the encoder; its "
+            "licence, where one is printed, stands on that page"
         ) from None
 
 
