@@ -15,6 +15,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.model_folders import BUNDLED
+from coarse_to_fine.wording import why
 
 
 class FusionConfig(BaseModel):
@@ -48,8 +49,9 @@ def read_fusion(path: str | Path) -> FusionConfig:
     try:
         return FusionConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: {reason}; expected alpha and temperature; make it with: ctf train fusion") from None
+        raise ConfigError(
+            f"{path}: {why(error)}; expected alpha and temperature; make it with: ctf train fusion"
+        ) from None
 
 
 def bundled_fusion(coarse: str, fine: str) -> FusionConfig:

@@ -23,3 +23,14 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
         ('a, b', 'a, b, ...')
     """
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def why(error: Exception) -> str:
+    """What went wrong in one line; of an error of the system its words, without number and path.
+
+    Example:
+        >>> why(FileNotFoundError(2, "No such file or directory", "a.txt")), why(ValueError("line 1\\nis odd"))
+        ('No such file or directory', 'line 1 is odd')
+    """
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or " ".join(str(error).split()) or type(error).__name__

@@ -137,7 +137,7 @@ def test_shards_are_joined(hugging_face_folder: Path, encoder: ImageTextEncoder,
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", None, "architecture cannot be read"),
+        ("config.json", None, r"architecture cannot be read \(No such file or directory\)"),
         ("preprocessor_config.json", None, "rule for pictures cannot be read"),
         ("model.safetensors", None, "no weights; expected model.safetensors"),
         ("model.safetensors", b"cut", "weights cannot be read"),
@@ -155,7 +155,7 @@ def test_an_incomplete_folder_is_one_line(
         (folder / file).write_bytes(content)
     with pytest.raises(WeightsError, match=message) as error:
         load_encoder(folder)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and "Errno" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["clip-vit-b-32", "someone/some-clip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -58,13 +59,11 @@ def test_progress_and_failures_name_them(api, undecoded):
     assert "broken caf\N{REPLACEMENT CHARACTER}.mp4" in state["failed"][0][0]
 
 
-def test_a_refusal_names_them(tmp_path):
-    with Library.create(tmp_path / f"{UNDECODED}.ctf", encoder=SmallEncoder()) as library:
-        served = Served(Pipeline(library, load_coarse("mean-pool"), load_fine("similarity")))
-        answer = httpx.get(f"{served.url}/media/nothing")
-        served.stop()
-    assert answer.status_code == 404
-    assert "caf\N{REPLACEMENT CHARACTER}.ctf" in answer.json()["detail"]
+def test_a_refusal_names_them(api, undecoded):
+    absent = f"{undecoded[1]}/absent"
+    answer = api.post("/api/index", content=json.dumps({"path": absent}), headers={"content-type": "application/json"})
+    assert answer.status_code >= 400
+    assert "caf\N{REPLACEMENT CHARACTER}/absent" in answer.json()["detail"]
 
 
 def test_a_notebook_shows_them(undecoded):

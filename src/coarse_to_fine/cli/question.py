@@ -23,6 +23,7 @@ from coarse_to_fine.cli.options import (
 )
 from coarse_to_fine.cli.output import SCORE_DIGITS
 from coarse_to_fine.errors import UserError
+from coarse_to_fine.wording import why
 
 if TYPE_CHECKING:
     from coarse_to_fine.main_pipeline import Pipeline, Query
@@ -137,7 +138,7 @@ class Question:
         try:
             text = sys.stdin.read() if given else Path(name).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{name} cannot be read ({error}); expected text in UTF-8; check it") from error
+            raise UserError(f"{name} cannot be read ({why(error)}); expected text in UTF-8; check it") from error
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if not lines:
             raise UserError(f"no sentence in {name}; expected one a line; write some")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coarse_to_fine.config import parse_config
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import why
 
 LEGACY_END_ID = 2
 """`eos_token_id` of the first published configurations: wrong, it stands for "the largest id"."""
@@ -119,7 +120,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"{path}: {what} cannot be read ({error}); give a complete Hugging Face CLIP folder"
+            f"{path}: {what} cannot be read ({why(error)}); give a complete Hugging Face CLIP folder"
         ) from None
     if not isinstance(document, dict):
         raise WeightsError(f"{path}: {what} is a {type(document).__name__}; expected a JSON object, restore the file")

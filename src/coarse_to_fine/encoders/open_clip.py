@@ -25,6 +25,7 @@ from coarse_to_fine.encoders.precision import Precision, fingerprint_in
 from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES, TokenizedSentence, cut_at_a_word
 from coarse_to_fine.encoders.two_towers import TwoTowers
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import why
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
@@ -131,7 +132,7 @@ def load_open_clip(name: str, folder: Path, device: torch.device | str, precisio
         model, transform = create(place, precision="fp32", device="cpu", weights_only=True)
         tokenizer = get_tokenizer(place)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = why(error)[:300]
         raise WeightsError(
             f"{folder}: open_clip cannot read this model ({reason}); expected {CONFIG}, weights and tokenizer files of "
             "one model; copy the folder again"

@@ -25,7 +25,7 @@ from coarse_to_fine.encoders.tokenizer import clean
 from coarse_to_fine.encoders.two_towers import TwoTowers
 from coarse_to_fine.encoders.weights import weight_files
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.wording import counted, first_of
+from coarse_to_fine.wording import counted, first_of, why
 
 PICTURE_RULE = "preprocessor_config.json"
 DEFAULT_RULE = {"do_center_crop": False, "image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
@@ -106,7 +106,7 @@ def _read(folder: Path) -> tuple[Any, Any]:
         model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = why(error)[:300]
         raise WeightsError(
             f"{folder}: transformers cannot read this SigLIP ({reason}); expected config.json, weights and tokenizer "
             "files of one model; copy the folder again"

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from coarse_to_fine.encoders.config import ClipConfig
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.wording import counted
+from coarse_to_fine.wording import counted, why
 
 SAFE_FILE = "model.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
@@ -57,7 +57,7 @@ def read_weights(files: list[Path]) -> dict[str, Tensor]:
             else:
                 tensors.update(torch.load(path, map_location="cpu", weights_only=True))
         except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = why(error)[:300]
             raise WeightsError(f"{path}: weights cannot be read ({reason}); fetch or copy the file again") from None
     return tensors
 

@@ -28,7 +28,7 @@ from coarse_to_fine.evaluation.report import Report, Section
 from coarse_to_fine.evaluation.score_stream import StreamedRanks
 from coarse_to_fine.evaluation.truth import Truth, cut_to_videos, read_truth
 from coarse_to_fine.evaluation.video_lists import Standing
-from coarse_to_fine.wording import counted
+from coarse_to_fine.wording import counted, why
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "moments": {
@@ -310,7 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             write_html(given.html, report)
     except (CtfError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        print(f"evaluate: {place}{why(error)}", file=sys.stderr)
         return 2
     if given.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))

@@ -22,6 +22,7 @@ from coarse_to_fine.features.pictures import Outcome, PictureSource, embed_video
 from coarse_to_fine.features.sampling import SAMPLING_RULES, Sampling
 from coarse_to_fine.features.store import Manifest
 from coarse_to_fine.features.writer import FeatureWriter, NewItem
+from coarse_to_fine.wording import why
 
 VIDEO_KIND = "video_segments"
 TEXT_KIND = "text"
@@ -153,8 +154,8 @@ def _write_all(
         try:
             _write(writer, name, sources[outcome.index], outcome, sampling)
         except (CtfError, OSError) as error:
-            failed.append((name, str(error)))
-            writer.fail(name, str(error))
+            failed.append((name, why(error)))
+            writer.fail(name, why(error))
         if progress is not None:
             progress(outcome.index + 1, len(names), name)
     return ExtractReport(len(names) - len(failed), 0, tuple(failed))

@@ -17,6 +17,7 @@ from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import DataError, FingerprintError
 from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
 from coarse_to_fine.tensor_files import require_utf8
+from coarse_to_fine.wording import why
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -137,7 +138,7 @@ class FeatureReader:
                 self._shards[file] = safe_open(self.folder / file, framework="pt")
             except (OSError, SafetensorError) as error:
                 raise DataError(
-                    f"shard {file} of {self.folder} cannot be read ({error}); expected the file that the manifest "
+                    f"shard {file} of {self.folder} cannot be read ({why(error)}); expected the file that the manifest "
                     "lists; run the extraction again, it redoes what is missing"
                 ) from error
         return self._shards[file]
@@ -177,7 +178,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{folder} has no readable {MANIFEST} ({error}); expected a feature folder; run `ctf extract` into it"
+            f"{folder} has no readable {MANIFEST} ({why(error)}); expected a feature folder; run `ctf extract` into it"
         ) from error
     if values.get("format_version") != FORMAT_VERSION:
         raise DataError(

@@ -20,7 +20,7 @@ from torch import Tensor
 from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.types import TextFeatures
-from coarse_to_fine.wording import counted
+from coarse_to_fine.wording import counted, why
 
 CONTRACTION = re.compile(r"(?<=\w)(n't|'s|'re|'ve|'ll|'d|'m)\b")
 WORD = re.compile(r"n't\b|'\w+|\w+(?:[-.]\w+)*|\.\.\.|[^\w\s]")
@@ -106,7 +106,7 @@ def load_vectors(path: str | Path) -> WordVectors:
             unknown = file.get_tensor("unknown") if "unknown" in names else None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path} holds no word vectors ({error}); expected a file written by `WordVectors.save`, make it again"
+            f"{path} holds no word vectors ({why(error)}); expected a file written by `WordVectors.save`, make it again"
         ) from error
     return WordVectors({word: row for row, word in enumerate(words)}, table, unknown)
 
@@ -137,7 +137,8 @@ def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_s
                     rows[word] = [float(value) for value in parts[-width:]]
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path} cannot be read as word vectors ({error}); expected a word and {width or 'its'} numbers a line, as "
+            f"{path} cannot be read as word vectors ({why(error)}); expected a word and {width or 'its'} numbers a "
+            "line, as "
             "in glove.6B.300d.txt; get the file again"
         ) from error
     if not rows:

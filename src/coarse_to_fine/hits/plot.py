@@ -16,6 +16,7 @@ from coarse_to_fine.hits.times import clock, clock_range
 from coarse_to_fine.types import MomentHit, VideoMoments
 from coarse_to_fine.video import PictureSize, VideoFile, probe, read_frames
 from coarse_to_fine.video.caption import load_font, shortened
+from coarse_to_fine.wording import why
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -101,7 +102,8 @@ def save_plot(image: Image, out: str | Path) -> Path:
         image.save(out)
     except (ValueError, OSError) as error:
         raise UserError(
-            f"the plot cannot be written to {str(out)!r} ({error}); expected a writable file name such as plot.png; "
+            f"the plot cannot be written to {str(out)!r} ({why(error)}); expected a writable file name such as "
+            "plot.png; "
             "choose another one"
         ) from error
     return out

@@ -19,6 +19,7 @@ from torch import Tensor
 from coarse_to_fine.atomic_files import write_tensors_atomically
 from coarse_to_fine.errors import LibraryError
 from coarse_to_fine.library.catalogue import Placement, segment_id
+from coarse_to_fine.wording import why
 
 BLOCKS = "blocks"
 SUFFIX = ".safetensors"
@@ -144,7 +145,7 @@ def read_block(path: Path) -> Block:
         raise
     except (OSError, SafetensorError, RuntimeError) as error:
         raise LibraryError(
-            f"block {path.name} cannot be read ({error}); expected the file as it was written; "
+            f"block {path.name} cannot be read ({why(error)}); expected the file as it was written; "
             "run `ctf library check`, remove the videos that it names, and index them again"
         ) from error
 

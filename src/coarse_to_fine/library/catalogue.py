@@ -17,6 +17,7 @@ from coarse_to_fine.library.changes import SegmentWindow
 from coarse_to_fine.library.connection import CATALOGUE, CatalogueConnection, connect_for_writing
 from coarse_to_fine.library.records import FileNote, StoredSegment, StoredVideo
 from coarse_to_fine.library.schema import path_of, path_value
+from coarse_to_fine.wording import why
 
 IDS_A_QUERY = 500
 T = TypeVar("T")
@@ -103,7 +104,8 @@ class Catalogue:
                     raise
             except sqlite3.OperationalError as error:
                 raise LibraryError(
-                    f"{self.folder} cannot be written ({error}); expected free disk space and a folder that this user "
+                    f"{self.folder} cannot be written ({why(error)}); expected free disk space and a folder that this "
+                    "user "
                     "may change; everything stored before is kept; make room or fix the permissions and run again"
                 ) from error
 
@@ -239,14 +241,15 @@ def create_catalogue(folder: Path, meta: dict[str, str]) -> None:
             connection.close()
     except (OSError, sqlite3.Error) as error:
         raise LibraryError(
-            f"{folder} cannot be made a library ({error}); expected a folder that this user may write; "
+            f"{folder} cannot be made a library ({why(error)}); expected a folder that this user may write; "
             "choose another one or fix its permissions"
         ) from error
 
 
 def _unreadable(folder: Path, error: sqlite3.Error) -> LibraryError:
     return LibraryError(
-        f"{folder / CATALOGUE} cannot be read ({error}); expected the whole catalogue of a library that no process "
+        f"{folder / CATALOGUE} cannot be read ({why(error)}); expected the whole catalogue of a library that no "
+        "process "
         "keeps locked; try again, and run `ctf library check` on it if this comes back"
     )
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.types import TextFeatures
+from coarse_to_fine.wording import why
 
 if TYPE_CHECKING:
     from coarse_to_fine.encoders.base import ImageTextEncoder
@@ -200,7 +201,8 @@ def image_embedding(path: str | Path, encoder: ImageTextEncoder) -> Float[Tensor
             picture = np.array(ImageOps.exif_transpose(file).convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"the image {str(path)!r} cannot be read ({error}); expected a picture file such as JPEG or PNG; check it"
+            f"the image {str(path)!r} cannot be read ({why(error)}); expected a picture file such as JPEG or PNG; "
+            "check it"
         ) from error
     return encoder.encode_images(encoder.prepare(torch.from_numpy(picture)).unsqueeze(0))[0]
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.wording import why
 
 FORMAT_VERSION = 1
 
@@ -45,7 +46,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); restore or delete it") from None
+        raise WeightsError(f"{path}: not a whole safetensors file ({why(error)}); restore or delete it") from None
     if int(header.get("version", FORMAT_VERSION)) > FORMAT_VERSION:
         raise WeightsError(
             f"{path}: format version {header['version']}, this package reads {FORMAT_VERSION}; update it"

@@ -15,6 +15,7 @@ import torch
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.published.arrays import Array
 from coarse_to_fine.features.published.names import Name, id_of_stem, relative_paths
+from coarse_to_fine.wording import why
 
 Form = Literal["npz", "npy", "pt", "hdf5"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -138,7 +139,9 @@ class Hdf5File:
         try:
             return np.asarray(dataset[()]), where
         except OSError as error:
-            raise DataError(f"{where} cannot be read ({error}); expected an intact file; fetch it again") from error
+            raise DataError(
+                f"{where} cannot be read ({why(error)}); expected an intact file; fetch it again"
+            ) from error
 
     def _dataset(self, name: Name) -> Any:
         h5py = _h5py()
@@ -155,7 +158,7 @@ class Hdf5File:
                 self._file = _h5py().File(self.path, "r")
             except OSError as error:
                 raise DataError(
-                    f"{self.path} is no readable HDF5 file ({error}); expected one; fetch it again"
+                    f"{self.path} is no readable HDF5 file ({why(error)}); expected one; fetch it again"
                 ) from error
             self._process = os.getpid()
         return self._file
@@ -194,7 +197,7 @@ def read_arrays(path: Path, form: Form) -> Mapping[str | None, Array]:
                 return {None: loaded}
             return {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = why(error)[:200]
         raise DataError(
             f"{path} cannot be read as {form} ({reason}); expected plain arrays without pickled objects; fetch it "
             "again, or name another form"
