@@ -59,11 +59,11 @@ def test_progress_and_failures_name_them(api, undecoded):
     assert "broken caf\N{REPLACEMENT CHARACTER}.mp4" in state["failed"][0][0]
 
 
-def test_a_refusal_names_them(api, undecoded):
-    absent = f"{undecoded[1]}/absent"
-    answer = api.post("/api/index", content=json.dumps({"path": absent}), headers={"content-type": "application/json"})
-    assert answer.status_code >= 400
-    assert "caf\N{REPLACEMENT CHARACTER}/absent" in answer.json()["detail"]
+def test_what_is_no_text_in_a_request_is_refused(api):
+    headers = {"content-type": "application/json"}
+    answer = api.post("/api/index", content=json.dumps({"path": UNDECODED}), headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "path"]
 
 
 def test_a_notebook_shows_them(undecoded):

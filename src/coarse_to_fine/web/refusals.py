@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 from http import HTTPStatus
 from pathlib import Path
 from string import Template
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -29,7 +32,15 @@ def add_refusals(app: FastAPI) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
+    async def of_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = json.dumps(
+            {"detail": jsonable_encoder(error.errors())}
+        )  # in ASCII, for what was asked need not be text
+        return Response(found, 422, media_type="application/json")
+
     app.add_exception_handler(CtfError, of_package)
+    app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(HTTPException, of_http)
 
 
