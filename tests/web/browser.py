@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-features=BackForwardCache",
     "--window-size=1200,900",
     "--autoplay-policy=no-user-gesture-required",
 )

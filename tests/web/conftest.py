@@ -79,8 +79,15 @@ def served(pipeline):
     one.stop()
 
 
+@pytest.fixture
+def browser(chromium):
+    """Chromium for one test; what it has shown is gone afterwards, else its video would play on beside other tests."""
+    yield chromium
+    chromium.get("about:blank")
+
+
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def chromium(tmp_path_factory):
     """One Chromium for all tests of the page."""
     from tests.web.browser import start_browser
 
