@@ -18,7 +18,7 @@ def measured(capfd, *arguments: object) -> list[dict]:
 def test_blocks_and_the_whole_matrix_agree(capfd):
     blocks, whole = measured(capfd, "--videos", 300, "--queries", 400)
     assert (blocks["path"], whole["path"]) == ("blocks", "whole")
-    assert blocks["metrics"] == whole["metrics"] and blocks["metrics"]["MedR"] > 100
+    assert blocks["metrics"].items() >= whole["metrics"].items() and blocks["metrics"]["MedR"] > 100
 
 
 @pytest.mark.slow
