@@ -196,10 +196,14 @@ still.addEventListener("error", async () => {
 
 function notice(text) { byId("notice").textContent = text; byId("notice").hidden = false; }
 
+const shownTime = () => player.currentTime + state.offset;
+function moveCursor() {
+  const cursor = byId("cursor"), hit = state.hits[state.current];
+  if (cursor && hit) cursor.style.left = `${(100 * shownTime()) / hit.duration_s}%`;
+}
 player.addEventListener("timeupdate", () => {
-  const time = player.currentTime + state.offset, cursor = byId("cursor"), hit = state.hits[state.current];
-  if (cursor && hit) cursor.style.left = `${(100 * time) / hit.duration_s}%`;
-  if (state.window && byId("loop").checked && time >= state.window.end_s) player.currentTime = state.window.start_s - state.offset;
+  moveCursor();
+  if (state.window && byId("loop").checked && shownTime() >= state.window.end_s) player.currentTime = state.window.start_s - state.offset;
 });
 
 function showTimeline(hit, found) {
@@ -215,6 +219,7 @@ function showTimeline(hit, found) {
     return bar;
   });
   byId("timeline").replaceChildren(...bars.reverse(), element("i", { id: "cursor" }));
+  moveCursor();  // a player that stands still does not tell its time again
 }
 
 function showCurve(found) {
