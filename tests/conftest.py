@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,12 @@ def fuzz_seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session", autouse=True)
 def _two_threads() -> None:
     torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_new_priority() -> Iterator[None]:
+    """A module that left the process at real-time priority would stop the machine in the modules after it."""
+    policy_of = getattr(os, "sched_getscheduler", lambda process: None)
+    before = policy_of(0)
+    yield
+    assert policy_of(0) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import subprocess
@@ -16,10 +17,17 @@ SOURCE = Path(coarse_to_fine.__file__).parent
 
 
 def test_public_names_are_sorted_and_there():
-    names = [name for name in coarse_to_fine.__all__ if not name.startswith("_")]
-    assert names == sorted(names)
+    assert coarse_to_fine.__all__ == sorted(coarse_to_fine.__all__)
+    assert {*coarse_to_fine.__all__} <= {*dir(coarse_to_fine)}
     for name in coarse_to_fine.__all__:
         assert getattr(coarse_to_fine, name) is not None
+
+
+def test_type_checkers_know_the_public_names_from_where_they_come():
+    stub = ast.parse((SOURCE / "__init__.pyi").read_text())
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    typed = {one.asname: (node.module, one.name) for node in imports for one in node.names}
+    assert typed == {name: (home, name) for name, home in coarse_to_fine._HOME.items()}
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -7,14 +7,15 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# the same names as in __init__.pyi
 _HOME = {
+    "CtfError": "coarse_to_fine.errors",
     "Library": "coarse_to_fine.library",
+    "MomentHit": "coarse_to_fine.types",
     "Pipeline": "coarse_to_fine.main_pipeline",
     "Query": "coarse_to_fine.main_pipeline",
-    "MomentHit": "coarse_to_fine.types",
     "VideoHit": "coarse_to_fine.types",
     "VideoMoments": "coarse_to_fine.types",
-    "CtfError": "coarse_to_fine.errors",
     "chosen_videos": "coarse_to_fine.main_pipeline.choosing",
     "cut_hits": "coarse_to_fine.hits.clips",
     "display_hits": "coarse_to_fine.hits.notebook",
@@ -22,23 +23,7 @@ _HOME = {
     "open_hit": "coarse_to_fine.hits.players",
     "plot_moments": "coarse_to_fine.hits.plot",
 }
-
-__all__ = [
-    "CtfError",
-    "Library",
-    "MomentHit",
-    "Pipeline",
-    "Query",
-    "VideoHit",
-    "VideoMoments",
-    "__version__",
-    "chosen_videos",
-    "cut_hits",
-    "display_hits",
-    "make_reel",
-    "open_hit",
-    "plot_moments",
-]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -46,3 +31,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,8 +7,10 @@ four corners (white at the top left, black elsewhere) give the rotation. It surv
 from __future__ import annotations
 
 import functools
+import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -121,6 +123,22 @@ def uneven_times(seconds: float) -> list[float]:
     return times
 
 
+@contextmanager
+def own_priority() -> Iterator[None]:
+    """Take back the real-time priority that SVT-AV1 gives the thread that encodes, where it may (as root).
+
+    Everything that the process starts afterwards would have it too, and keep all other processes from the cores.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+
+
 def write_video(
     path: Path,
     times: Sequence[float],
@@ -130,7 +148,7 @@ def write_video(
     numbers: Sequence[int] | None = None,
 ) -> Path:
     """A file whose picture i is shown at times[i] and carries the number first + i, or numbers[i]."""
-    with av.open(str(path), "w", options=recipe.container) as out:
+    with own_priority(), av.open(str(path), "w", options=recipe.container) as out:
         if recipe.sound and recipe.sound_first:
             sound = out.add_stream(recipe.sound, rate=44100)
             video = open_video_stream(out, recipe)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -47,26 +45,6 @@ const readNumber = (video, canvas, grid) => {
 """JavaScript that reads the number which `tests.video.files` draws into a picture."""
 
 
-DRIVER_WITHOUT_PRIORITY = """#!/bin/sh
-exec setpriv --inh-caps=-sys_nice --bounding-set=-sys_nice {driver} "$@"
-"""
-
-
-def driver_without_priority(folder):
-    """chromedriver whose Chromium runs at the priority of everything else, also where root starts it.
-
-    As root, Chromium gives its audio threads real-time priority. One of them that waits for a lock by yielding, yields
-    to nothing else: the holder of the lock and the whole machine stand still beside it.
-    """
-    driver = shutil.which("chromedriver")
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
-        return driver
-    script = Path(folder) / "chromedriver"
-    script.write_text(DRIVER_WITHOUT_PRIORITY.format(driver=driver))
-    script.chmod(0o700)
-    return str(script)
-
-
 def start_browser(profile):
     """A headless Chromium with a profile of its own."""
     options = webdriver.ChromeOptions()
@@ -74,9 +52,7 @@ def start_browser(profile):
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver_without_priority(profile)))
-    browser.set_page_load_timeout(60)
-    return browser
+    return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 def resize(browser, width=1200, height=900):
