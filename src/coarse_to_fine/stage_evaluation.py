@@ -215,9 +215,8 @@ def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: 
     lost = sorted(set(wanted) - there.keys())
     if lost:
         raise DataError(
-            f"{folder} lacks {len(lost)} of {counted(len(set(wanted)), 'video')} ({first_of(lost)}); expected features "
-            "of "
-            "all; extract the missing ones, or leave their queries out"
+            f"{folder} lacks {len(lost)} of {counted(len(set(wanted)), 'video')} ({first_of(lost)}); expected "
+            "features of all; extract the missing ones, or leave their queries out"
         )
 
 

@@ -167,11 +167,10 @@ def test_the_command_prints_one_json_document_or_one_line(
 def test_the_module_runs_and_loads_no_model(tmp_path: Path, truth: Path) -> None:
     path = write(tmp_path / "p.jsonl", FOUND, EMPTY)
     code = (
-        "import sys; from coarse_to_fine.evaluation.evaluate import main; "
-        f"code = main(['--task','moments','--predictions',{str(path)!r},'--truth',{str(truth)!r},'--json']); "
-        "stages = ['encoders', 'coarse_grained', 'fine_grained']; "
-        "models = ('transformers', *(f'coarse_to_fine.{name}' for name in stages)); "
-        "sys.exit(code or sum(name.startswith(models) for name in sys.modules))"
+        "import sys; from coarse_to_fine.evaluation.evaluate import main; code = "
+        f"main(['--task','moments','--predictions',{str(path)!r},'--truth',{str(truth)!r},'--json']); stages = "
+        "['encoders', 'coarse_grained', 'fine_grained']; models = ('transformers', *(f'coarse_to_fine.{name}' for name "
+        "in stages)); sys.exit(code or sum(name.startswith(models) for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

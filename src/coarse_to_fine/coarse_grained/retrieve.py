@@ -230,8 +230,7 @@ def _wanted(content: Content, among: Collection[str] | None) -> frozenset[str] |
     if unknown:
         raise UserError(
             f"among names {counted(len(unknown), 'id')} not there ({first_of(unknown)}); expected ids of the library's "
-            "videos; "
-            "choose them with `chosen_videos`"
+            "videos; choose them with `chosen_videos`"
         )
     return wanted
 

@@ -53,16 +53,14 @@ def align(truth: Truth, predictions: Predictions, missing: Missing = "refuse") -
     if unknown:
         raise DataError(
             f"{predictions.source}: {counted(len(unknown), 'query id is', 'query ids are')} not in {truth.source} "
-            f"({first_of(unknown)}); expected "
-            "answers to its queries only; check that both files are of one split"
+            f"({first_of(unknown)}); expected answers to its queries only; check that both files are of one split"
         )
     absent = [query.query_id for query in truth.queries if query.query_id not in predictions.by_id]
     if absent and missing == "refuse":
         raise DataError(
             f"{predictions.source}: no answer to {len(absent)} of {counted(len(known), 'query', 'queries')} "
-            f"({first_of(absent)}); expected one "
-            "row a query; add rows with empty lists, let them count as misses (--missing miss) or leave these queries "
-            "out (--missing drop)"
+            f"({first_of(absent)}); expected one row a query; add rows with empty lists, let them count as misses "
+            "(--missing miss) or leave these queries out (--missing drop)"
         )
     _refuse_other_videos(truth, predictions)
     queries = truth.queries
@@ -87,8 +85,7 @@ def _refuse_other_videos(truth: Truth, predictions: Predictions) -> None:
     if others:
         raise DataError(
             f"{predictions.source}: {counted(len(others), 'answer is', 'answers are')} about another video than asked "
-            f"({first_of(others)}); "
-            "expected the same one; check that ids belong together in both files"
+            f"({first_of(others)}); expected the same one; check that ids belong together in both files"
         )
 
 
@@ -105,8 +102,7 @@ def _with_named_videos(truth: Truth, answers: Sequence[QueryPrediction], source:
     if truth.closed:
         raise DataError(
             f"{source}: names {counted(len(more), 'video')} outside the gallery ({first_of(more)}); expected videos of "
-            "the gallery "
-            "only; check the names, or give the gallery that was searched"
+            "the gallery only; check the names, or give the gallery that was searched"
         )
     of = counted(len(more), "video of the answers is", "videos of the answers are")
     note = f"{of} in no query of the truth; |V| counts them ({first_of(more)})"

@@ -109,8 +109,7 @@ def tvr_columns(aligned: Aligned) -> list[Column]:
     if odd:
         raise DataError(
             f"{aligned.truth.source}: {counted(len(odd), 'query has', 'queries have')} 0, 2 or 3 windows "
-            f"({first_of(odd)}); the TVR rules "
-            "know 1, or 4 and more; use the default convention"
+            f"({first_of(odd)}); the TVR rules know 1, or 4 and more; use the default convention"
         )
     found: list[Column] = []
     for task, lists in (("VCMR", _parts(aligned, "moments")), ("SVMR", _parts(aligned, "given_video"))):

@@ -45,9 +45,8 @@ def highlight_columns(aligned: Aligned) -> list[Column]:
     bare = [query.query_id for query in queries if query.relevance is None and query.labels is None]
     if bare:
         raise DataError(
-            f"{aligned.truth.source}: {counted(len(bare), 'query has', 'queries have')} neither "
-            f"saliency_scores nor label ({first_of(bare)}); expected what annotators said of each clip; take a split "
-            "with labels"
+            f"{aligned.truth.source}: {counted(len(bare), 'query has', 'queries have')} neither saliency_scores nor "
+            f"label ({first_of(bare)}); expected what annotators said of each clip; take a split with labels"
         )
     if queries[0].labels is not None:
         return [_labelled(aligned)]

@@ -73,8 +73,7 @@ def refuse_without_windows(aligned: Aligned) -> None:
     if empty:
         raise DataError(
             f"{aligned.truth.source}: {counted(len(empty), 'query has', 'queries have')} no true window "
-            f"({first_of(empty)}); expected at "
-            "least one each; remove them from the truth, or take a split with labels"
+            f"({first_of(empty)}); expected at least one each; remove them from the truth, or take a split with labels"
         )
 
 

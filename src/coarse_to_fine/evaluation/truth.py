@@ -142,8 +142,7 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     if gallery is not None and (outside := [video for video in named if video not in durations]):
         raise DataError(
             f"{path}: {counted(len(outside), 'true video is', 'true videos are')} not in {gallery} "
-            f"({first_of(outside)}); expected every true "
-            "video in the gallery; add them or leave the gallery out"
+            f"({first_of(outside)}); expected every true video in the gallery; add them or leave the gallery out"
         )
     known = {query.video_id: query.duration_s for query in queries if query.video_id and query.duration_s is not None}
     return Truth(queries, videos, {**known, **durations}, name, path.name, closed=gallery is not None)

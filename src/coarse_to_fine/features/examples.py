@@ -196,8 +196,7 @@ def _saliency(query: MomentQuery, segment: SegmentFeatures) -> Saliency | None:
     if abs(annotated["clip_s"] - segment.clip_seconds) > 1e-6:
         raise DataError(
             f"saliency of {query.query_id!r} has clips of {annotated['clip_s']:g} s, the features have clips of "
-            f"{segment.clip_seconds:g} s; expected the same; extract features with clip_seconds "
-            f"{annotated['clip_s']:g}"
+            f"{segment.clip_seconds:g} s; expected the same; extract features with clip_seconds {annotated['clip_s']:g}"
         )
     first, count = round(segment.start_s / segment.clip_seconds), len(segment.clips)
     inside = [

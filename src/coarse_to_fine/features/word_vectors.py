@@ -138,8 +138,7 @@ def read_glove(path: str | Path, words: Collection[str] | None = None, unknown_s
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path} cannot be read as word vectors ({why(error)}); expected a word and {width or 'its'} numbers a "
-            "line, as "
-            "in glove.6B.300d.txt; get the file again"
+            "line, as in glove.6B.300d.txt; get the file again"
         ) from error
     if not rows:
         raise DataError(

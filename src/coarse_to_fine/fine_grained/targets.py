@@ -81,9 +81,8 @@ def _clips(
     if rule == "annotated":
         if annotated is None or clips != len(segment.clips):
             raise DataError(
-                f"query {example.query_id} has no annotated scores of its {clips} clips, expected some "
-                "where the targets are annotated; set recipe.targets to middle for data with windows only, and read "
-                "every clip"
+                f"query {example.query_id} has no annotated scores of its {clips} clips, expected some where the "
+                "targets are annotated; set recipe.targets to middle for data with windows only, and read every clip"
             )
         labels = annotated_labels(clips, annotated.clip_ids, annotated.scores)
         if bool((labels > 0).any()):

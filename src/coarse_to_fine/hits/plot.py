@@ -103,8 +103,7 @@ def save_plot(image: Image, out: str | Path) -> Path:
     except (ValueError, OSError) as error:
         raise UserError(
             f"the plot cannot be written to {str(out)!r} ({why(error)}); expected a writable file name such as "
-            "plot.png; "
-            "choose another one"
+            "plot.png; choose another one"
         ) from error
     return out
 

@@ -105,8 +105,7 @@ class Catalogue:
             except sqlite3.OperationalError as error:
                 raise LibraryError(
                     f"{self.folder} cannot be written ({why(error)}); expected free disk space and a folder that this "
-                    "user "
-                    "may change; everything stored before is kept; make room or fix the permissions and run again"
+                    "user may change; everything stored before is kept; make room or fix the permissions and run again"
                 ) from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -249,8 +248,7 @@ def create_catalogue(folder: Path, meta: dict[str, str]) -> None:
 def _unreadable(folder: Path, error: sqlite3.Error) -> LibraryError:
     return LibraryError(
         f"{folder / CATALOGUE} cannot be read ({why(error)}); expected the whole catalogue of a library that no "
-        "process "
-        "keeps locked; try again, and run `ctf library check` on it if this comes back"
+        "process keeps locked; try again, and run `ctf library check` on it if this comes back"
     )
 
 

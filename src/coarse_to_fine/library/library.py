@@ -12,26 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.encoders.precision import Precision, require_precision
-from coarse_to_fine.errors import FingerprintError, LibraryError, UserError
+from coarse_to_fine.encoders.precision import Precision
+from coarse_to_fine.errors import LibraryError, UserError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, reading, schema
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
 from coarse_to_fine.library.exporting import export_videos
 from coarse_to_fine.library.merging import copy_videos, stored_videos
-from coarse_to_fine.library.opening import (
-    LOCK,
-    STORED_PRECISION,
-    first_meta,
-    is_gone,
-    load_tower,
-    require_free,
-    require_present,
-    require_same_features,
-    require_same_precision,
-    stored_name,
-)
+from coarse_to_fine.library.opening import LOCK, first_meta, require_free, require_same_features
+from coarse_to_fine.library.own_encoder import STORED_PRECISION, OwnEncoder, load_tower, require_same_precision
 from coarse_to_fine.library.planning import settle
 from coarse_to_fine.library.records import (
     AddReport,
@@ -77,16 +67,9 @@ class Library:
         self._blocks = BlockStore(folder)
         self._blocks_generation = -1
         meta = catalogue.meta()
-        self.encoder_name = meta["encoder"]
-        self.encoder_fingerprint = meta["encoder_fingerprint"]
         self.embed_dim = int(meta["embed_dim"])
-        self.precision: Precision = require_precision(meta.get("precision", STORED_PRECISION))
         self.sampling = Sampling.from_stored(meta["sampling"])
-        self._device = device
-        self._encoder: ImageTextEncoder | None = None
-        self._wanted_encoder = encoder
-        if encoder is not None and encoder != self.encoder_name:
-            self._load_encoder()
+        self._encoder = OwnEncoder(meta, folder, encoder, device)
 
     @classmethod
     def create(
@@ -196,7 +179,8 @@ class Library:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickled and copied by its place: another process opens the folder itself."""
-        return _opened, (type(self), self.path, self._wanted_encoder, not self._catalogue.writable, self._device)
+        own = self._encoder
+        return _opened, (type(self), self.path, own.given, not self._catalogue.writable, own.device)
 
     @property
     def encoder(self) -> ImageTextEncoder:
@@ -206,7 +190,22 @@ class Library:
             FingerprintError: the encoder of that name is not the one that made them.
             WeightsError: it is not to be had on this machine.
         """
-        return self._encoder if self._encoder is not None else self._load_encoder()
+        return self._encoder.loaded()
+
+    @property
+    def encoder_name(self) -> str:
+        """Name or folder of the encoder, as stored."""
+        return self._encoder.name
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        """Hash of what the encoder computes."""
+        return self._encoder.fingerprint
+
+    @property
+    def precision(self) -> Precision:
+        """In which the encoder computes."""
+        return self._encoder.precision
 
     @property
     def generation(self) -> int:
@@ -394,26 +393,11 @@ class Library:
             yield
 
     def _note_new_place(self) -> None:
-        """Store where the encoder lies now, if its folder was moved and the library opened with the new one."""
-        if self._encoder is not None and is_gone(self.encoder_name):
-            self.encoder_name = stored_name(self._encoder.name)
+        place = self._encoder.new_place()
+        if place is not None:
             with self._catalogue.transaction() as connection:
-                connection.execute("UPDATE meta SET value = ? WHERE key = 'encoder'", (self.encoder_name,))
-
-    def _load_encoder(self) -> ImageTextEncoder:
-        wanted = self._wanted_encoder if self._wanted_encoder is not None else self.encoder_name
-        if wanted == self.encoder_name:
-            require_present(self.encoder_name, self.path)
-        tower = load_tower(wanted, self._device, self.precision) if isinstance(wanted, str) else wanted
-        if tower.fingerprint != self.encoder_fingerprint:
-            raise FingerprintError(
-                f"{self.path} was made by encoder {self.encoder_name!r} (fingerprint "
-                f"{self.encoder_fingerprint[:12]}), not by {tower.name!r} ({tower.fingerprint[:12]}); expected the "
-                "same one; open the library with its own encoder, or index the videos again: "
-                f"`ctf index VIDEOS --library NEW_FOLDER --encoder {tower.name}`"
-            )
-        self._encoder = tower
-        return tower
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'encoder'", (place,))
+            self._encoder.name = place
 
 
 def _opened(

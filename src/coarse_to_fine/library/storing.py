@@ -86,8 +86,7 @@ class Storer:
             stored = counted(self._catalogue.count("videos"), "stored video is", "stored videos are")
             raise LibraryError(
                 f"{self._folder} cannot be written ({error.strerror or error}); expected free disk space and a folder "
-                f"that this user may change; its {stored} kept; make room or fix the permissions and "
-                "run again"
+                f"that this user may change; its {stored} kept; make room or fix the permissions and run again"
             ) from error
         with self._catalogue.transaction() as connection:
             for file, reason in failures:

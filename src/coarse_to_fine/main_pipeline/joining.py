@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from coarse_to_fine.coarse_grained.retrieve import RankedVideo
-from coarse_to_fine.fine_grained.merge import merge_moments, stitch_saliency
+from coarse_to_fine.fine_grained.merge import LocatedMoment, merge_moments, stitch_saliency
 from coarse_to_fine.fusion import FusionConfig, fuse, video_log_probability
 from coarse_to_fine.library import StoredVideo
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, VideoHit, VideoMoments
@@ -46,17 +46,7 @@ def joined_hits(
         confidence = torch.tensor([moment.score for moment in found])  # (N,)
         scores: list[float] = fuse(log_p.expand(len(found)), confidence, fusion).tolist()
         hits += [
-            MomentHit(
-                video_id=video.video_id,
-                path=about.path,
-                start_s=moment.start_s,
-                end_s=moment.end_s,
-                score=score,
-                moment_score=moment.score,
-                coarse_score=video.score,
-                coarse_rank=video.rank,
-                segment_s=(parts[moment.segment].start_s, parts[moment.segment].end_s),
-            )
+            _hit(about, moment, parts[moment.segment], score=score, coarse_score=video.score, coarse_rank=video.rank)
             for moment, score in zip(found, scores, strict=True)
         ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.coarse_rank, hit.start_s))
@@ -78,20 +68,32 @@ def moments_of_video(
     """
     found = [outputs[part.segment_id] for part in parts]
     hits = tuple(
-        MomentHit(
-            video_id=video.video_id,
-            path=video.path,
-            start_s=moment.start_s,
-            end_s=moment.end_s,
-            score=moment.score,
-            moment_score=moment.score,
-            coarse_score=0.0,
-            coarse_rank=1,
-            segment_s=(parts[moment.segment].start_s, parts[moment.segment].end_s),
-        )
+        _hit(video, moment, parts[moment.segment], score=moment.score, coarse_score=0.0, coarse_rank=1)
         for moment in merge_moments(parts, found, video.duration_s, NMS_IOU)
     )
     return VideoMoments(hits, clip_seconds, stitch_saliency(parts, found, video.clip_count))
+
+
+def _hit(
+    video: StoredVideo,
+    moment: LocatedMoment,
+    part: SegmentFeatures,
+    *,
+    score: float,
+    coarse_score: float,
+    coarse_rank: int,
+) -> MomentHit:
+    return MomentHit(
+        video_id=video.video_id,
+        path=video.path,
+        start_s=moment.start_s,
+        end_s=moment.end_s,
+        score=score,
+        moment_score=moment.score,
+        coarse_score=coarse_score,
+        coarse_rank=coarse_rank,
+        segment_s=(part.start_s, part.end_s),
+    )
 
 
 def video_hits(

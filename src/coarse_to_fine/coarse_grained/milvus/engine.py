@@ -80,8 +80,7 @@ class MilvusFrames:
         if len(frames) * frames.shape[1] >= 2**ROW_BITS:
             raise UserError(
                 f"a block has {counted(len(frames), 'segment')} of {counted(frames.shape[1], 'frame')}; expected fewer "
-                f"than {2**ROW_BITS} "
-                "frames; compact the library into smaller blocks"
+                f"than {2**ROW_BITS} frames; compact the library into smaller blocks"
             )
         if self._segments and frames.shape[1] != self._frames:
             raise UserError(
