@@ -1,17 +1,29 @@
-"""What `ctf generate captions` does."""
+"""What `ctf generate captions` and `ctf evaluate captions` do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from coarse_to_fine.cli import output
+from coarse_to_fine.data_generation.tacos_cg.alignment import Alignment
 from coarse_to_fine.data_generation.tacos_cg.build import Built, build_captions, fit_tf_idf, write_captions
+from coarse_to_fine.data_generation.tacos_cg.check import check_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
-from coarse_to_fine.datasets.formats import load_annotations
-from coarse_to_fine.wording import counted
+from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality
+from coarse_to_fine.datasets.formats import guess_split, load_annotations
+from coarse_to_fine.datasets.records import MomentQuery
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.wording import counted, first_of
+
+if TYPE_CHECKING:
+    from coarse_to_fine.evaluation.overlap import FloatArray
+
+TEXTS_A_BATCH = 256
 
 
 def generate_captions(
@@ -45,7 +57,7 @@ def generate_captions(
     with output.progress_bar("captions", quiet=as_json) as advance:
         built = build_captions(queries, tf_idf, variants, sentences, endpoint, all_passes, advance)
     write_captions(built, out)
-    report(built, endpoint, out, as_json)
+    report(built, guess_split(annotations), endpoint, out, as_json)
     if built.incomplete:
         raise typer.Exit(1)
 
@@ -58,7 +70,7 @@ def read_endpoint(path: Path, max_cost: float | None) -> EndpointConfig:
     return load_config(EndpointConfig, path, overrides)
 
 
-def report(built: Built, endpoint: Endpoint | None, out: Path, as_json: bool) -> None:
+def report(built: Built, split: str, endpoint: Endpoint | None, out: Path, as_json: bool) -> None:
     """Counts, quality and what the endpoint cost."""
     summary = {
         "out": str(out),
@@ -75,11 +87,135 @@ def report(built: Built, endpoint: Endpoint | None, out: Path, as_json: bool) ->
         output.print_json(summary)
         return
     typer.echo(f"{counted(len(built.rows), 'caption')} in {out}")
-    for name, value in (built.quality.as_json() if built.quality else {}).items():
-        typer.echo(f"  {name:>15} {value:.3f}")
+    if built.quality:
+        print_qualities({split: built.quality})
     for name in ("usage", "rejected"):
         if summary.get(name):
             typer.echo(f"  {name}: {summary[name]}")
     if built.incomplete:
         videos = counted(len(built.incomplete), "video")
         output.warn(f"{videos} with too few captions: {', '.join(built.incomplete[:5])}")
+
+
+def evaluate_captions(
+    annotations: Sequence[Path],
+    captions: Sequence[Path],
+    train: Path,
+    variants: int,
+    groups: str | None,
+    encoder: str | None,
+    device: str,
+    all_passes: bool,
+    as_json: bool,
+) -> None:
+    """Measure captions of files in each split."""
+    read = [load_annotations(path) for path in annotations]
+    names = [one.report.split for one in read]
+    splits = {
+        name if names.count(name) == 1 else str(path): one.queries for name, path, one in zip(names, annotations, read)
+    }
+    given = read_captions(captions)
+    tf_idf = fit_tf_idf(load_annotations(train).queries)
+    cut: set[str] = set()
+    embed = _embed_by(encoder, device, cut) if encoder else None
+    qualities = check_captions(given, splits, tf_idf, variants, all_passes, groups, embed)
+    known = {query.video_id for queries in splits.values() for query in queries}
+    others = [caption.video_id for caption in given if caption.video_id not in known]
+    if as_json:
+        files = [str(path) for path in captions]
+        splits_json = {name: one.as_json() for name, one in qualities.items()}
+        output.print_json({"captions": files, "of_other_videos": len(others), "splits": splits_json})
+    else:
+        print_qualities(qualities)
+    if others:
+        of = first_of(list(dict.fromkeys(others)))
+        output.warn(f"{counted(len(others), 'caption')} of other videos ({of}) count as those of other splits only")
+    if cut:
+        output.warn(f"{counted(len(cut), 'text')} longer than {encoder} takes; the beginning is compared")
+
+
+def read_captions(paths: Sequence[Path]) -> list[MomentQuery]:
+    """The captions of all files.
+
+    Raises:
+        DataError: a file holds moments, or the same caption stands in two of them.
+    """
+    found: dict[str, MomentQuery] = {}
+    for path in paths:
+        for caption in load_annotations(path).queries:
+            if caption.windows_s:
+                raise DataError(
+                    f"{path} holds moments with windows; expected captions of whole videos; name the file of captions"
+                )
+            if caption.query_id in found:
+                raise DataError(
+                    f"{path}: caption {caption.query_id!r} stands in an earlier file too; expected one version of the "
+                    "captions; evaluate each by itself"
+                )
+            found[caption.query_id] = caption
+    return list(found.values())
+
+
+def print_qualities(qualities: Mapping[str, Quality]) -> None:
+    """A table with a column a split."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    cells = [_cells(one) for one in qualities.values()]
+    table = Table("measure")
+    for name in qualities:
+        table.add_column(escape(name), justify="right")
+    for label in cells[0]:
+        table.add_row(label, *(column[label] for column in cells))
+    output.print_table(table)
+
+
+def _cells(quality: Quality) -> dict[str, str]:
+    by_encoder = quality.encoder_alignment
+    return {
+        "captions": f"{quality.captions}",
+        "captions not measured": f"{quality.left_out}",
+        "words": f"{quality.words:.1f}",
+        "videos": f"{quality.videos}",
+        "videos with too few or many": f"{quality.count_defect}",
+        **_alignment_cells(quality.alignment, ""),
+        **(_alignment_cells(by_encoder, ", encoder") if by_encoder else {}),
+        "support": f"{quality.support:.3f}",
+        "coverage": f"{quality.coverage:.3f}",
+        "diversity": f"{quality.diversity:.3f}",
+        "nearly equal": f"{quality.nearly_equal}",
+        "confusion, own split": f"{quality.confusion:.3f}",
+        "confusion, other splits": f"{quality.confusion_elsewhere:.3f}",
+        "form": f"{quality.form:.3f}",
+    }
+
+
+def _alignment_cells(found: Alignment, by: str) -> dict[str, str]:
+    cells = {
+        f"A@1 % (chance){by}": f"{found.at_1:.1f} ({found.chance_at_1:.1f})",
+        f"A@5 % (chance){by}": f"{found.at_5:.1f} ({found.chance_at_5:.1f})",
+        f"MRR{by}": f"{found.mrr:.3f}",
+        f"reverse A@1 %{by}": f"{found.reverse_at_1:.1f}",
+    }
+    if found.groups is not None:
+        cells[f"A@1 % (chance) of groups{by}"] = f"{found.group_at_1:.1f} ({found.group_chance_at_1:.1f})"
+    return cells
+
+
+def _embed_by(name: str, device: str, cut: set[str]) -> Embed:
+    """Unit rows of texts by an encoder; the texts that it cannot read to the end are added to `cut`."""
+    import torch
+
+    from coarse_to_fine.devices import resolve_device
+    from coarse_to_fine.encoders.load import load_encoder
+
+    encoder = load_encoder(name, resolve_device(device))
+
+    def embed(texts: Sequence[str]) -> FloatArray:
+        parts = [texts[start : start + TEXTS_A_BATCH] for start in range(0, len(texts), TEXTS_A_BATCH)]
+        made = [(one.embedding, one.truncated) for part in parts for one in encoder.encode_text(part)]
+        cut.update(text for text, (_, truncated) in zip(texts, made) if truncated)
+        rows = torch.nn.functional.normalize(torch.stack([row for row, _ in made]).double(), dim=-1)
+        return rows.numpy()
+
+    return embed

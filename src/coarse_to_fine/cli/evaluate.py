@@ -1,4 +1,4 @@
-"""`ctf evaluate`: metrics of prediction files and of the whole pipeline."""
+"""`ctf evaluate`: metrics of prediction files, of both stages, of coarse captions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LengthsOption = Annotated[
     str, typer.Option(help="Ranges of window length: qvhighlights, or tacos with 150 to 600 s added.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Metrics: of prediction files, of the whole pipeline.")
+app = typer.Typer(no_args_is_help=True, help="Metrics: of prediction files, of both stages, of coarse captions.")
 
 
 @app.callback()
 def group() -> None:
-    """Metrics: of prediction files, of the whole pipeline."""
+    """Metrics: of prediction files, of both stages, of coarse captions."""
 
 
 @app.command("predictions")
@@ -327,3 +327,45 @@ def pipeline(
     if predictions is not None:
         write_predictions(predictions, answers)
     output.print_report(report, as_json, html)
+
+
+@app.command("captions")
+def captions(
+    annotations: Annotated[
+        list[Path],
+        typer.Argument(help="Fine sentences, a file a split: any supported format, or a folder in our layout."),
+    ],
+    captions: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE", help="The captions, of one split or of all: TACoS-CG JSON, or JSON lines; repeatable."
+        ),
+    ],
+    train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],
+    variants: Annotated[int, typer.Option(min=1, help="Captions that a video should have.")] = 5,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="Part of a video id that names its group, such as d[0-9]+$, the dish of TACoS."
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Align by this text encoder too: a name or a folder.")
+    ] = None,
+    all_passes: Annotated[
+        bool, typer.Option("--all-passes", help="Measure against every annotation pass, not the even ones alone.")
+    ] = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure coarse captions, whoever made them, against the fine sentences of their videos.
+
+    Examples:
+
+      ctf evaluate captions tacos/test.json --captions coarse.test.jsonl --train tacos/train.json --json
+
+      ctf evaluate captions tacos/val.json tacos/test.json --captions tacos_cg.json --train tacos/train.json
+    """
+    from coarse_to_fine.cli.captions import evaluate_captions
+
+    evaluate_captions(annotations, captions, train, variants, groups, encoder, device, all_passes, as_json)

@@ -12,12 +12,10 @@ import pytest
 from coarse_to_fine.cli.main import run
 from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import CostLimitError, Endpoint, EndpointConfig, EndpointError
-from coarse_to_fine.data_generation.tacos_cg.extractive import extractive_captions
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even, split_passes
 from coarse_to_fine.data_generation.tacos_cg.prompt import parse_reply
-from coarse_to_fine.data_generation.tacos_cg.quality import quality
 from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
-from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
+from coarse_to_fine.data_generation.tacos_cg.words import content_words
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
 
@@ -327,49 +325,6 @@ def test_captions_are_written_whole(tmp_path):
     write_captions(built, tmp_path / "coarse.train.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "coarse.train.jsonl").read_text().splitlines()]
     assert [row["caption_id"] for row in rows] == ["v#c0", "v#c1"]
-
-
-def test_quality_of_equal_documents_is_chance():
-    held_out = {"a": ["cuts bread"], "b": ["cuts bread"]}
-    measured = quality(
-        {"a": ["cuts bread"], "b": ["cuts bread"]}, held_out, TfIdf.fit([["cut"], ["bread"]]), variants=1
-    )
-    assert measured.mrr == pytest.approx(1 / 1.5)
-    assert measured.confusion == 1.0
-    assert (measured.chance_at_1, measured.chance_at_5) == (50.0, 100.0)
-
-
-def test_form_is_the_share_of_captions_that_pass_the_checks():
-    fine = {
-        "a": ["the man cuts white bread", "he toasts the bread slices", "he washes a large knife"],
-        "b": ["she peels an orange", "she squeezes the orange halves"],
-    }
-    good = "Man cuts white bread; he washes a large knife."
-    captions = {"a": [good, "1. " + good.lower()], "b": ["Squeezes orange halves; rides a purple bicycle home."]}
-    tf_idf = TfIdf.fit([["bread"], ["orange"]])
-    assert quality({"a": [good]}, fine, tf_idf, 1).form == 1.0
-    measured = quality(captions, {video: texts[:1] for video, texts in fine.items()}, tf_idf, 2, fine)
-    assert measured.form == 0.0  # the two of "a" are nearly equal, the one of "b" says what no sentence says
-    assert quality({"a": [good], "b": [good]}, fine, tf_idf, 1).form == 0.0
-
-
-@pytest.mark.parametrize(
-    ("split", "alignment", "support", "diversity"),
-    [("test", 96.8, 0.811, 0.714), ("val", 97.8, 0.834, 0.694), ("train", 65.9, 0.787, 0.72)],
-)
-def test_extraction_on_tacos_gives_the_reference_quality(split, alignment, support, diversity, data_dir):
-    tf_idf = fit_tf_idf(load_annotations(data_dir / "tacos/train.json").queries)
-    halves = {
-        video: odd_and_even(group)
-        for video, group in by_video(load_annotations(data_dir / f"tacos/{split}.json").queries).items()
-    }
-    captions = {
-        video: [one.text for one in extractive_captions(odd, tf_idf)] for video, (odd, _) in halves.items()
-    }  # as they come, refused ones among them, like those of the reference
-    measured = quality(captions, {video: [query.text for query in even] for video, (_, even) in halves.items()}, tf_idf)
-    assert measured.alignment_at_1 == pytest.approx(alignment, abs=0.05)
-    assert measured.support == pytest.approx(support, abs=0.001)
-    assert measured.diversity == pytest.approx(diversity, abs=0.01)
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -30,7 +30,7 @@ class Built:
 
     Attributes:
         rows: one a caption, in the layout of `coarse.<split>.jsonl`.
-        quality: measured on the passes that the generator did not read; None where all were read.
+        quality: measured on the passes that the generator did not read; None where all were read, or nothing was made.
         incomplete: videos without the wanted number of captions.
         rejected: captions of an endpoint that were refused, by reason.
     """
@@ -101,7 +101,7 @@ def build_captions(
     for row in rows:
         texts[row["video_id"]].append(row["text"])
     checked = {video: texts[video] for video in held_out}
-    measured = quality(checked, held_out, tf_idf, variants, fine) if held_out else None
+    measured = quality(checked, held_out, tf_idf, variants, fine) if any(checked.values()) else None
     incomplete = tuple(video for video, found in texts.items() if len(found) != variants)
     return Built(tuple(rows), measured, incomplete, rejected)
 

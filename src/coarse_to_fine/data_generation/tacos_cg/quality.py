@@ -2,155 +2,188 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
+
+from coarse_to_fine.data_generation.tacos_cg.alignment import Alignment, alignment, similarities
 from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
-from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words, cosine, jaccard
+from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words, jaccard, vector_rows
+from coarse_to_fine.errors import DataError
+from coarse_to_fine.evaluation.overlap import FloatArray, IntArray
+from coarse_to_fine.wording import first_of
 
-CONFUSED = 0.6
+NEARLY_EQUAL = 0.6
+Texts = Mapping[str, Sequence[str]]
+"""Captions or sentences by video id."""
+Embed = Callable[[Sequence[str]], FloatArray]
+"""Texts -> (N, D), rows of unit length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Numbers of one split; percentages where the name has no unit, shares in [0, 1] from `mrr` on.
+    """Numbers of one split; shares in [0, 1] where nothing else is said.
 
     Attributes:
-        alignment_at_1, alignment_at_5: captions whose own video is among the best K by tf-idf cosine with the held-out
-            sentences, ties at their expected rank.
-        chance_at_1, chance_at_5: alignment of a random ranking.
-        reverse_at_1: fine sentences whose best caption belongs to their video.
-        mrr: mean reciprocal rank.
+        captions, videos: how many were measured.
+        left_out: captions of videos without held-out sentences, those of other splits among them; not measured.
+        alignment: by tf-idf of content words.
+        encoder_alignment: by a text encoder; None: none was given.
         support: content words of a caption that occur in the held-out sentences of its video.
         coverage: content words of the held-out sentences that occur in the caption.
         diversity: 1 - mean Jaccard over pairs of captions of one video.
-        confusion: captions with Jaccard >= 0.6 to a caption of another video.
+        nearly_equal: number of captions with Jaccard >= 0.6 to a caption of another video.
+        confusion, confusion_elsewhere: captions of which the nearest such caption is of the same split, of another one.
         form: captions that pass the checks of `validation.py`.
         words: mean words a caption.
-        count_defect: videos without exactly the wanted number of captions.
+        count_defect: number of videos without exactly the wanted number of captions.
     """
 
     captions: int
     videos: int
-    alignment_at_1: float
-    alignment_at_5: float
-    chance_at_1: float
-    chance_at_5: float
-    reverse_at_1: float
-    mrr: float
+    left_out: int
+    alignment: Alignment
+    encoder_alignment: Alignment | None
     support: float
     coverage: float
     diversity: float
+    nearly_equal: int
     confusion: float
+    confusion_elsewhere: float
     form: float
     words: float
     count_defect: int
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def quality(
-    captions: Mapping[str, Sequence[str]],
-    held_out: Mapping[str, Sequence[str]],
+    captions: Texts,
+    held_out: Texts,
     tf_idf: TfIdf,
     variants: int = 5,
-    fine: Mapping[str, Sequence[str]] | None = None,
+    fine: Texts | None = None,
+    groups: Mapping[str, str] | None = None,
+    embed: Embed | None = None,
 ) -> Quality:
-    """Measure captions by video against held-out fine sentences by video.
+    """Measure captions against held-out fine sentences.
 
     Args:
-        captions: texts by video id; every id is in `held_out`.
-        held_out: fine sentences by video id, none of which the generator read.
+        captions: of the split, and of others, with which those of the split should not be confused.
+        held_out: fine sentences of the split, none of which the generator read; at least one a video.
         tf_idf: fitted on training videos.
         variants: captions that each video should have.
-        fine: all fine sentences by video id, against which the form is checked; None: the held-out ones.
+        fine: all fine sentences of the split, against which the form is checked; None: the held-out ones.
+        groups: group of each video with held-out sentences, such as its dish.
+        embed: of a text encoder, for a second alignment.
+
+    Raises:
+        DataError: no caption belongs to a video with held-out sentences.
     """
-    documents = {video: [word for text in texts for word in content_words(text)] for video, texts in held_out.items()}
-    vectors = {video: tf_idf.vector(words) for video, words in documents.items()}
-    owned = [(video, text, content_words(text)) for video, texts in captions.items() for text in texts]
-    ranks = []
-    for video, _, words in owned:
-        vector = tf_idf.vector(words)
-        scores = {other: cosine(vector, document) for other, document in vectors.items()}
-        own = scores.pop(video)
-        ranks.append(1 + sum(one > own for one in scores.values()) + sum(one == own for one in scores.values()) / 2)
-    support = [len(set(words) & set(documents[video])) / max(1, len(set(words))) for video, _, words in owned]
-    coverage = [
-        len(set(words) & set(documents[video])) / max(1, len(set(documents[video]))) for video, _, words in owned
-    ]
+    described = [video for video, texts in captions.items() if texts]
+    measured = {video: captions[video] for video in described if video in held_out}
+    if not measured:
+        raise DataError(
+            f"no caption of a video with held-out sentences (captions of {first_of(described, 2) or 'no video'}; "
+            f"sentences of {first_of(list(held_out), 2) or 'no video'}); expected captions of these videos; check that "
+            "both files are of one set"
+        )
+    texts = [text for own in measured.values() for text in own]
+    shares = [_shared(own, held_out[video]) for video, own in measured.items()]
+    support, coverage = (np.concatenate(each) for each in zip(*shares))
+    split = {**held_out, **(fine or {})}
+    same, other = _nearly_equal(measured, captions, split)
     return Quality(
-        captions=len(owned),
-        videos=len(vectors),
-        alignment_at_1=100 * _mean([rank <= 1 for rank in ranks]),
-        alignment_at_5=100 * _mean([rank <= 5 for rank in ranks]),
-        chance_at_1=_chance(1, len(vectors)),
-        chance_at_5=_chance(5, len(vectors)),
-        reverse_at_1=100 * _reverse(owned, held_out, tf_idf),
-        mrr=_mean([1 / rank for rank in ranks]),
-        support=_mean(support),
-        coverage=_mean(coverage),
-        diversity=_diversity(owned),
-        confusion=_confusion(owned),
-        form=_form(captions, held_out if fine is None else fine),
-        words=_mean([len(text.split()) for _, text, _ in owned]),
+        captions=len(texts),
+        videos=len(held_out),
+        left_out=sum(map(len, captions.values())) - len(texts),
+        alignment=_alignment(measured, held_out, groups, tf_idf),
+        encoder_alignment=_alignment(measured, held_out, groups, embed) if embed else None,
+        support=float(support.mean()),
+        coverage=float(coverage.mean()),
+        diversity=1 - _mean([one for own in measured.values() for one in _overlaps(own)]),
+        nearly_equal=same + other,
+        confusion=same / len(texts),
+        confusion_elsewhere=other / len(texts),
+        form=_form(measured, captions, split),
+        words=_mean([len(text.split()) for text in texts]),
         count_defect=sum(len(captions.get(video, ())) != variants for video in held_out),
     )
 
 
-Owned = Sequence[tuple[str, str, list[str]]]
+def _alignment(captions: Texts, held_out: Texts, groups: Mapping[str, str] | None, by: TfIdf | Embed) -> Alignment:
+    """Alignment by weighted words, or by an encoder, where a video is the mean of its sentences."""
+    row = {video: place for place, video in enumerate(held_out)}
+    texts, owners = _flat(captions, row)
+    sentences, sentence_videos = _flat(held_out, row)
+    numbers = None if groups is None else np.unique([groups[video] for video in held_out], return_inverse=True)[1]
+    if isinstance(by, TfIdf):
+        documents = [" ".join(own) for own in held_out.values()]
+        rows = vector_rows([by.vector(content_words(text)) for text in (*texts, *documents, *sentences)])
+        ends = len(texts), len(texts) + len(documents)
+        return alignment(rows[: ends[0]], owners, rows[ends[0] : ends[1]], rows[ends[1] :], sentence_videos, numbers)
+    embedded = by(sentences)
+    means = np.stack([embedded[sentence_videos == place].mean(axis=0) for place in row.values()])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return alignment(by(texts), owners, means, embedded, sentence_videos, numbers)
 
 
-def _reverse(owned: Owned, held_out: Mapping[str, Sequence[str]], tf_idf: TfIdf) -> float:
-    postings: dict[str, list[tuple[int, float]]] = {}
-    for index, (_, _, words) in enumerate(owned):
-        for word, weight in tf_idf.vector(words).items():
-            postings.setdefault(word, []).append((index, weight))
-    hits = []
-    for video, texts in held_out.items():
-        for text in texts:
-            scores: dict[int, float] = {}
-            for word, weight in tf_idf.vector(content_words(text)).items():
-                for index, other in postings.get(word, ()):
-                    scores[index] = scores.get(index, 0.0) + weight * other
-            best = max(scores.items(), key=lambda item: (item[1], -item[0]), default=(-1, 0.0))[0]
-            hits.append(best >= 0 and owned[best][0] == video)
-    return _mean(hits)
+def _flat(texts: Texts, row: Mapping[str, int]) -> tuple[list[str], IntArray]:
+    """The texts one after the other, and the row of the video of each."""
+    videos = [row[video] for video, own in texts.items() for _ in own]
+    return [text for own in texts.values() for text in own], np.array(videos, dtype=np.int64)
 
 
-def _diversity(owned: Owned) -> float:
-    sets: dict[str, list[set[str]]] = {}
-    for video, _, words in owned:
-        sets.setdefault(video, []).append(set(words))
-    overlaps = [
-        jaccard(one, other)
-        for group in sets.values()
-        for place, one in enumerate(group)
-        for other in group[place + 1 :]
-    ]
-    return 1 - _mean(overlaps)
+def _shared(captions: Sequence[str], sentences: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Support and coverage of the captions of one video."""
+    known = {word for text in sentences for word in content_words(text)}
+    words = [set(content_words(text)) for text in captions]
+    shared = np.array([len(own & known) for own in words])
+    return shared / [max(1, len(own)) for own in words], shared / max(1, len(known))
 
 
-def _confusion(owned: Owned) -> float:
-    sets = [(video, set(words)) for video, _, words in owned]
-    return _mean(
-        [any(other != video and jaccard(words, more) >= CONFUSED for other, more in sets) for video, words in sets]
-    )
+def _overlaps(captions: Sequence[str]) -> list[float]:
+    sets = [set(content_words(text)) for text in captions]
+    return [jaccard(one, other) for one, other in itertools.combinations(sets, 2)]
 
 
-def _form(captions: Mapping[str, Sequence[str]], fine: Mapping[str, Sequence[str]]) -> float:
-    known = {video: {normalised(text) for text in texts} for video, texts in captions.items()}
-    passed = []
+def _nearly_equal(measured: Texts, captions: Texts, split: Texts) -> tuple[int, int]:
+    """Measured captions with a nearly equal one on another video, by the split of the nearest: this one, another."""
+    row = {video: place for place, video in enumerate(captions)}
+    texts, owners = _flat(measured, row)
+    others, other_owners = _flat(captions, row)
+    sets = [dict.fromkeys(content_words(text), 1.0) for text in (*texts, *others)]
+    rows = vector_rows(sets)
+    sizes = np.array([len(one) for one in sets])
+    own_sizes, other_sizes = sizes[: len(texts)], sizes[len(texts) :]
+    in_split = np.isin(other_owners, [row[video] for video in captions if video in split])
+    same = other = 0
+    for part, shared in similarities(rows[: len(texts)], rows[len(texts) :]):
+        union = own_sizes[part, None] + other_sizes - shared
+        near = np.where(owners[part, None] == other_owners, 0.0, shared / np.maximum(union, 1))
+        found = near.max(axis=1) >= NEARLY_EQUAL
+        inside = in_split[near.argmax(axis=1)]
+        same, other = same + int((found & inside).sum()), other + int((found & ~inside).sum())
+    return same, other
+
+
+def _form(measured: Texts, captions: Texts, fine: Texts) -> float:
+    owners: dict[str, set[str]] = defaultdict(set)
     for video, texts in captions.items():
-        taken = set().union(*(others for other, others in known.items() if other != video))
+        for text in texts:
+            owners[normalised(text)].add(video)
+    passed = []
+    for video, texts in measured.items():
+        taken = {text for text in map(normalised, texts) if owners[text] != {video}}
         for place, text in enumerate(texts):
             variants = [*texts[:place], *texts[place + 1 :]]
             passed.append(caption_problem(text, fine[video], variants, taken) is None)
     return _mean(passed)
-
-
-def _chance(k: int, videos: int) -> float:
-    return 100 * min(1.0, k / max(1, videos))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+
+from scipy.sparse import csr_array
 
 STOP_LIST = """a an the and or of to in on into onto with from for it its is are was be as at by then he she they person
 man woman his her their out up down off over some before after while that this them him one two"""
@@ -21,6 +25,7 @@ def content_words(text: str) -> list[str]:
     return [stem(word) for word in re.findall(r"[a-z]+", text.lower()) if word not in STOP]
 
 
+@cache
 def stem(word: str) -> str:
     """The word without the first of the endings ing, ed, es, s that leaves 3 letters: uses is use, bus stays."""
     found = (ending for ending in ENDINGS if word.endswith(ending) and len(word) - len(ending) >= SHORTEST)
@@ -52,6 +57,15 @@ class TfIdf:
         }
         length = math.sqrt(sum(weight * weight for weight in weights.values()))
         return {word: weight / length for word, weight in weights.items()} if length else {}
+
+
+def vector_rows(vectors: Sequence[Vector]) -> csr_array:
+    """Vectors as the rows of one matrix, a column for each word that occurs."""
+    columns: dict[str, int] = {}
+    places = [columns.setdefault(word, len(columns)) for vector in vectors for word in vector]
+    starts = [0, *itertools.accumulate(len(vector) for vector in vectors)]
+    weights = [weight for vector in vectors for weight in vector.values()]
+    return csr_array((weights, places, starts), shape=(len(vectors), len(columns)), dtype=float)
 
 
 def cosine(a: Vector, b: Vector) -> float:
