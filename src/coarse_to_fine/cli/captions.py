@@ -174,7 +174,7 @@ def _cells(quality: Quality) -> dict[str, str]:
     by_encoder = quality.encoder_alignment
     return {
         "captions": f"{quality.captions}",
-        "captions not measured": f"{quality.left_out}",
+        "captions of other videos": f"{quality.left_out}",
         "words": f"{quality.words:.1f}",
         "videos": f"{quality.videos}",
         "videos with too few or many": f"{quality.count_defect}",
