@@ -13,7 +13,7 @@ from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.store import FeatureReader
-from coarse_to_fine.main_pipeline.annotated_splits import held_out_videos, read_split, read_splits
+from coarse_to_fine.main_pipeline.annotated_splits import read_split, read_splits
 from coarse_to_fine.main_pipeline.plan import plan
 from coarse_to_fine.main_pipeline.run import run_experiment
 from coarse_to_fine.main_pipeline.run_config import RunFile
@@ -171,19 +171,3 @@ def test_tacos_cg_goes_from_videos_and_captions_to_both_stages(tmp_path, data_di
     captions = (tmp_path / "run" / "captions" / "test" / "coarse.test.jsonl").read_text().splitlines()
     assert coarse["queries"] == len(captions) > 0
     assert sum("no file in videos" in note for note in notes) == 75 + 27 + 25 - 6
-
-
-def test_held_out_videos_depend_on_ids_and_seed_alone():
-    names = {f"v{number}" for number in range(100)}
-    chosen = held_out_videos(names, 0.2, 0)
-    assert len(chosen) == 20
-    assert chosen == held_out_videos(names, 0.2, 0) != held_out_videos(names, 0.2, 1)
-    assert len(held_out_videos(names | {"w"}, 0.2, 0) & chosen) >= 19
-    assert held_out_videos({"a"}, 0.1, 0) == set()
-
-
-def test_clips_of_one_source_video_are_held_out_together():
-    names = {f"_-sour{source:03d}_y_{60 * clip}.0_{60 * clip + 150}.0" for source in range(100) for clip in range(3)}
-    chosen = held_out_videos(names, 0.05, 0)
-    assert len(chosen) == 15
-    assert not {name[:11] for name in chosen} & {name[:11] for name in names - chosen}

@@ -1,9 +1,10 @@
-"""The splits of annotated data: read once each, with a validation split held out of training where none is given."""
+"""The splits of annotated data: read once each while their files stay the same, with a validation split held out of training where none is given."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from coarse_to_fine.datasets.formats import load_annotations
@@ -43,8 +44,8 @@ def read_split(data: AnnotatedData, split: str, seed: int) -> Annotations:
     """
     path = data.path(split_file(data, split).annotations)
     if data.val is not None or split == "test":
-        return load_annotations(path, split=split)
-    found = load_annotations(path, split="train")
+        return _read(path, split)
+    found = _read(path, "train")
     chosen = held_out_videos({query.video_id for query in found.queries}, data.holdout, seed)
     if not chosen:
         raise DataError(f"{path} has too few videos to hold {data.holdout:g} of them out; give data.val a file")
@@ -69,6 +70,19 @@ def held_out_videos(video_ids: set[str], fraction: float, seed: int) -> set[str]
     ordered = sorted(sources, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
     chosen = set(ordered[: round(fraction * len(ordered))])
     return {name for name in video_ids if source_video(name) in chosen}
+
+
+def _read(path: Path, split: str) -> Annotations:
+    """One file; every step of a run asks for it."""
+    if not path.is_file():
+        return load_annotations(path, split=split)  # which says what is wrong
+    status = path.stat()
+    return _read_state(path, split, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_state(path: Path, split: str, size: int, mtime_ns: int) -> Annotations:
+    return load_annotations(path, split=split)
 
 
 def _part(found: Annotations, queries: tuple[MomentQuery, ...], split: str) -> Annotations:
