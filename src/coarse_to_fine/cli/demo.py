@@ -95,7 +95,7 @@ def true_iou(hit: MomentHit, video_id: str, windows_s: Sequence[tuple[float, flo
 
 
 def print_results(results: Sequence[dict[str, Any]]) -> None:
-    """For each search the sentence, the truth, and the first hits with their IoU."""
+    """For each search the sentence, the truth, and the first hits with what they are worth."""
     for result in results:
         typer.echo(f"\n{result['kind']}: {result['query']}")
         if result["moment"]:
@@ -105,6 +105,12 @@ def print_results(results: Sequence[dict[str, Any]]) -> None:
         typer.echo(f"  truth    {truth['video_id']:<14} {windows}")
         for place, hit in enumerate(result["hits"], start=1):
             span = output.clock_range(hit["start_s"], hit["end_s"])
-            typer.echo(
-                f"  hit {place}    {hit['video_id']:<14} {span:<17} score {hit['score']:.2f}  IoU {hit['iou']:.2f}"
-            )
+            said = verdict(result["kind"], hit["video_id"] == truth["video_id"], hit["iou"])
+            typer.echo(f"  hit {place}    {hit['video_id']:<14} {span:<17} score {hit['score']:.2f}  {said}")
+
+
+def verdict(kind: str, right_video: bool, iou: float) -> str:
+    """How good a hit is, in words; a caption of a whole video has no moment of its own."""
+    if not right_video:
+        return "another video"
+    return "right video" if kind == "coarse" else f"IoU {iou:.2f}"
