@@ -1,4 +1,7 @@
-"""The splits of annotated data: read once each while their files stay the same, with a validation split held out of training where none is given."""
+"""The splits of annotated data, with a validation split held out of training where none is given.
+
+A file is read once while it stays the same.
+"""
 
 from __future__ import annotations
 
