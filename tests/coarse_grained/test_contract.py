@@ -35,7 +35,7 @@ def test_names_are_those_of_the_dict():
     }
 
 
-@pytest.mark.parametrize(("texts", "videos"), [(7, 11), (1, 1), (1, 40), (9, 2), (0, 3), (3, 0)])
+@pytest.mark.parametrize(("texts", "videos"), [(7, 11), (1, 1), (1, 40), (30, 2), (12, 45), (0, 3), (3, 0), (12, 0)])
 def test_cached_scores_equal_the_plain_path_for_any_number_of_texts_and_videos(model, texts, videos):
     text, frames = features(texts, videos)
     plain = model.score(text, frames, seed=3)

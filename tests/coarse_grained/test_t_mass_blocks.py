@@ -20,8 +20,11 @@ from tests.coarse_grained.models import WIDTH, features, small_model
 TEXTS, VIDEOS = 5, 60
 
 
+@pytest.mark.parametrize("many_texts", [1, 2, 3, 4])
 @pytest.mark.parametrize("videos_a_block", [1, 7, 4096])
-def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.MonkeyPatch, videos_a_block: int):
+def test_blocks_of_any_size_give_the_same_scores_and_ranks(
+    monkeypatch: pytest.MonkeyPatch, videos_a_block: int, many_texts: int
+):
     head = small_model("t-mass")
     assert isinstance(head, TMass)
     text, frames = features(TEXTS, VIDEOS)
@@ -30,7 +33,8 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
     monkeypatch.setattr(cached_scores, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     monkeypatch.setattr(cached_scores, "VIDEOS_AT_ONCE", videos_a_block)
     monkeypatch.setattr(cached_scores, "WIDENED_FLOATS", videos_a_block * 12 * WIDTH)
-    monkeypatch.setattr(cached_scores, "TEXTS_A_BLOCK", 2)
+    monkeypatch.setattr(cached_scores, "PAIR_FLOATS", videos_a_block * TEXTS * WIDTH)
+    monkeypatch.setattr(cached_scores, "MANY_TEXTS", many_texts)
     monkeypatch.setattr(cached, "INDEX_BLOCK", videos_a_block)
     monkeypatch.setattr(cached_scores, "TEXTS_AT_ONCE", 3)
     monkeypatch.setattr(model, "PLAIN_BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
@@ -40,7 +44,7 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(monkeypatch: pytest.M
     assert torch.equal(stable_top(found, 20).indices, stable_top(expected, 20).indices)
 
 
-@pytest.mark.parametrize("texts", [1, 3])
+@pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
 def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
     head = small_model("t-mass")
     text, frames = features(texts, 2 * cached_scores.LEAST_PAIRS + 1)
@@ -49,7 +53,7 @@ def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(
     torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("texts", [1, 3])
+@pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
 @pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_PAIRS + 1])
 def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_threads: None, texts: int, videos: int):
     head = small_model("t-mass")

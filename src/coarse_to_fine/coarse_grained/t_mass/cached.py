@@ -85,7 +85,7 @@ class Folded:
         output, output_bias: (D, D) and (D,): a mixture of frames after their layer norm to what the attention gives.
         common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
         common_variance: of c̄0, with the epsilon of the layer norm.
-        radius_weight, radius_bias: (F, D) and (D,) of the radius, for powers of 2.
+        radius: (F + 1, D) weights of the cosines and, last, the bias of the radius, for powers of 2.
     """
 
     query: Tensor
@@ -94,8 +94,7 @@ class Folded:
     output_bias: Tensor
     common: Tensor
     common_variance: Tensor
-    radius_weight: Tensor
-    radius_bias: Tensor
+    radius: Tensor
 
 
 @torch.no_grad()
@@ -115,8 +114,7 @@ def folded(pooling: FramePooling, radius: Radius) -> Folded:
         output_bias=output[-1] + pooling.output.bias,
         common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
         common_variance=common.square().mean() + EPSILON,
-        radius_weight=(radius.linear.weight * binary).T.contiguous(),
-        radius_bias=radius.linear.bias * binary,
+        radius=torch.cat([radius.linear.weight.T, radius.linear.bias[None]]) * binary,
     )
 
 
@@ -155,17 +153,17 @@ def constants(
 
 
 def mixing_scales(
-    weights: Float[Tensor, "V T F"], forms: Float[Tensor, "V F 2*F+1"], common_variance: Tensor
+    weights: Float[Tensor, "V F T"], forms: Float[Tensor, "V F 2*F+1"], common_variance: Tensor
 ) -> tuple[Float[Tensor, "V T"], Float[Tensor, "V T"]]:
     """By what the two layer norms after the attention divide, without the mixtures themselves.
 
     Returns:
         The factor of the weighted frames, and that of what all mixtures have in common.
     """
-    frames = weights.shape[-1]
-    one_row = weights.shape[1] == 1  # a product so small is slower than the sum it stands for
-    products = (weights.mT * forms).sum(dim=1, keepdim=True) if one_row else weights @ forms  # (V, T, 2 F + 1)
-    first = torch.rsqrt((products[..., :frames] * weights).sum(dim=-1) + EPSILON)
-    variance = (products[..., frames : 2 * frames] * weights).sum(dim=-1) * first + 2 * products[..., -1]
+    frames, texts = weights.shape[1:]
+    # a product of one column is slower than the sum it stands for
+    products = (weights * forms).sum(dim=1).unsqueeze(-1) if texts == 1 else forms.mT @ weights  # (V, 2 F + 1, T)
+    first = torch.rsqrt((products[:, :frames] * weights).sum(dim=1) + EPSILON)
+    variance = (products[:, frames : 2 * frames] * weights).sum(dim=1) * first + 2 * products[:, -1]
     last = torch.rsqrt(variance * first + common_variance)
     return first * last, last

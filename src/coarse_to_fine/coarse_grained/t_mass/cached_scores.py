@@ -1,9 +1,9 @@
-"""Scores from caches: one text over large blocks of videos, or many texts over blocks that each is read once for.
+"""Scores from caches: a few texts one after another over large blocks of videos, many at once over small ones.
 
 Everything large is written into buffers that are kept from block to block: new pages cost more than the arithmetic.
-With one text, blocks are as large as the handful of (V, D) arrays can be in the processor's cache. With many, frames
-and mixtures of a few videos are widened and multiplied once for all texts, and the trials of their pairs are products
-of S rows: S is so small that noise times pairs fills the registers, pairs times noise does not.
+With few texts, blocks are as large as the handful of (V, D) arrays can be in the processor's cache. With many, frames
+and mixtures of a few videos are widened and multiplied once for all texts, and everything of a pair lies in a column:
+a product of S rows of noise with columns is a third faster than with rows, which are turned first.
 
 Axes: T texts, V videos, F frames, D width, S trials, N pairs.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,15 +25,17 @@ from coarse_to_fine.coarse_grained.t_mass.cached import SMALLEST, Constants, mix
 from coarse_to_fine.cores import share
 
 BLOCK_FLOATS = 2**18
-"""N * D of one block."""
+"""V * D of one block for a text."""
+PAIR_FLOATS = 2**19
+"""V * D * T of one block for many texts; of smaller ones the cores wait for one another to start operations."""
 LEAST_PAIRS = 128
 """Below this number of pairs a core, sharing costs more than it saves."""
 WIDENED_FLOATS = 2**18
 """V * F * D that are made float32 at once."""
 TEXTS_AT_ONCE = 256
 """More of them make the products of frames and texts too large for the processor's cache."""
-TEXTS_A_BLOCK = 64
-"""Of the pairs of a block; products of fewer texts with a video's mixtures are slow."""
+MANY_TEXTS = 10
+"""Fewer are scored one after another: columns of so few pairs are slow."""
 VIDEOS_AT_ONCE = 32
 """Whose frames meet all texts in one product."""
 
@@ -92,131 +95,130 @@ def score(known: Sequence[Constants], text: Float[Tensor, "T D"], caches: Iterab
 def _score_cache(known: Sequence[Constants], text: Float[Tensor, "T D"], cache: VideoCache) -> Float[Tensor, "T V"]:
     """Videos are shared among the cores; a graphics card takes them all at once."""
     scores = text.new_empty(len(text), len(cache["frames"]))
-    score_part = _score_one_text if len(text) == 1 else _score_texts
 
     def own_part(part: slice) -> None:
-        score_part(known, _rows(cache, part), scores[:, part])
+        own = _rows(cache, part)
+        for group, rows in zip(known, blocks(len(text), TEXTS_AT_ONCE)):
+            score_part = _score_many if len(group.text) >= MANY_TEXTS else _score_few
+            score_part(own, group, scores[rows, part])
 
     least = max(VIDEOS_AT_ONCE, LEAST_PAIRS // max(1, len(text)))
     share(own_part, scores.shape[1], least, text.device.type)
     return scores
 
 
-def _score_one_text(known: Sequence[Constants], cache: VideoCache, scores: Float[Tensor, "1 V"]) -> None:
-    buffers = _buffers(scores.device)
-    for part in blocks(scores.shape[1], BLOCK_FLOATS // known[0].text.shape[1]):
-        scores[0, part] = _score_one(_rows(cache, part), known[0], buffers)
-
-
-def _score_texts(known: Sequence[Constants], cache: VideoCache, scores: Float[Tensor, "T V"]) -> None:
-    buffers = _buffers(scores.device)
-    for group, rows in zip(known, blocks(len(scores), TEXTS_AT_ONCE)):
-        videos = max(1, BLOCK_FLOATS // (group.text.shape[1] * min(len(group.text), TEXTS_A_BLOCK)))
-        for part in blocks(scores.shape[1], max(VIDEOS_AT_ONCE, videos)):
-            _score_many(_rows(cache, part), group, buffers, videos, scores[rows, part])
-
-
 def _rows(cache: VideoCache, part: slice) -> VideoCache:
     return {name: values[part] for name, values in cache.items()}
 
 
-def _score_one(block: VideoCache, known: Constants, buffers: Buffers) -> Float[Tensor, " V"]:
-    """All videos of a block for one text."""
-    videos, frames, width = block["frames"].shape
-    products = _products(block["frames"], known.directions, buffers).view(2, videos, frames)
-    cosines = products[0].mul_(block["inverse_norm"].to(products.device))
-    logits = products[1].mul_(block["inverse_std"].to(products.device)).unsqueeze(-1)
-    weights = torch.softmax(logits, dim=1).mT  # (V, 1, F); beside an axis of one, softmax takes a third of the time
+def _score_few(cache: VideoCache, known: Constants, scores: Float[Tensor, "T V"]) -> None:
+    """A few texts, one after another over blocks whose frames are multiplied with all of them at once."""
+    buffers = _buffers(scores.device)
+    texts, width = known.text.shape
+    for part in blocks(scores.shape[1], BLOCK_FLOATS // width):
+        block = _rows(cache, part)
+        products = _products(block["frames"], known.directions, buffers).view(2, texts, *block["frames"].shape[:2])
+        products[0].mul_(block["inverse_norm"].to(scores.device))
+        products[1].mul_(block["inverse_std"].to(scores.device))
+        for text in range(texts):
+            scores[text, part] = _score_text(block, known, text, products[:, text], buffers)
+
+
+def _score_text(
+    block: VideoCache, known: Constants, text: int, products: Float[Tensor, "2 V F"], buffers: Buffers
+) -> Float[Tensor, " V"]:
+    """All videos of a block for one text, from the cosines and the logits of its frames."""
+    cosines, logits = products
+    weights = torch.softmax(
+        logits.unsqueeze(-1), dim=1
+    )  # (V, F, 1); beside an axis of one it takes a third of the time
     scale, last = mixing_scales(weights, buffers.widened("forms", block["forms"]), known.weights.common_variance)
-    pooled = _mixture((weights * scale.unsqueeze(-1)).squeeze(1), block["mixed"], buffers)
+    pooled = _mixture((weights * scale.unsqueeze(1)).squeeze(-1), block["mixed"], buffers)
     pooled.addcmul_(last, known.weights.common[0]).add_(known.weights.common[1])
-    radius = _radius(cosines, known, buffers)
-    scaled = torch.mul(radius, pooled, out=buffers.get("scaled", videos, width))
-    dot = torch.addmm(pooled @ known.text[0], known.noise, scaled.T)  # (S, V)
-    squared = (2 * known.noise * known.text) @ radius.T
-    squared.addmm_(known.noise_squared, radius.square_().T).add_(known.text_squared)
-    return _best_cosine(dot, squared, pooled)
+    out = buffers.get("radius", *pooled.shape)
+    radius = torch.addmm(known.weights.radius[-1], cosines, known.weights.radius[:-1], out=out).exp2_()
+    scaled = torch.mul(radius, pooled, out=buffers.get("scaled", *pooled.shape))
+    dot = torch.addmm(pooled @ known.text[text], known.noise, scaled.T)  # (S, V)
+    squared = (2 * known.noise * known.text[text]) @ radius.T
+    squared.addmm_(known.noise_squared, radius.square_().T).add_(known.text_squared[text])
+    return _best(dot, squared) / torch.linalg.vector_norm(pooled, dim=-1)
 
 
-def _score_many(
-    block: VideoCache, known: Constants, buffers: Buffers, videos_a_block: int, scores: Float[Tensor, "T V"]
-) -> None:
-    """All texts and all videos of a block, written into `scores`."""
+def _score_many(cache: VideoCache, known: Constants, scores: Float[Tensor, "T V"]) -> None:
+    """Many texts at once over small blocks."""
+    buffers = _buffers(scores.device)
+    videos = max(1, PAIR_FLOATS // known.text.numel())
+    text = known.text.T.contiguous()
+    for part in blocks(scores.shape[1], max(VIDEOS_AT_ONCE, videos)):
+        pairs = _pairs(_rows(cache, part), known, buffers)
+        some = zip(*(torch.split(values, videos) for values in pairs))
+        scores[:, part] = torch.cat([_score_pairs(Pairs(*own), known, text, buffers) for own in some]).T
+
+
+class Pairs(NamedTuple):
+    """What the scores of some videos with all texts are made of; columns are texts.
+
+    Attributes:
+        cosines: (V, F + 1, T) of the frames, and ones for the bias.
+        mixed: (V, F + 2, D) of the videos, and what all have in common.
+        mixing: (V, F + 2, T) the factors of these rows in the pooled video.
+        with_text: (V, 1, T) products of pooled videos and texts.
+        inverse_length: (V, T) 1 / length of the pooled video.
+    """
+
+    cosines: Tensor
+    mixed: Tensor
+    mixing: Tensor
+    with_text: Tensor
+    inverse_length: Tensor
+
+
+def _pairs(block: VideoCache, known: Constants, buffers: Buffers) -> Pairs:
     videos, frames, width = block["frames"].shape
-    texts = len(known.text)
+    texts, device = len(known.text), known.text.device
     rows = buffers.widened("frames", block["frames"]).reshape(-1, width)
     products = torch.mm(rows, known.directions.T, out=buffers.get("products", videos * frames, 2 * texts))
-    cosines, weights = _cosines_and_weights(products.view(videos, frames, 2 * texts), block)
+    products = products.view(videos, frames, 2 * texts)
+    cosines = buffers.get("cosines", videos, frames + 1, texts)
+    torch.mul(products[..., :texts], block["inverse_norm"].to(device).unsqueeze(-1), out=cosines[:, :frames])
+    cosines[:, frames] = 1.0
+    weights = torch.softmax(products[..., texts:] * block["inverse_std"].to(device).unsqueeze(-1), dim=1)  # (V, F, T)
     scale, last = mixing_scales(weights, buffers.widened("forms", block["forms"]), known.weights.common_variance)
-    mixing = buffers.get("mixing", videos, texts, frames + 2)
-    torch.mul(weights, scale.unsqueeze(-1), out=mixing[..., :frames])
-    mixing[..., frames], mixing[..., frames + 1] = last, 1.0
+    mixing = buffers.get("mixing", videos, frames + 2, texts)
+    torch.mul(weights, scale.unsqueeze(1), out=mixing[:, :frames])
+    mixing[:, frames], mixing[:, frames + 1] = last, 1.0
     mixed = buffers.get("mixed", videos, frames + 2, width)
     mixed[:, :frames], mixed[:, frames:] = block["mixed"], known.weights.common
-    for own in blocks(videos, videos_a_block):
-        for asked in blocks(texts, TEXTS_A_BLOCK):
-            best = _score_pairs(mixing[own, asked], mixed[own], cosines[own, asked], known, asked, buffers)
-            scores[asked, own] = best.T
+    with_text = (mixed.view(-1, width) @ known.text.T).view_as(mixing).mul_(mixing).sum(dim=1, keepdim=True)
+    squared = ((mixed @ mixed.mT) @ mixing).mul_(mixing).sum(dim=1)
+    return Pairs(cosines, mixed, mixing, with_text, squared.clamp_(min=SMALLEST).rsqrt_())
 
 
-def _score_pairs(
-    mixing: Float[Tensor, "V T F+2"],
-    mixed: Float[Tensor, "V F+2 D"],
-    cosines: Float[Tensor, "V T F"],
-    known: Constants,
-    asked: slice,
-    buffers: Buffers,
-) -> Float[Tensor, "V T"]:
-    """Pairs of a few videos and the texts `asked`."""
-    videos, texts, frames = cosines.shape
-    pairs, width = videos * texts, mixed.shape[-1]
-    text = known.text[asked]
-    pooled = torch.bmm(mixing, mixed, out=buffers.get("pooled", videos, texts, width))
-    radius = _radius(cosines.reshape(pairs, frames), known, buffers)
-    scaled = buffers.get("scaled", 2, videos, texts, width)
-    torch.mul(radius.view_as(pooled), pooled, out=scaled[0])
-    torch.mul(radius.view_as(pooled), text, out=scaled[1])
-    dot, cross = (known.noise @ scaled.view(2 * pairs, width).T).view(-1, 2, pairs).unbind(1)  # (S, N)
-    squared = known.noise_squared @ radius.square_().T
-    squared.add_(cross, alpha=2).add_(known.text_squared[asked].expand(videos, texts).reshape(pairs))
-    with_text = torch.mul(pooled, text, out=scaled[0]).sum(dim=-1).view(pairs)
-    return _best_cosine(dot.add_(with_text), squared, pooled.view(pairs, width)).view(videos, texts)
+def _score_pairs(pairs: Pairs, known: Constants, text: Float[Tensor, "D T"], buffers: Buffers) -> Float[Tensor, "V T"]:
+    """The fewer operations, the better: the cores take turns in starting them."""
+    videos = len(pairs.mixed)
+    noise = known.noise.expand(videos, *known.noise.shape)
+    weights = known.weights.radius.T.expand(videos, *known.weights.radius.T.shape)
+    radius, scaled = buffers.get("radius", 2, videos, *text.shape)
+    torch.bmm(weights, pairs.cosines, out=radius).exp2_()
+    dot = torch.baddbmm(pairs.with_text, noise, torch.bmm(pairs.mixed.mT, pairs.mixing, out=scaled).mul_(radius))
+    squared = torch.baddbmm(known.text_squared, noise, torch.mul(radius, text, out=scaled), alpha=2)
+    squared.baddbmm_(known.noise_squared.expand_as(noise), radius.square_())
+    return _best(dot, squared, dim=1).mul_(pairs.inverse_length)
 
 
-def _radius(cosines: Float[Tensor, "N F"], known: Constants, buffers: Buffers) -> Float[Tensor, "N D"]:
-    weights = known.weights
-    out = buffers.get("radius", len(cosines), weights.radius_bias.shape[0])
-    return torch.addmm(weights.radius_bias, cosines, weights.radius_weight, out=out).exp2_()
-
-
-def _best_cosine(
-    dot: Float[Tensor, "S N"], squared: Float[Tensor, "S N"], pooled: Float[Tensor, "N D"]
-) -> Float[Tensor, " N"]:
-    """The largest cosine of S random texts with a pooled video, from their dot products and squared lengths."""
-    best: Tensor = dot.mul_(squared.clamp_(min=SMALLEST).rsqrt_()).amax(dim=0)
-    length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
-    return best / length
-
-
-def _cosines_and_weights(
-    products: Float[Tensor, "V F 2*T"], block: VideoCache
-) -> tuple[Float[Tensor, "V T F"], Float[Tensor, "V T F"]]:
-    """Cosines of texts and frames, and how the pooling weighs the frames for each text."""
-    texts = products.shape[-1] // 2
-    device = products.device
-    lengths, spreads = block["inverse_norm"].to(device), block["inverse_std"].to(device)
-    cosines = products[..., :texts] * lengths.unsqueeze(-1)
-    weights = torch.softmax(products[..., texts:] * spreads.unsqueeze(-1), dim=1)
-    return cosines.transpose(1, 2).contiguous(), weights.transpose(1, 2).contiguous()
+def _best(dot: Tensor, squared: Tensor, dim: int = 0) -> Tensor:
+    """The largest cosine of S random texts, times the length of the pooled video, from products and squared lengths."""
+    return dot.mul_(squared.clamp_(min=SMALLEST).rsqrt_()).amax(dim=dim)
 
 
 def _products(
-    frames: Float[Tensor, "V F D"], directions: Float[Tensor, "2 D"], buffers: Buffers
-) -> Float[Tensor, "2 V*F"]:
-    """Of each frame with both directions."""
+    frames: Float[Tensor, "V F D"], directions: Float[Tensor, "2*T D"], buffers: Buffers
+) -> Float[Tensor, "2*T V*F"]:
+    """Of each frame with all directions."""
     rows = frames.flatten(0, 1)
     size = _rows_at_once(frames)
-    products = buffers.get("products", 2, len(rows))
+    products = buffers.get("products", len(directions), len(rows))
     for some, out in zip(buffers.widened_parts("frames", rows, size), torch.split(products, size, dim=1)):
         torch.mm(directions, some.T, out=out)
     return products

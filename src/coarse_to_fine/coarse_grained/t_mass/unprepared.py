@@ -56,7 +56,7 @@ def _score_text(pooling: FramePooling, known: Constants, frames: Float[Tensor, "
 
 def _best_trial(pooled: Float[Tensor, "V D"], cosines: Float[Tensor, "V F"], known: Constants) -> Float[Tensor, " V"]:
     """Largest cosine of t + ε_s ⊙ R with the pooled video, from dot products instead of S random texts."""
-    radius = torch.exp2(torch.addmm(known.weights.radius_bias, cosines, known.weights.radius_weight))  # (V, D)
+    radius = torch.exp2(torch.addmm(known.weights.radius[-1], cosines, known.weights.radius[:-1]))  # (V, D)
     dot = known.noise @ (radius * pooled).T + pooled @ known.text[0]  # (S, V)
     squared = (2 * known.noise * known.text) @ radius.T + known.noise_squared @ radius.square_().T
     squared = (squared + known.text_squared).clamp(min=SMALLEST)
