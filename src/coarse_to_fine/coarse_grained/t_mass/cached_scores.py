@@ -141,7 +141,8 @@ def _score_text(
     dot = torch.addmm(pooled @ known.text[text], known.noise, scaled.T)  # (S, V)
     squared = (2 * known.noise * known.text[text]) @ radius.T
     squared.addmm_(known.noise_squared, radius.square_().T).add_(known.text_squared[text])
-    return _best(dot, squared) / torch.linalg.vector_norm(pooled, dim=-1)
+    length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
+    return _best(dot, squared) / length
 
 
 def _score_many(cache: VideoCache, known: Constants, scores: Float[Tensor, "T V"]) -> None:
@@ -209,7 +210,8 @@ def _score_pairs(pairs: Pairs, known: Constants, text: Float[Tensor, "D T"], buf
 
 def _best(dot: Tensor, squared: Tensor, dim: int = 0) -> Tensor:
     """The largest cosine of S random texts, times the length of the pooled video, from products and squared lengths."""
-    return dot.mul_(squared.clamp_(min=SMALLEST).rsqrt_()).amax(dim=dim)
+    best: Tensor = dot.mul_(squared.clamp_(min=SMALLEST).rsqrt_()).amax(dim=dim)
+    return best
 
 
 def _products(
