@@ -36,7 +36,7 @@ def video_cache(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoC
     Returns:
         frames: (V, F, D) as given, in their own dtype.
         mixed: (V, F, D) γ3 ⊙ Z̄_f.
-        forms: (V, F, 2 F + 1) [Ū Ūᵀ | Z̄ Z̄ᵀ | Z̄ c̄0] / D, from which follow the variances of every mixture.
+        forms: (V, F, 2 F + 1) [Ū Ūᵀ | Z̄ Z̄ᵀ | 2 Z̄ c̄0] / D, from which follow the variances of every mixture.
         inverse_norm: (V, F) 1 / ||f||, 0 for a zero frame.
         inverse_std: (V, F) 1 / std(f).
     """
@@ -51,7 +51,7 @@ def _derived(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoCach
     values = _centred(pooling.output(pooling.value(pooling.norm_input(frames))))
     weighted = values * pooling.norm_attended.weight
     mixed = _centred(weighted + functional.linear(weighted, pooling.linear.weight))
-    products = [values @ values.transpose(1, 2), mixed @ mixed.transpose(1, 2), (mixed @ offset(pooling)).unsqueeze(-1)]
+    products = [values @ values.mT, mixed @ mixed.mT, (mixed @ offset(pooling)).mul_(2).unsqueeze(-1)]
     return {
         "mixed": mixed * pooling.norm_pooled.weight,
         "forms": torch.cat(products, dim=-1) / frames.shape[-1],
@@ -160,10 +160,11 @@ def mixing_scales(
     Returns:
         The factor of the weighted frames, and that of what all mixtures have in common.
     """
-    frames, texts = weights.shape[1:]
+    videos, frames, texts = weights.shape
     # a product of one column is slower than the sum it stands for
     products = (weights * forms).sum(dim=1).unsqueeze(-1) if texts == 1 else forms.mT @ weights  # (V, 2 F + 1, T)
-    first = torch.rsqrt((products[:, :frames] * weights).sum(dim=1) + EPSILON)
-    variance = (products[:, frames : 2 * frames] * weights).sum(dim=1) * first + 2 * products[:, -1]
-    last = torch.rsqrt(variance * first + common_variance)
+    squares = products[:, :-1].view(videos, 2, frames, texts).mul_(weights.unsqueeze(1)).sum(dim=2)  # (V, 2, T)
+    first = torch.rsqrt(squares[:, 0] + EPSILON)
+    variance = torch.addcmul(products[:, -1], squares[:, 1], first)
+    last = torch.rsqrt(torch.addcmul(common_variance, variance, first))
     return first * last, last

@@ -46,15 +46,20 @@ class Buffers:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._held: dict[str, Tensor] = {}
+        self._given: dict[str, Tensor] = {}
 
     def get(self, name: str, *shape: int) -> Tensor:
         """Memory of this shape, its content undefined; what the name held before is overwritten."""
+        given = self._given.get(name)
+        if given is not None and given.shape == shape:
+            return given
         numbers = math.prod(shape)
         held = self._held.get(name)
-        if held is None or held.numel() < numbers:
-            with torch.inference_mode(False):  # else it could only be written to in inference mode
+        with torch.inference_mode(False):  # else it could only be written to in inference mode
+            if held is None or held.numel() < numbers:
                 held = self._held[name] = torch.empty(numbers, device=self.device)
-        return held[:numbers].view(shape)
+            given = self._given[name] = held[:numbers].view(shape)
+        return given
 
     def widened(self, name: str, values: Tensor) -> Tensor:
         """The values in float32 on this device: themselves where they are, else a copy in the buffer."""
@@ -138,9 +143,10 @@ def _score_text(
     out = buffers.get("radius", *pooled.shape)
     radius = torch.addmm(known.weights.radius[-1], cosines, known.weights.radius[:-1], out=out).exp2_()
     scaled = torch.mul(radius, pooled, out=buffers.get("scaled", *pooled.shape))
-    dot = torch.addmm(pooled @ known.text[text], known.noise, scaled.T)  # (S, V)
-    squared = (2 * known.noise * known.text[text]) @ radius.T
-    squared.addmm_(known.noise_squared, radius.square_().T).add_(known.text_squared[text])
+    own = known.text[text]
+    dot = torch.addmm(pooled @ own, known.noise, scaled.T)  # (S, V)
+    squared = torch.addmm(known.text_squared[text], known.noise * own, radius.T, alpha=2)
+    squared.addmm_(known.noise_squared, radius.square_().T)
     length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
     return _best(dot, squared) / length
 
