@@ -39,6 +39,15 @@ def test_a_file_that_is_not_there_is_the_users_mistake(ctf, tmp_path):
     assert result.code == 2 and result.err.count("\n") == 1
 
 
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(ctf, charades):
+    (charades / "own.csv").write_text("video,start,end\n")
+    files = charades / "own.csv", charades / "charades_sta_train.txt", charades / "absent.json"
+    result = ctf("data", "check", *files, "--json")
+    assert result.code == 1 and [line.partition(": ")[0] for line in result.err.splitlines()] == ["ctf", "ctf"]
+    assert "own.csv" in result.err and "absent.json" in result.err
+    assert [json.loads(line)["queries"] for line in result.out.splitlines()] == [2]
+
+
 def test_absent_videos_and_other_lengths_are_listed(ctf, charades):
     write_video(charades / "videos" / "AAAAA.mp4", 6.0)
     write_video(charades / "videos" / "deeper" / "BBBBB.mkv", 12.0, container="matroska")

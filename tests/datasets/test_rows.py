@@ -393,3 +393,33 @@ def test_one_video_and_one_more_row_are_no_plurals(tmp_path):
         load_annotations(path)
     with pytest.raises(DataError, match=r"row 1: .* \(and 1 more row\)"):
         load_annotations(lines(tmp_path, ROW | {"query": ""}, ROW | {"query": "", "qid": 2}))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty; expected annotations"),
+        (json.dumps([ROW, ROW]), r"holds a JSON list of rows; expected one row a line .* jq -c '\.\[\]'"),
+        (json.dumps([ROW, ROW], indent=2), "holds a JSON list of rows; expected one row a line"),
+        (json.dumps(ROW, indent=2), "holds a row over many lines; expected one row a line"),
+        (
+            json.dumps({"id": 1, "sentence": "a dog", "video": "v", "start": 2, "end": 8}),
+            "holds rows with the fields id, sentence, video, start, end; expected .* such as qid",
+        ),
+        ("video,start,end,sentence\nv,2,8,a dog\n", "begins with 'video,start,end,sentence'; expected .* such as"),
+        ("[[1, 2], [3, 4]]", "begins with .*; expected"),
+    ],
+)
+def test_a_file_of_no_known_format_is_told_what_it_is(tmp_path, content, said):
+    path = tmp_path / "own.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=said) as error:
+        read_annotation_file(path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_stands_behind_a_row_is_quoted(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text(f"{json.dumps(ROW)},\n{json.dumps(ROW | {'qid': 2})}\n")
+    (refused,) = read_annotation_file(path).report.refused
+    assert refused.line == 1 and "',' after the end; expected nothing there" in refused.message

@@ -71,12 +71,21 @@ def check(
     from coarse_to_fine.datasets.charades_sta import read_durations
     from coarse_to_fine.datasets.formats import read_annotation_file
     from coarse_to_fine.datasets.layout_rows import layout_files
+    from coarse_to_fine.errors import DataError
 
     policy = "strict" if strict else "repair"
     table = read_durations(durations) if durations is not None else None
     named = [file for path in files for file in (layout_files(path, split) if path.is_dir() else [path])]
-    found = [read_annotation_file(path, format, split, policy, table, encoding) for path in named]  # type: ignore[arg-type]
-    bad = any(one.report.refused for one in found)
+    found, bad = [], False
+    for path in named:
+        try:
+            found.append(read_annotation_file(path, format, split, policy, table, encoding))  # type: ignore[arg-type]
+        except DataError as error:
+            if len(named) == 1:
+                raise
+            output.warn(str(error))
+            bad = True
+    bad = bad or any(one.report.refused for one in found)
     for one in found:
         beside = compare_with_files(one, videos) if videos is not None else None
         if as_json:

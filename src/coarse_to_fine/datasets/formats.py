@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -151,12 +152,9 @@ def guess_format(source: Source) -> str:
         return name
     if head.startswith("{") and '"sen_id"' in source.text:
         return "msrvtt-captions"
-    if head.startswith(("{", "[")):
-        return _guess_document(head)
-    raise DataError(
-        f"{source.path}: begins with {rows[0][:50]!r}; expected an annotation file of a known format; "
-        "`ctf data check FILE --format NAME` says how far it is one"
-    )
+    if head.startswith(("{", "[")) and (name := _guess_document(head)):
+        return name
+    raise DataError(f"{source.path}: {_unlike_any(head, rows[0])}")
 
 
 def guess_split(path: Path) -> str:
@@ -204,7 +202,8 @@ def _guess_line(row: str) -> str:
     return "lighthouse" if '"relevant_windows"' in row and '"relevant_clip_ids"' not in row else "qvhighlights"
 
 
-def _guess_document(head: str) -> str:
+def _guess_document(head: str) -> str | None:
+    """Name of a format whose file is one JSON document."""
     marks = {
         "num_frames": "tacos-cg" if '"summarized_sentence"' in head else "tacos",
         "video_duration": "charades-cd",
@@ -215,7 +214,40 @@ def _guess_document(head: str) -> str:
     for mark, name in marks.items():
         if f'"{mark}"' in head:
             return name
-    return "charades-cg" if re.match(r'^\{\s*"[A-Z0-9]{5}"', head) else "activitynet"
+    if re.match(r'^\{\s*"[A-Z0-9]{5}"', head):
+        return "charades-cg"
+    return "activitynet" if re.match(r'^\{\s*"[^"]*"\s*:\s*\{', head) else None
+
+
+def _unlike_any(head: str, first: str) -> str:
+    """What a file of no known format is, what was expected of it, and what to do."""
+    if not head:
+        return "is empty; expected annotations; check the path, or write the file again"
+    fields = _first_fields(head)
+    if sum(name in LINE_FIELDS for name in fields) > 1 or "query_id" in fields:
+        found, step = (
+            ("a JSON list of rows", "jq -c '.[]'") if head.startswith("[") else ("a row over many lines", "jq -c .")
+        )
+        return f"holds {found}; expected one row a line (JSON lines); write it so: {step} FILE > FILE.jsonl"
+    if fields:
+        return (
+            f"holds rows with the fields {', '.join(fields)[:200]}; expected those of a known format, such as qid, "
+            "query, vid, duration, relevant_windows, one row a line; rename them (formats: docs/data.md)"
+        )
+    return (
+        f"begins with {first[:50]!r}; expected an annotation file of a known format, such as JSON lines with qid, "
+        "query, vid, duration, relevant_windows; write it so (formats: docs/data.md), or see with "
+        "`ctf data check FILE --format NAME` how far it is one"
+    )
+
+
+def _first_fields(head: str) -> list[str]:
+    """Fields of the first object of a JSON list or of objects; none where there is no such object."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(head.lstrip("[ \t\r\n"))
+    except (ValueError, RecursionError):
+        return []
+    return list(value) if isinstance(value, dict) else []
 
 
 def _until_broken(rows: Iterator[RawRow | RowError]) -> Iterator[RawRow | RowError]:

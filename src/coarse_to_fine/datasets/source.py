@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.datasets.rows import RowError, checked_object
+from coarse_to_fine.datasets.rows import RowError, checked_object, shown
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted
 
@@ -108,8 +108,9 @@ def parse_json(text: str, line: int) -> Any:
     try:
         return json.loads(text, object_pairs_hook=fields)
     except json.JSONDecodeError as error:
-        where = line + error.lineno - 1
-        raise RowError("E02", where, f"broken JSON at column {error.colno}: {error.msg}") from None
+        where, rest = line + error.lineno - 1, shown(text[error.pos :].strip())
+        why = f"{rest} after the end; expected nothing there" if error.msg == "Extra data" else error.msg
+        raise RowError("E02", where, f"broken JSON at column {error.colno}: {why}") from None
     except ValueError as error:
         raise RowError("E05", line, f"a number that cannot be read ({error}); expected a time in seconds") from None
     except RecursionError:
