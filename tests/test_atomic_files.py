@@ -198,3 +198,25 @@ def test_tensors_come_with_hash_and_size(tmp_path: Path) -> None:
     sha256, size = write_tensors_atomically(path, {"x": torch.arange(6.0).view(2, 3).T}, {"format": "pt"})
     assert (sha256, size) == (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
     assert torch.equal(load_file(path)["x"], torch.arange(6.0).view(2, 3).T)
+
+
+def written_anew(path: Path) -> None:
+    """Put another file in place of the temporary one, as writers of other libraries do, for the owner alone."""
+    path.unlink()
+    path.write_bytes(b"new")
+    path.chmod(0o600)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_file_can_be_read_by_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with replacing(tmp_path / "a") as unfinished:
+            written_anew(unfinished)
+        save_trained(small_model(), tmp_path / "model", {}, {})
+    finally:
+        os.umask(before)
+    files = [tmp_path / "a", *sorted((tmp_path / "model").iterdir())]
+    assert {file.name: oct(stat.S_IMODE(file.stat().st_mode)) for file in files} == {
+        file.name: "0o644" for file in files
+    }

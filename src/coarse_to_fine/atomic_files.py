@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ LONGEST_PAUSE_S = 24 * 3600.0
 def replacing(path: Path) -> Iterator[Path]:
     """A new empty file beside `path`, whose folder is made where absent; then it is synced and takes its place.
 
+    It has the permissions of any new file, also where the writer puts one of its own in the place of the empty one.
     After a kill or an error the old content is there, or the new one, never a part. Every writer has a file of its own,
     so that of several the last one to end stays. What is no file, such as `/dev/stdout`, is written to in its place.
 
@@ -45,7 +47,10 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # the name that the caller knows
     try:
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:  # safetensors makes files that the owner alone can read
+            temporary.chmod(mode)
         _sync(temporary)
         temporary.replace(path)
     finally:
