@@ -327,6 +327,16 @@ def test_progress_is_shown_on_stderr_only_if_asked(tmp_path: Path, capfd: pytest
     assert "epoch 4" in captured.err
 
 
+def test_a_line_of_an_epoch_stays_one_line_in_a_log(capfd: pytest.CaptureFixture[str]) -> None:
+    values = {f"VCMR-R{k}@{iou}": 12.345 for k in (1, 5, 10) for iou in (0.3, 0.5, 0.7)}
+    with progress.ProgressBar(True, 4, 0) as bar:
+        bar.note("files in runs/[bold]a")
+        bar.epoch({"epoch": 1, "loss": 0.5, "validation": values})
+    lines = capfd.readouterr().err.splitlines()
+    assert "files in runs/[bold]a" in lines
+    assert any(line.startswith("epoch 1") and "VCMR-R10@0.7 12.3" in line for line in lines)
+
+
 class Curves:
     """In the place of TensorBoard's writer: what it shows, where later points hide those before `purge_step`."""
 

@@ -42,9 +42,9 @@ class ProgressBar:
             self._bar.update(self._task, advance=1, loss=loss)
 
     def note(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar, in a log too on one line."""
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def epoch(self, line: Mapping[str, Any]) -> None:
         """Print what an epoch gave."""
