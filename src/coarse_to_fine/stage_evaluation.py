@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,85 @@ from coarse_to_fine.wording import counted, first_of
 TEXTS_A_BATCH = 64
 
 
+@dataclass(frozen=True, slots=True)
+class FineAnswers:
+    """The moments that a fine model found for every sentence of a split in its own video.
+
+    Attributes:
+        truth: the sentences; none has windows where the split keeps them back.
+        answers: one a sentence, in the same order.
+        source: features and post-processing, for the report.
+    """
+
+    truth: Truth
+    answers: list[QueryPrediction]
+    source: str
+
+    @property
+    def can_be_measured(self) -> bool:
+        """Whether windows are known."""
+        return any(len(query.windows) for query in self.truth.queries)
+
+
+def answer_fine(
+    model: FineModel,
+    folder: str | Path,
+    split: str | None = None,
+    *,
+    nms: float = 1.0,
+    official: Official | None = None,
+) -> FineAnswers:
+    """Locate the moments of every query in its own video; of a split without windows, of every caption.
+
+    Args:
+        model: the fine model.
+        folder: a training set: `annotations/`, `videos/`, `texts/`.
+        split: name of the split; None where there is one.
+        nms: moments that overlap a better one by more IoU are dropped; 1 keeps all, as the releases do.
+        official: the set by whose released post-processing windows are rounded and clamped; None: not at all.
+
+    Raises:
+        DataError: features are missing, or of other streams than the model reads.
+    """
+    if official is not None and official not in OFFICIAL:
+        raise ConfigError(
+            f"official post-processing of {official!r}; expected one of {', '.join(OFFICIAL)}; name one of them"
+        )
+    folder = Path(folder)
+    path = _annotations(folder, split, "fine")
+    truth = read_truth(path)
+    captions = path.with_name(path.name.replace("queries", "coarse", 1))
+    if not truth.queries and captions.is_file():
+        truth = read_truth(captions)
+    videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
+    _check_streams(model, videos)
+    answers = list(_located(model, truth, videos, texts, nms, official))
+    source = _made_by(videos) + (f", official post-processing of {official}" if official else "")
+    return FineAnswers(truth, answers, source)
+
+
+def measure_fine(
+    found: FineAnswers,
+    *,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
+    resamples: int = 1000,
+    title: str = "fine stage",
+) -> Report:
+    """The metrics of answers to a split whose windows are known; arguments as for `evaluate_fine`.
+
+    Raises:
+        DataError: no windows are known.
+    """
+    if not found.can_be_measured:
+        raise DataError(
+            f"{found.truth.source}: no sentence has a window; expected true windows to measure by; keep the answers "
+            "alone, with --predictions FILE"
+        )
+    read = predictions_in_memory(found.answers, f"{title}, {found.source}")
+    return evaluate("moments", found.truth, read, thresholds=thresholds, resamples=resamples, lengths=lengths)
+
+
 def evaluate_fine(
     model: FineModel,
     folder: str | Path,
@@ -61,22 +141,13 @@ def evaluate_fine(
         title: says which model, for the report.
 
     Raises:
-        DataError: features are missing, or of other streams than the model reads.
+        DataError: features are missing, or of other streams than the model reads; no windows are known.
     """
     check_names("moments", "default", lengths=lengths)
     check_thresholds(thresholds)
-    if official is not None and official not in OFFICIAL:
-        raise ConfigError(
-            f"official post-processing of {official!r}; expected one of {', '.join(OFFICIAL)}; name one of them"
-        )
-    folder = Path(folder)
-    truth = read_truth(_annotations(folder, split, "fine"))
-    videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
-    _check_streams(model, videos)
-    answers = list(_located(model, truth, videos, texts, nms, official))
-    source = f"{title}, {_made_by(videos)}" + (f", official post-processing of {official}" if official else "")
-    read = predictions_in_memory(answers, source)
-    return answers, evaluate("moments", truth, read, thresholds=thresholds, resamples=resamples, lengths=lengths)
+    found = answer_fine(model, folder, split, nms=nms, official=official)
+    report = measure_fine(found, thresholds=thresholds, lengths=lengths, resamples=resamples, title=title)
+    return found.answers, report
 
 
 def evaluate_coarse(
@@ -167,7 +238,7 @@ def _located(
             clips = max(round(each.start_s / each.clip_seconds) + len(each.clips) for each in parts)
             curve = stitch_saliency(parts, ordered, clips).double().numpy()
             windows = np.array(rows, dtype=np.float64).reshape(-1, 3)
-            yield QueryPrediction(query.query_id, windows, curve)
+            yield QueryPrediction(query.query_id, windows, curve, video_id=query.video_id, text=query.text)
 
 
 def _scores(

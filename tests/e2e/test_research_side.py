@@ -259,6 +259,40 @@ def test_released_post_processing_and_dual_softmax_are_asked_for_by_name(world):
     assert "dual softmax" in report.predictions
 
 
+def test_a_split_without_windows_gets_its_submission(world, ctf, tmp_path):  # noqa: F811
+    """Rows as the server of QVHighlights takes them; the same moments as where the windows are known."""
+    folder, _ = world
+    known, hidden = tmp_path / "known", tmp_path / "hidden"
+    asked = [json.loads(line) for line in (folder / "set/annotations/queries.test.jsonl").read_text().splitlines()]
+    for place, windows in ((known, True), (hidden, False)):
+        shutil.copytree(folder / "set", place)
+        for path in place.glob("annotations/*.test.jsonl"):
+            path.write_text("")
+        name, kind = ("queries", "query_id") if windows else ("coarse", "caption_id")
+        rows = [
+            {kind: str(7 + number), "video_id": row["video_id"], "text": row["text"]}
+            | ({"windows_s": row["windows_s"]} if windows else {})
+            for number, row in enumerate(asked)
+        ]
+        (place / f"annotations/{name}.test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kept = {place: place / "submission.jsonl" for place in (known, hidden)}
+    for place, file in kept.items():
+        result = ctf("evaluate", "fine", place, "--fine", "similarity", "--predictions", file)
+        assert result.code == 0, result.err
+    assert result.out == "" and f"answers {len(asked)} sentences without windows" in result.err
+    assert kept[known].read_bytes() == kept[hidden].read_bytes()
+    for number, (row, line) in enumerate(zip(asked, kept[hidden].read_text().splitlines(), strict=True)):
+        found = json.loads(line)
+        assert list(found) == ["qid", "query", "vid", "pred_relevant_windows", "pred_saliency_scores"]
+        assert (found["qid"], found["query"], found["vid"]) == (7 + number, row["text"], row["video_id"])
+    measured = json.loads(ctf("evaluate", "fine", known, "--fine", "similarity", "--json").out)["metrics"]
+    truth = known / "annotations" / "queries.test.jsonl"
+    again = json.loads(ctf("evaluate", "predictions", "--predictions", kept[hidden], "--truth", truth, "--json").out)
+    assert {name: again["metrics"][name] for name in measured} == measured
+    result = ctf("evaluate", "fine", hidden, "--fine", "similarity")
+    assert result.code == 2 and "no sentence has a window" in result.err and result.err.count("\n") == 1
+
+
 def test_streams_in_another_order_than_the_model_reads_are_refused(tmp_path):
     for name, width in (("slowfast", 6), ("clip", 10)):
         write_npz(tmp_path / name / "v0.npz", features=rows(0, 5, width))

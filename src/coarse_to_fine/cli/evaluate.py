@@ -22,6 +22,7 @@ from coarse_to_fine.cli.options import (
     stored_fusion,
 )
 from coarse_to_fine.cli.out_paths import file_to_write
+from coarse_to_fine.wording import counted
 
 ThresholdOption = Annotated[
     list[float] | None,
@@ -176,6 +177,8 @@ def fine(
 ) -> None:
     """Measure a fine model on the extracted or imported features of a split, the video given.
 
+    Of a split without windows (QVHighlights, test) it writes the answers alone, as its server takes them.
+
     Examples:
 
       ctf evaluate fine feats/val --fine runs/qd-detr/model
@@ -183,25 +186,24 @@ def fine(
       ctf evaluate fine feats/test --fine runs/mesm/model --predictions test.jsonl --html test.html
     """
     from coarse_to_fine.devices import resolve_device
+    from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds
     from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
     from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.fine_grained import load_fine
-    from coarse_to_fine.stage_evaluation import evaluate_fine
+    from coarse_to_fine.stage_evaluation import answer_fine, measure_fine
 
+    levels = threshold or RECALL_THRESHOLDS
+    check_names("moments", "default", lengths=lengths)
+    check_thresholds(levels)
     loaded = load_fine(model, device=str(resolve_device(device)))
-    answers, report = evaluate_fine(
-        loaded,
-        features,
-        split,
-        nms=nms,
-        official=official,  # type: ignore[arg-type]
-        thresholds=threshold or RECALL_THRESHOLDS,
-        lengths=lengths,  # type: ignore[arg-type]
-        resamples=resamples,
-        title=model,
-    )
+    found = answer_fine(loaded, features, split, nms=nms, official=official)  # type: ignore[arg-type]
     if predictions is not None:
-        write_predictions(predictions, answers)
+        write_predictions(predictions, found.answers)
+        if not found.can_be_measured:
+            sentences = counted(len(found.answers), "sentence")
+            output.warn(f"{predictions} answers {sentences} without windows; nothing is known to measure them by")
+            return
+    report = measure_fine(found, thresholds=levels, lengths=lengths, resamples=resamples, title=model)  # type: ignore[arg-type]
     output.print_report(report, as_json, html)
 
 

@@ -79,6 +79,7 @@ class QueryPrediction:
         moments: ranked moments of the whole corpus.
         given_video: TVR's SVMR list.
         video_id: the true video that the answer says it is about.
+        text: the sentence, where it is to be written too.
     """
 
     query_id: str
@@ -88,6 +89,7 @@ class QueryPrediction:
     moments: RankedMoments | None = None
     given_video: RankedMoments | None = None
     video_id: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,10 +131,14 @@ def query_prediction(
 
 
 def write_predictions(path: Path, rows: Iterable[QueryPrediction]) -> None:
-    """Write our layout: `videos`, `moments`, `pred_relevant_windows`, `pred_saliency_scores`, those that are known."""
+    """Write `videos`, `moments`, `pred_relevant_windows`, `pred_saliency_scores`, those that are known.
+
+    Rows about moments in given videos alone are those of a submission to QVHighlights (`qid`, `query`, `vid`), as its
+    server and its official tool read them; others name their query by `query_id`.
+    """
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for row in rows:
-            fields: dict[str, Any] = {"query_id": row.query_id}
+            fields = _names(row)
             if row.videos is not None:
                 fields["videos"] = [list(pair) for pair in zip(row.videos.video_ids, row.videos.scores.tolist())]
             if row.moments is not None:
@@ -142,6 +148,15 @@ def write_predictions(path: Path, rows: Iterable[QueryPrediction]) -> None:
             if row.saliency is not None:
                 fields["pred_saliency_scores"] = row.saliency.tolist()
             file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+
+
+def _names(row: QueryPrediction) -> dict[str, Any]:
+    """The fields that say which query a row answers."""
+    if row.videos is not None or row.moments is not None:
+        return {"query_id": row.query_id}
+    number = row.query_id.isascii() and row.query_id.isdigit() and str(int(row.query_id)) == row.query_id
+    named = {"qid": int(row.query_id) if number else row.query_id, "query": row.text, "vid": row.video_id}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def predictions_in_memory(rows: Iterable[QueryPrediction], source: str = "memory") -> Predictions:
