@@ -111,3 +111,22 @@ def test_many_wrong_tensors_stay_one_short_line(model: Small, tmp_path: Path):
     with pytest.raises(WeightsError, match=r"linear.weight has shape \(2, 4\) instead of \(2, 5\)") as error:
         build(Small, document, tmp_path)
     assert "\n" not in str(error.value)
+
+
+class Tied(Small):
+    """Two of its weights are one tensor."""
+
+    name: ClassVar[str] = "tied"
+
+    def __init__(self, config: Size) -> None:
+        super().__init__(config)
+        self.other = torch.nn.Linear(config.width, 2)
+        self.other.weight = self.linear.weight
+
+
+def test_weights_that_share_memory_are_stored(tmp_path: Path):
+    model = Tied(Size())
+    save_model(model, tmp_path)
+    loaded = build(Tied, read_document(tmp_path), tmp_path)
+    assert torch.equal(loaded.linear.weight, model.linear.weight)
+    assert loaded.linear.weight is loaded.other.weight

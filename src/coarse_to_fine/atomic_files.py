@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coarse_to_fine.tensor_files import unshared
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -73,7 +75,7 @@ def write_tensors_atomically(path: Path, tensors: Mapping[str, Tensor], metadata
     """`write_atomically` for a safetensors file; returns sha256 (hex) and size of what was written."""
     from safetensors.torch import save
 
-    content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, dict(metadata))
+    content = save(unshared(tensors), dict(metadata))
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest(), len(content)
 

@@ -20,7 +20,7 @@ from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.modes import building, undisturbed
 from coarse_to_fine.recipes import Recipe
 from coarse_to_fine.spelling import did_you_mean
-from coarse_to_fine.tensor_files import require_utf8
+from coarse_to_fine.tensor_files import require_utf8, unshared
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_ENCODER = "tiny-world"
@@ -159,11 +159,10 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
     state = {
-        name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
-        for name, value in model.state_dict().items()
+        name: (value.to(dtype) if value.is_floating_point() else value) for name, value in model.state_dict().items()
     }
     with replacing(folder / WEIGHTS_FILE) as unfinished:
-        save_file(state, unfinished, metadata={"format": "pt"})
+        save_file(unshared(state), unfinished, metadata={"format": "pt"})
         (folder / CONFIG_FILE).unlink(missing_ok=True)
     document = {
         "format": FORMAT,

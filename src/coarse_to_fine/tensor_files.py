@@ -1,11 +1,16 @@
-"""What files of tensors ask of the place where they lie."""
+"""What files of tensors ask of the place where they lie, and of the tensors."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coarse_to_fine.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def require_utf8(path: str | Path) -> None:
@@ -19,6 +24,20 @@ def require_utf8(path: str | Path) -> None:
             f"{path}: a name in this path is not UTF-8; expected one that is, for libraries, features and models; "
             "rename that folder, or choose another place"
         )
+
+
+def unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors on the CPU of which no two share memory (safetensors refuses that)."""
+    seen: set[int] = set()
+    plain = {}
+    for name, tensor in tensors.items():
+        stored = tensor.detach().to("cpu").contiguous()
+        address = stored.untyped_storage().data_ptr()
+        if address in seen or stored.untyped_storage().nbytes() != stored.nbytes:
+            stored = stored.clone()
+        seen.add(address)
+        plain[name] = stored
+    return plain
 
 
 def _is_utf8(text: str) -> bool:

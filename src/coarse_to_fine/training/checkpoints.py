@@ -16,6 +16,7 @@ from torch import Tensor
 
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.tensor_files import unshared
 from coarse_to_fine.wording import why
 
 FORMAT_VERSION = 1
@@ -25,7 +26,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
     """A safetensors file with a JSON document in its header, written atomically."""
     header = {"format": "coarse-to-fine", "version": str(FORMAT_VERSION), "state": json.dumps(state)}
     with replacing(path) as temporary:
-        save_file(_unshared(tensors), temporary, metadata=header)
+        save_file(unshared(tensors), temporary, metadata=header)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -52,17 +53,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: format version {header['version']}, this package reads {FORMAT_VERSION}; update it"
         )
     return tensors, json.loads(header.get("state", "{}"))
-
-
-def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous tensors on the CPU of which no two share memory (safetensors refuses that)."""
-    seen: set[int] = set()
-    plain = {}
-    for name, tensor in tensors.items():
-        stored = tensor.detach().to("cpu").contiguous()
-        address = stored.untyped_storage().data_ptr()
-        if address in seen or stored.untyped_storage().nbytes() != stored.nbytes:
-            stored = stored.clone()
-        seen.add(address)
-        plain[name] = stored
-    return plain
