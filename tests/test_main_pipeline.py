@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.nn import functional
 
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained.similarity.model import Similarity
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion, fuse, video_log_probability
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline, Query
@@ -166,6 +171,35 @@ def test_the_bundled_fusion_goes_with_bundled_models_alone(tmp_path):
     own = Pipeline.load(tmp_path / "library.ctf", tmp_path / "t-mass", "similarity", "cpu")
     assert own.fusion == own.with_models(fine="mesm").fusion == FusionConfig()
     assert own.with_models(coarse="t-mass").fusion == bundled_fusion("t-mass", "similarity")
+
+
+def test_models_that_were_given_are_no_bundled_ones(tmp_path):
+    """By whatever name: their fusion is not that of the bundled weights, in a copy neither."""
+    with Library.create(tmp_path / "library.ctf", encoder="tiny-world") as library:
+        parts = load_coarse("t-mass", encoder="tiny-world"), load_fine("mesm", encoder="tiny-world")
+        given = Pipeline(library, *parts)
+        copies = copy.copy(given), given.with_models(fine="similarity"), Pipeline.load(library, *parts, device="cpu")
+        assert {one.fusion for one in (given, *copies)} == {FusionConfig()}
+        named = given.with_models("t-mass", "mesm")
+        assert named.fusion == bundled_fusion("t-mass", "mesm") != FusionConfig()
+        assert named.with_models(coarse=parts[0]).fusion == FusionConfig()
+
+
+class Dropped(Similarity):
+    """Drops clips while it is trained."""
+
+    def video_cache(self, segment):
+        clips = functional.dropout(segment.clips, 0.5, self.training)
+        return super().video_cache(replace(segment, clips=clips))
+
+
+def test_a_model_that_was_just_made_is_searched_with_in_eval_mode(library, pipeline):
+    model = Dropped()
+    assert model.training
+    hits = Pipeline(library, load_coarse("mean-pool").train(), model).search(SENTENCES[0])
+    assert hits == pipeline.search(SENTENCES[0])
+    hits = pipeline.with_models(fine=Dropped()).search(SENTENCES[0])
+    assert hits == pipeline.search(SENTENCES[0])
 
 
 def test_a_fusion_that_was_given_stays_with_other_models(tmp_path):

@@ -30,6 +30,9 @@ from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextF
 
 KEPT_TEXTS = 10_000
 T = TypeVar("T")
+Model = TypeVar("Model", bound=StoredModel)
+AskedFor = tuple[str | Path | None, str | Path | None]
+"""How the models of both stages were asked for; None: they were given."""
 WORDLESS = "similarity"
 """The fine model that needs no words."""
 SEGMENTS_A_VIDEO = 4
@@ -53,7 +56,8 @@ class Pipeline:
         fusion: FusionConfig | None = None,
         engine: CandidateEngine | None = None,
     ) -> None:
-        """Join loaded parts; `load` does it by name."""
+        """Join loaded parts; `load` does it by name. The models are put into eval mode."""
+        coarse, fine = coarse.eval(), fine.eval()
         self.library = library
         self.fusion, self._given_fusion = fusion or FusionConfig(), fusion
         self._engine = engine
@@ -63,7 +67,7 @@ class Pipeline:
         self._generation = library.generation
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
-        self._asked_for: tuple[str | Path, str | Path] = coarse.name, fine.name
+        self._asked_for: AskedFor = None, None
         self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
         self._device = "cpu"
 
@@ -72,8 +76,8 @@ class Pipeline:
     def load(
         cls,
         library: Library | str | Path,
-        coarse: str | Path | None = None,
-        fine: str | Path | None = None,
+        coarse: CoarseModel | str | Path | None = None,
+        fine: FineModel | str | Path | None = None,
         device: str = "auto",
         fusion: FusionConfig | None = None,
         engine: CandidateEngine | None = None,
@@ -82,9 +86,9 @@ class Pipeline:
 
         Args:
             library: an open library or its folder.
-            coarse: `mean-pool`, `t-mass` or the folder of a trained model; None takes the best that there are weights
-                for: trained ones with the bundled encoder, `mean-pool` with others.
-            fine: `similarity`, `mesm`, `qd-detr` or a folder; None as for `coarse`.
+            coarse: `mean-pool`, `t-mass`, the folder of a trained model, or a model; None takes the best that there are
+                weights for: trained ones with the bundled encoder, `mean-pool` with others.
+            fine: `similarity`, `mesm`, `qd-detr`, a folder or a model; None as for `coarse`.
             device: `auto`, `cpu`, `cuda` or `mps`.
             fusion: how the stages' scores are joined; None takes what was chosen on validation where both models are
                 bundled ones, else the defaults. `read_fusion` reads what `ctf train fusion` has written.
@@ -100,12 +104,15 @@ class Pipeline:
         coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
         fine_name = fine if fine is not None else ("mesm" if trained else "similarity")
         place = str(resolve_device(device))
-        coarse_model = load_coarse(coarse_name, encoder=opened.encoder_name, device=place)
-        fine_model = load_fine(fine_name, encoder=opened.encoder_name, device=place)
-        return cls(opened, coarse_model, fine_model, fusion, engine)._loaded((coarse_name, fine_name), place)
+        coarse_model = _model(coarse_name, load_coarse, opened.encoder_name, place)
+        fine_model = _model(fine_name, load_fine, opened.encoder_name, place)
+        asked_for = _names(coarse_name), _names(fine_name)
+        return cls(opened, coarse_model, fine_model, fusion, engine)._loaded(asked_for, place)
 
     @undisturbed()
-    def with_models(self, coarse: str | Path | None = None, fine: str | Path | None = None) -> Pipeline:
+    def with_models(
+        self, coarse: CoarseModel | str | Path | None = None, fine: FineModel | str | Path | None = None
+    ) -> Pipeline:
         """The same library with another model in one or both stages; None keeps the one that is there.
 
         A fusion that was given stays.
@@ -117,11 +124,12 @@ class Pipeline:
         encoder = self.library.encoder_name
         coarse_model, fine_model = self._coarse.model, self._fine.model
         if coarse is not None:
-            coarse_model = load_coarse(coarse, encoder=encoder, device=self._device)
+            coarse_model = _model(coarse, load_coarse, encoder, self._device)
         if fine is not None:
-            fine_model = load_fine(fine, encoder=encoder, device=self._device)
+            fine_model = _model(fine, load_fine, encoder, self._device)
         made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
-        asked_for = (coarse or self._asked_for[0], fine or self._asked_for[1])
+        before = self._asked_for
+        asked_for = before[0] if coarse is None else _names(coarse), before[1] if fine is None else _names(fine)
         return made._loaded(asked_for, self._device)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -129,10 +137,11 @@ class Pipeline:
         parts = (self.library, self._coarse.model, self._fine.model, self._given_fusion, self._engine)
         return _rebuilt, (type(self), parts, self._asked_for, self._device)
 
-    def _loaded(self, asked_for: tuple[str | Path, str | Path], device: str) -> Pipeline:
+    def _loaded(self, asked_for: AskedFor, device: str) -> Pipeline:
         """Note how the models were asked for: a name stands for bundled weights, whose fusion is known."""
         self._asked_for, self._device = asked_for, device
-        if self._given_fusion is None and self.library.encoder_name == BUNDLED_ENCODER:
+        named = None not in asked_for and self.library.encoder_name == BUNDLED_ENCODER
+        if self._given_fusion is None and named:
             self.fusion = bundled_fusion(*map(str, asked_for))
         return self
 
@@ -363,10 +372,19 @@ class Pipeline:
 def _rebuilt(
     kind: type[Pipeline],
     parts: tuple[Library, CoarseModel, FineModel, FusionConfig | None, CandidateEngine | None],
-    asked_for: tuple[str | Path, str | Path],
+    asked_for: AskedFor,
     device: str,
 ) -> Pipeline:
     return kind(*parts)._loaded(asked_for, device)
+
+
+def _model(wanted: Model | str | Path, load: Callable[..., Model], encoder: str, device: str) -> Model:
+    """A model that is given, or the one of a name or folder."""
+    return load(wanted, encoder=encoder, device=device) if isinstance(wanted, str | Path) else wanted.to(device)
+
+
+def _names(wanted: StoredModel | str | Path) -> str | Path | None:
+    return wanted if isinstance(wanted, str | Path) else None
 
 
 def _foreign_towers(models: Sequence[StoredModel], fingerprint: str) -> list[str]:
