@@ -198,7 +198,7 @@ def evaluate_coarse(
     if not truth.queries:
         raise DataError(f"{path} holds no sentence; expected at least one; check --split and --queries")
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
-    stream = _scores(model, truth, videos, texts, seed, segments_at_once)
+    stream = _scores(model.eval(), truth, videos, texts, seed, segments_at_once)
     place = {name: number for number, name in enumerate(truth.gallery)}
     true = [[place[name] for name in query.answers] for query in truth.queries]
     ranks = rank_stream(_weighted(stream) if dual_softmax else stream, true, listed)
@@ -222,7 +222,7 @@ def _located(
 ) -> Iterator[QueryPrediction]:
     segments = segments_by_video(videos)
     _refuse_missing([str(query.video_id) for query in truth.queries], segments, videos.folder)
-    retriever, stored = FineRetriever(model), _StoredSegments(videos)
+    retriever, stored = FineRetriever(model.eval()), _StoredSegments(videos)
     for start in range(0, len(truth.queries), TEXTS_A_BATCH):
         part = truth.queries[start : start + TEXTS_A_BATCH]
         own = [[item.item_id for item in segments[str(query.video_id)]] for query in part]
@@ -292,8 +292,9 @@ def _refuse_missing(wanted: Sequence[str], there: Mapping[str, object], folder: 
 
 
 def _check_streams(model: FineModel, videos: FeatureReader) -> None:
-    if isinstance(model.config, FeatureBlocks):
-        check_stream_order(videos.manifest.encoder, model.config.block_widths, model.config.feature_names)
+    config = getattr(model, "config", None)  # a model of one's own may have none
+    if isinstance(config, FeatureBlocks):
+        check_stream_order(videos.manifest.encoder, config.block_widths, config.feature_names)
 
 
 def _made_by(videos: FeatureReader) -> str:

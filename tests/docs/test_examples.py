@@ -5,16 +5,23 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from coarse_to_fine.cli.main import app
+from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.encoders.load import load_encoder
+from coarse_to_fine.features.training_set import extract_annotated
+from coarse_to_fine.library import Library
+from tests.library.small_videos import write_videos
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "coarse_to_fine"
@@ -157,6 +164,28 @@ def test_examples_in_docstrings_run():
             assert not failed, name
             tried += count
     assert tried
+
+
+def test_the_examples_of_own_models_run(tmp_path, monkeypatch):
+    """All blocks of docs/own_models.md, one after the other, beside what they name."""
+    monkeypatch.chdir(tmp_path)
+    write_videos(tmp_path / "videos", 3)
+    rows = [
+        {"qid": number, "query": f"square {number}", "vid": f"v{number:03d}", "duration": 2.0 + number}
+        | {"relevant_windows": [[0, 1]]}
+        for number in range(3)
+    ]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    encoder = load_encoder("tiny-world")
+    extract_annotated(load_annotations(tmp_path / "own.jsonl"), "videos", encoder, "feats/test")
+    with Library.create("videos.ctf", encoder=encoder) as library:
+        library.add("videos")
+    names: dict[str, Any] = {}
+    for block in blocks(ROOT / "docs" / "own_models.md", "python"):
+        exec(block, names)
+    assert names["hits"] and names["baseline"] and names["both"].value("VR R@1") is not None
+    assert len(names["answers"]) == 3 and (tmp_path / "feats" / "colours" / "texts").is_dir()
+    assert names["pipeline"].coarse_name == "scaled" and names["pipeline"].search("a red ball falls")
 
 
 @pytest.mark.slow

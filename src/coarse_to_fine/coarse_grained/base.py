@@ -39,7 +39,11 @@ class CoarseModel(StoredModel, ABC):
 
     @abstractmethod
     def video_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
-        """Everything of the score that depends on the segments only, computed once."""
+        """Everything of the score that depends on the segments only, computed once.
+
+        Frames of a library are float16 and mapped from its files: widen them, and change them nowhere in place. A cache
+        may lie on the device of the model.
+        """
 
     @abstractmethod
     def score_cached(self, text: Float[Tensor, "T D"], cache: VideoCache, seed: int = 0) -> Float[Tensor, "T V"]:
