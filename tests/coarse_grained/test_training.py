@@ -172,6 +172,15 @@ def test_features_of_another_width_are_refused_before_the_first_step(tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+def test_imported_features_have_no_frames_for_this_stage(tmp_path: Path):
+    bare = [
+        replace(one, segment=replace(one.segment, frames=one.segment.frames[:0]))
+        for one in (*examples(5, 1), *examples(5, 2, "held"))
+    ]
+    with pytest.raises(DataError, match="hold no coarse frames, they were imported; expected those of `ctf extract`"):
+        train_coarse(training(), bare[:5], bare[5:], tmp_path)
+
+
 def test_features_that_are_not_finite_are_named():
     made = examples(3, 1)
     made[1].segment.frames[0, 0] = float("inf")

@@ -391,7 +391,7 @@ def test_one_video_and_one_more_row_are_no_plurals(tmp_path):
     path.write_text("AAAA0 1.0 3.0##a dog runs.\n")
     with pytest.raises(DataError, match=r"E08 1 video has no duration \(AAAA0\);"):
         load_annotations(path)
-    with pytest.raises(DataError, match=r"row 1: .* \(and 1 more row\)"):
+    with pytest.raises(DataError, match=r"row 1: .*; 1 more row: see ctf data check"):
         load_annotations(lines(tmp_path, ROW | {"query": ""}, ROW | {"query": "", "qid": 2}))
 
 
@@ -423,3 +423,9 @@ def test_what_stands_behind_a_row_is_quoted(tmp_path):
     path.write_text(f"{json.dumps(ROW)},\n{json.dumps(ROW | {'qid': 2})}\n")
     (refused,) = read_annotation_file(path).report.refused
     assert refused.line == 1 and "',' after the end; expected nothing there" in refused.message
+
+
+def test_a_row_without_windows_beside_others_is_counted(tmp_path):
+    rows = [ROW, ROW | {"qid": 2, "relevant_windows": []}]
+    assert read_annotation_file(lines(tmp_path, *rows)).report.counts == {"R12": 1}
+    assert read_annotation_file(lines(tmp_path, rows[1])).report.counts == {}

@@ -114,6 +114,11 @@ def train_coarse(
 
 def _check_frames(recipe: CoarseRecipe, pairs: CoarsePairs) -> None:
     frames, width = pairs.frames.shape[1:]
+    if not frames:
+        raise DataError(
+            "the features hold no coarse frames, they were imported; expected those of `ctf extract`, which stage one "
+            "ranks by; extract them from the videos"
+        )
     if (frames, width) != recipe.frames:
         raise DataError(
             f"the features have {frames} frames of width {width}, the architecture {recipe.frames[0]} of "

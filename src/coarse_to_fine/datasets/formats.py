@@ -124,7 +124,7 @@ def load_annotations(path: str | Path, **options: object) -> Annotations:
             "expected one for each video; put a table durations.csv (video_id, duration in seconds) beside the file"
         )
     if refused:
-        more = f" (and {counted(len(refused) - 1, 'more row')})" if len(refused) > 1 else ""
+        more = f"; {counted(len(refused) - 1, 'more row')}: see ctf data check" if len(refused) > 1 else ""
         raise DataError(f"{path}: {refused[0].code} row {refused[0].line}: {refused[0].message}{more}")
     return annotations
 

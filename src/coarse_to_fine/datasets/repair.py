@@ -59,6 +59,10 @@ def assemble(rows: Iterable[RawRow | RowError], report: DataReport, policy: Poli
     report.rows_kept = len(queries)
     report.videos = len({query.video_id for query in queries.values()})
     report.windows = sum(len(query.windows_s) for query in queries.values())
+    if report.windows:
+        for query in queries.values():
+            if not query.windows_s:
+                report.add("R12", query.source_line, repr(query.text), "a caption")
     return Annotations(videos, tuple(queries.values()), report)
 
 

@@ -17,6 +17,7 @@ CODES = {
     "R09": "white space in the text: normalised",
     "R10": "text longer than the encoder takes: kept, cut when encoded",
     "R11": "unknown extra fields: kept in extras",
+    "R12": "no window, though other rows have some: taken for a caption of the whole video",
     "E01": "not in the encoding",
     "E02": "broken JSON or a wrong number of fields",
     "E03": "missing or misspelt field",
