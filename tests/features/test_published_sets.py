@@ -19,7 +19,7 @@ from coarse_to_fine.features.published.importing import import_videos
 from coarse_to_fine.features.published.joining import join_queries, unmatched
 from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.features.training_set import training_examples
-from tests.features.published_files import rows, write_npz
+from tests.features.published_files import rows, write_hdf5, write_npz
 
 VIDEOS = {"AAAAA": 30.0, "BBBBB": 24.5, "CCCCC": 12.0}
 LINES = [
@@ -78,7 +78,7 @@ def test_a_set_is_imported_and_read_as_training_examples(charades, tmp_path):
     with pytest.raises(DataError, match=r"lacks 1 of 5 queries .*train:2"):
         import_set(found, config, tmp_path / "out")
     done = import_set(found, config, tmp_path / "out", missing="drop", dtype=torch.float32)
-    assert (done.videos.there, done.queries) == (3, 4)
+    assert (done.videos.made, done.queries) == (3, 4)  # in another precision than before
     assert done.texts is not None and done.texts.made + done.texts.there == 2
     examples = training_examples(tmp_path / "out")
     assert [example.query_id for example in examples] == ["train:1", "train:3", "train:4", "train:5"]
@@ -199,6 +199,39 @@ def test_an_import_goes_on_and_refuses_other_declarations(charades, tmp_path):
         import_videos(turned, infos, tmp_path / "out")
     encoder = FeatureReader(tmp_path / "out").manifest.encoder
     assert encoder["declared"] and [stream["name"] for stream in encoder["streams"]] == ["clip", "slowfast"]
+
+
+def test_files_that_changed_are_imported_again(charades, tmp_path):
+    """Features, sentences and lengths that were corrected in their place; what stayed is kept."""
+    table = charades / "durations.csv"
+    train = charades / "charades_sta_train.txt"
+    config = streams(charades, ids_from=str(charades / "charades_train_release.jsonl"))
+    train.write_text("".join(f"{line}\n" for line, kept in LINES if kept))
+    import_set(load_annotations(train), config, tmp_path / "out")
+    corrected, words = rows(9, 25, 8), rows(9, 6, 8)
+    write_npz(charades / "clip" / "BBBBB.npz", features=corrected)
+    write_npz(charades / "clip_text" / "qid2.npz", last_hidden_state=words, pooler_output=words[0])
+    table.write_text(table.read_text().replace("CCCCC,12.0", "CCCCC,12.5"))
+    again = import_set(load_annotations(train), config, tmp_path / "out")
+    assert (again.videos.made, again.videos.there) == (2, 1) and (again.texts.made, again.texts.there) == (1, 1)
+    videos, texts = FeatureReader(tmp_path / "out" / "videos"), FeatureReader(tmp_path / "out" / "texts")
+    clips = videos.read("BBBBB#0", "clips")["clips"][:, :8]
+    assert torch.equal(clips.half(), torch.from_numpy(corrected).half()[: len(clips)])
+    assert torch.equal(texts.read("someone sits down.", "tokens")["tokens"], torch.from_numpy(words))
+    assert videos.item("CCCCC#0").about["end_s"] == 12.5
+    third = import_set(load_annotations(train), config, tmp_path / "out")
+    assert (third.videos.there, third.texts.there) == (3, 2)
+
+
+def test_an_hdf5_file_that_changed_is_imported_again(tmp_path):
+    config = PublishedFeatures(streams=(Stream(name="c3d", form="hdf5", path=str(tmp_path / "c3d.hdf5")),), step_s=2.0)
+    for seed, expected in ((0, (1, 0)), (0, (0, 1)), (1, (1, 0))):
+        if expected[0]:
+            write_hdf5(tmp_path / "c3d.hdf5", {"v": rows(seed, 5, 4)})
+        done = import_videos(config, None, tmp_path / "out")
+        assert (done.made, done.there) == expected
+        stored = FeatureReader(tmp_path / "out").read("v#0", "clips")["clips"]
+        assert torch.equal(stored.half(), torch.from_numpy(rows(seed, 5, 4)).half())
 
 
 def test_without_annotations_every_file_is_imported(charades, tmp_path):

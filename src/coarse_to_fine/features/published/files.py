@@ -43,6 +43,10 @@ class FeatureFiles(Protocol):
         """
         ...
 
+    def state(self, name: Name) -> str:
+        """Size and time of change of the file that holds the array of a name; "" where there is none."""
+        ...
+
 
 def open_files(form: Form, path: str | Path) -> FeatureFiles:
     """The files of a form: a folder, or the file itself for HDF5.
@@ -81,6 +85,10 @@ class FolderFiles:
                 "the pattern of the names"
             )
         return read_file(path, self.form, key)
+
+    def state(self, name: Name) -> str:
+        path = self._find(name)
+        return "" if path is None else _state(path)
 
     def _files(self) -> Iterator[Path]:
         return (path for path in self.folder.iterdir() if path.name.endswith(self._suffix) and path.is_file())
@@ -143,6 +151,9 @@ class Hdf5File:
                 f"{where} cannot be read ({why(error)}); expected an intact file; fetch it again"
             ) from error
 
+    def state(self, name: Name) -> str:
+        return _state(self.path)
+
     def _dataset(self, name: Name) -> Any:
         h5py = _h5py()
         try:
@@ -162,6 +173,11 @@ class Hdf5File:
                 ) from error
             self._process = os.getpid()
         return self._file
+
+
+def _state(path: Path) -> str:
+    about = path.stat()
+    return f"size {about.st_size}, mtime_ns {about.st_mtime_ns}"
 
 
 def read_file(path: Path, form: Form, key: str | None = None) -> tuple[Array, str]:

@@ -56,7 +56,7 @@ def import_videos(
     dtype: torch.dtype = torch.float16,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Clip features of videos, each as one segment; a stopped import goes on.
+    """Clip features of videos, each as one segment; a stopped import goes on, and what has changed is made again.
 
     A segment of an import has no coarse frames: the tensor `frames` has no row, and only the fine stage learns from it.
 
@@ -82,12 +82,13 @@ def import_videos(
     failed, notes, there = [], Counter[str](), 0
     with FeatureWriter(folder, video_manifest(config, source.widths), dtype=dtype) as writer:
         for done, video_id in enumerate(present, start=1):
-            if writer.has(f"{video_id}#0"):
+            made_of = f"{source.source(video_id, known.get(video_id))}; {dtype}"
+            if writer.has(f"{video_id}#0", made_of):
                 there += 1
                 continue
             try:
                 rows = source.read(video_id, known.get(video_id))
-                _add_video(writer, video_id, rows)
+                _add_video(writer, video_id, rows, made_of)
                 notes.update(rows.notes)
             except DataError as error:
                 failed.append((video_id, str(error)))
@@ -107,7 +108,7 @@ def import_texts(
     missing: Missing = "refuse",
     dtype: torch.dtype = torch.float32,
 ) -> ImportReport:
-    """Text features of queries, one item a distinct sentence; a sentence that is there is compared, not written again.
+    """Text features of queries, one item a distinct sentence; one that is there with the same values is kept.
 
     Raises:
         DataError: features of queries are missing, or one sentence has two different ones.
@@ -127,8 +128,10 @@ def import_texts(
     made = 0
     with FeatureWriter(folder, text_manifest(config, first), dtype=dtype) as writer:
         for text, found in first.items():
-            if not writer.has(text):
-                writer.add(text, {"embedding": found.embedding, "tokens": found.tokens}, truncated=False)
+            made_of = _values_sha256(found)
+            if not writer.has(text, made_of):
+                tensors = {"embedding": found.embedding, "tokens": found.tokens}
+                writer.add(text, tensors, truncated=False, source=made_of)
                 made += 1
     return ImportReport(made, len(first) - made, absent=tuple(absent))
 
@@ -180,7 +183,7 @@ def _declare_widths(source: PublishedVideos, present: Sequence[str], known: dict
     )
 
 
-def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
+def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows, made_of: str) -> None:
     writer.add(
         f"{video_id}#0",
         {"frames": found.rows[:0], "clips": found.rows},
@@ -188,8 +191,16 @@ def _add_video(writer: FeatureWriter, video_id: str, found: VideoRows) -> None:
         start_s=0.0,
         end_s=found.end_s,
         clip_seconds=found.step_s,
-        source="imported",
+        source=made_of,
     )
+
+
+def _values_sha256(found: TextFeatures) -> str:
+    digest = hashlib.sha256()
+    for tensor in (found.embedding, found.tokens):
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def refuse_missing(absent: Sequence[str], total: int, missing: Missing, one: str, many: str | None = None) -> None:

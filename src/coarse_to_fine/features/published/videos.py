@@ -85,6 +85,14 @@ class PublishedVideos:
             if name.startswith(before) and name.endswith(after)
         ]
 
+    def source(self, video_id: str, duration_s: float | None) -> str:
+        """What the rows of a video are made of; another text where any of it has changed."""
+        streams = [
+            f"{stream.name} {self._files[stream.name].state(named(stream, video_id))} key {stream.key}"
+            for stream in self.config.streams
+        ]
+        return "; ".join([*streams, f"duration {duration_s}"])
+
     def read(self, video_id: str, duration_s: float | None) -> VideoRows:
         """The rows of a video.
 
