@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.features.examples import ExampleSet, TrainingExample
+from coarse_to_fine.features.examples import ExampleSet, TrainingExample, examples_sha256
 from coarse_to_fine.model_folders import MODEL_FOLDER, StoredModel, save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult
+
+
+def data_hashes(train: Sequence[TrainingExample], validation: Sequence[TrainingExample]) -> dict[str, str]:
+    """What a run is made of beside its settings; with other data it is not the same run."""
+    return {"training_data_sha256": examples_sha256(train), "validation_data_sha256": examples_sha256(validation)}
 
 
 def store_trained(

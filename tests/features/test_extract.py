@@ -182,3 +182,18 @@ def test_missing_features_are_counted(joined, tmp_path):
     unknown = query(1, "d0", [(1.0, 2.0)], text="unknown")
     with pytest.raises(DataError, match="lacks 1 sentence of"):
         ExampleSet([unknown], tmp_path / "videos", tmp_path / "texts")
+
+
+def test_examples_are_known_by_what_is_in_them(annotations, tmp_path):
+    """Wherever they lie; another window, sentence or encoder is noticed."""
+    found = {}
+    for name, seed in (("a", 0), ("copy", 0), ("other", 1)):
+        encoder, folder = SmallEncoder(seed), tmp_path / name
+        extract_files(annotations, encoder, folder / "videos")
+        extract_texts([query.text for query in annotations.queries] + ["new"], encoder, folder / "texts")
+        found[name] = ExampleSet(annotations.queries, folder / "videos", folder / "texts").sha256()
+    first, second = annotations.queries
+    places = tmp_path / "a" / "videos", tmp_path / "a" / "texts"
+    for name, changed in (("window", replace(first, windows_s=((1.0, 3.5),))), ("text", replace(first, text="new"))):
+        found[name] = ExampleSet([changed, second], *places).sha256()
+    assert found["a"] == found["copy"] and len(set(found.values())) == 4

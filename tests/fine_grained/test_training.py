@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import DataError, TrainingError
 from coarse_to_fine.features.examples import Saliency
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.labels import choose_windows, label_pairs, window_labels
@@ -35,6 +35,25 @@ def task(loss: DetectorLossConfig, count: int = 6, **targets: Any) -> QdDetrTask
     torch.manual_seed(0)
     data = QdDetrData(examples(count, 0), ARCHITECTURE, QdDetrTargetsConfig(**targets))
     return QdDetrTask(QdDetr(ARCHITECTURE).train(), data, [], loss)
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path: Path) -> None:
+    """As many examples with other windows, sentences or features are another run, finished or not."""
+    recipe = {"name": "qd-detr", "architecture": SMALL["qd-detr"]}
+    config = FineTraining.model_validate({"recipe": recipe, "run": {"epochs": 1, "batch_size": 4, "device": "cpu"}})
+    learned = examples(8, 1)
+    held_out = [replace(example, video_id=f"held {example.video_id}") for example in examples(4, 2)]
+    train_fine(config, learned, held_out, tmp_path)
+    train_fine(config, examples(8, 1), held_out, tmp_path)
+    moved = [replace(learned[0], windows_s=learned[0].windows_s / 2), *learned[1:]]
+    brighter = replace(learned[0].segment, clips=learned[0].segment.clips + 1)
+    for other in (moved, [replace(learned[0], segment=brighter), *learned[1:]]):
+        with pytest.raises(
+            TrainingError, match=r"another run: config.training_data_sha256 was .* another output folder"
+        ):
+            train_fine(config, other, held_out, tmp_path)
+    with pytest.raises(TrainingError, match=r"config.validation_data_sha256 was"):
+        train_fine(config, learned, held_out[::-1], tmp_path)
 
 
 def test_it_learns_and_is_stored_with_its_best_weights(tmp_path: Path) -> None:

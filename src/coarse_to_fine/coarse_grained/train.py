@@ -21,7 +21,7 @@ from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import store_trained
+from coarse_to_fine.stage_training import data_hashes, store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -102,7 +102,7 @@ def train_coarse(
     require_others(learned, config.run.batch_size, config.recipe.learning.distinct)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(learned, held_out)
-    extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned)}
+    extra = {"recipe": config.recipe.model_dump(mode="json"), "pairs": len(learned), **data_hashes(train, validation)}
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     baselines = {"mean_pool": retrieval_metrics(MeanPool(), held_out)}

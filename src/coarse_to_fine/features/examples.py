@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +97,18 @@ class ExampleSet(Sequence[TrainingExample]):
         if isinstance(index, slice):
             return [self._example(*pair) for pair in self._pairs[index]]
         return self._example(*self._pairs[index])
+
+    def sha256(self) -> str:
+        """Over queries, windows and the features of both folders, by their shards."""
+        digest = hashlib.sha256()
+        for query, item in self._pairs:
+            times = [item.about.get(name) for name in ("start_s", "end_s", "clip_seconds")]
+            asked = [query.query_id, query.text, query.windows_s, query.extras, item.item_id, times]
+            digest.update(json.dumps(asked, sort_keys=True).encode())
+        for reader in (self.videos, self.texts):
+            digest.update(reader.manifest.fingerprint.encode())
+            digest.update(json.dumps(sorted(sha256 for _, sha256, _ in reader.manifest.shards)).encode())
+        return digest.hexdigest()
 
     def queries(self) -> list[MomentQuery]:
         """The query of each example."""
@@ -205,3 +219,17 @@ def _saliency(query: MomentQuery, segment: SegmentFeatures) -> Saliency | None:
         if first <= clip < first + count
     ]
     return Saliency(tuple(clip for clip, _ in inside), tuple(votes for _, votes in inside))
+
+
+def examples_sha256(examples: Sequence[TrainingExample]) -> str:
+    """Over all that a training learns from, so that a run is not continued on other data."""
+    if isinstance(examples, ExampleSet):
+        return examples.sha256()
+    digest = hashlib.sha256()
+    for one in examples:
+        digest.update(
+            json.dumps([one.query_id, one.text.text, one.windows_s.tolist(), one.segment.segment_id]).encode()
+        )
+        for tensor in (one.text.embedding, one.text.tokens, one.segment.frames, one.segment.clips):
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

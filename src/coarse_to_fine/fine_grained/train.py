@@ -19,7 +19,7 @@ from coarse_to_fine.fine_grained.inputs import video_ids
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.fine_grained.recipe import FineRecipe
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import store_trained
+from coarse_to_fine.stage_training import data_hashes, store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -77,7 +77,7 @@ def train_fine(
         _check_streams(config.recipe.architecture, examples)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(train, validation)
-    extra = {"recipe": config.recipe.model_dump(mode="json"), "examples": len(train)}
+    extra = {"recipe": config.recipe.model_dump(mode="json"), "examples": len(train), **data_hashes(train, validation)}
     result = fit(task, config.run, out, extra_config=extra, progress=progress)
     model.cpu().eval()
     folder = store_trained(model, out, result, config.run, train, extra)
