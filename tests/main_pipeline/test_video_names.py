@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -47,6 +48,16 @@ def test_one_content_under_two_ids_is_said_before_anything_is_trained(files, tmp
     with pytest.raises(DataError, match=f"{split}: videos .* have the same content .*expected one id") as caught:
         PrepareData(experiment(files, **PLAIN), tmp_path / "run").run(QUIET)
     assert "\n" not in str(caught.value)
+
+
+def test_a_split_without_windows_is_refused_before_anything_is_trained(files, tmp_path):
+    """As QVHighlights' test split; captions of whole videos are ranked without windows."""
+    lines = files / "small_test_release.jsonl"
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    lines.write_text("".join(json.dumps(row | {"relevant_windows": []}) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"small_test_release.jsonl: no sentence has a window; .*; leave data.test out"):
+        PrepareData(experiment(files, **PLAIN), tmp_path / "run").run(QUIET)
+    PrepareData(experiment(files, evaluation={"queries": ["coarse"]}), tmp_path / "run").run(QUIET)
 
 
 def test_one_content_under_two_ids_is_trained_on(files, tmp_path):

@@ -12,7 +12,7 @@ from coarse_to_fine.features.video_lookup import refuse_copies
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.annotated_splits import annotation_files, read_split, read_splits
 from coarse_to_fine.main_pipeline.fingerprints import files_digest, listing_digest
-from coarse_to_fine.main_pipeline.run_config import VideoData, WorldData
+from coarse_to_fine.main_pipeline.run_config import PublishedData, RunFile, VideoData, WorldData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
 from coarse_to_fine.main_pipeline.steps.places import searched
 
@@ -61,6 +61,7 @@ class PrepareData(Step):
             self._render(data, work)
             return
         found = read_splits(data, self.config.splits, self.config.seed)
+        _require_windows(self.config, found[self.config.tested])
         for split, part in found.items():
             for line in part.report.lines():
                 work.note(f"{split}: {Path(part.report.file).name}: {line}")
@@ -94,6 +95,16 @@ class PrepareData(Step):
                 self.config.workers,
                 lambda done, total, split=split: work.progress(done, total, split),  # type: ignore[misc]
             )
+
+
+def _require_windows(config: RunFile, reported: Annotations) -> None:
+    """Refuse a split whose moments nobody can measure before anything is trained."""
+    moments = isinstance(config.data, PublishedData) or set(config.evaluation.queries) != {"coarse"}
+    if moments and not reported.report.windows:
+        raise DataError(
+            f"{reported.report.file}: no sentence has a window; expected windows to report by; leave data.test out to "
+            "report on validation, and answer this file with ctf evaluate fine --predictions"
+        )
 
 
 def _write_split(data: Any, found: Annotations, folder: Path, work: Work) -> Mapping[str, Path]:
