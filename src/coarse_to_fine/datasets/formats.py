@@ -236,8 +236,8 @@ def _unlike_any(head: str, first: str) -> str:
         )
     return (
         f"begins with {first[:50]!r}; expected an annotation file of a known format, such as JSON lines with qid, "
-        "query, vid, duration, relevant_windows; write it so (formats: docs/data.md), or see with "
-        "`ctf data check FILE --format NAME` how far it is one"
+        "query, vid, duration, relevant_windows (formats: docs/data.md); `ctf data check FILE --format NAME` says how "
+        "far it is one"
     )
 
 
