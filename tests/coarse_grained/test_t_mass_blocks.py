@@ -53,6 +53,18 @@ def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(
     torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("texts", [1, 2 * cached_scores.MANY_TEXTS])
+@pytest.mark.parametrize("kind", [list, iter])
+def test_caches_of_any_lengths_are_shared_among_cores_as_one(two_threads: None, texts: int, kind: type):
+    head = small_model("t-mass")
+    assert isinstance(head, TMass)
+    text, frames = features(texts, 3 * cached_scores.LEAST_PAIRS)
+    plain = head.score(text, frames)
+    for lengths in ([1, len(frames) - 1], [100, 0, 3, 200, len(frames) - 303], [len(frames)]):
+        caches = [head.video_cache(own) for own in frames.split(lengths)]
+        torch.testing.assert_close(head.score_blocks(text, kind(caches)), plain, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
 @pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_PAIRS + 1])
 def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_threads: None, texts: int, videos: int):

@@ -155,6 +155,9 @@ class CoarseRetriever:
             yield scores if hidden is None else scores.masked_fill(hidden, -torch.inf)
 
     def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
+        held = [block.cache for block in content.blocks if block.cache is not None]
+        if len(held) == len(content.blocks):
+            return self._ranker.score_blocks(text, held, seed)
         caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)
         return self._ranker.score_blocks(text, caches, seed)
 

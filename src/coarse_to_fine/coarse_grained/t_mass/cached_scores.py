@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -92,20 +93,30 @@ def score(known: Sequence[Constants], text: Float[Tensor, "T D"], caches: Iterab
     Args:
         known: of `TEXTS_AT_ONCE` texts each, in their order.
         text: all of them.
-        caches: at least one.
+        caches: at least one; a sequence is shared among the cores as a whole, others are taken one by one.
     """
-    return torch.cat([_score_cache(known, text, cache) for cache in caches], dim=1)
+    groups = [caches] if isinstance(caches, Sequence) else ([cache] for cache in caches)
+    return torch.cat([_score_caches(known, text, group) for group in groups], dim=1)
 
 
-def _score_cache(known: Sequence[Constants], text: Float[Tensor, "T D"], cache: VideoCache) -> Float[Tensor, "T V"]:
+def _score_caches(
+    known: Sequence[Constants], text: Float[Tensor, "T D"], caches: Sequence[VideoCache]
+) -> Float[Tensor, "T V"]:
     """Videos are shared among the cores; a graphics card takes them all at once."""
-    scores = text.new_empty(len(text), len(cache["frames"]))
+    ends = [*accumulate(len(cache["frames"]) for cache in caches)]
+    scores = text.new_empty(len(text), ends[-1])
 
     def own_part(part: slice) -> None:
-        own = _rows(cache, part)
+        for cache, end in zip(caches, ends):
+            start = end - len(cache["frames"])
+            first, last = max(start, part.start), min(end, part.stop)
+            if first < last:
+                score_block(_rows(cache, slice(first - start, last - start)), scores[:, first:last])
+
+    def score_block(cache: VideoCache, own: Float[Tensor, "T V"]) -> None:
         for group, rows in zip(known, blocks(len(text), TEXTS_AT_ONCE)):
             score_part = _score_many if len(group.text) >= MANY_TEXTS else _score_few
-            score_part(own, group, scores[rows, part])
+            score_part(cache, group, own[rows])
 
     least = max(VIDEOS_AT_ONCE, LEAST_PAIRS // max(1, len(text)))
     share(own_part, scores.shape[1], least, text.device.type)
