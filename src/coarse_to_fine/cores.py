@@ -84,8 +84,12 @@ def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -
         with torch.inference_mode(inference), torch.no_grad():
             work(part)
 
-    parts_at_work = [_pool(threads, os.getpid()).submit(run, slice(*pair)) for pair in pairwise(bounds)]
-    wait(parts_at_work)
+    own, *others = (slice(*pair) for pair in pairwise(bounds))
+    parts_at_work = [_pool(threads - 1, os.getpid()).submit(run, part) for part in others]
+    try:
+        work(own)  # here: a thread that only waited would be one more to be woken, often on a core that is taken
+    finally:
+        wait(parts_at_work)
     for part in parts_at_work:
         part.result()
 
