@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,23 @@ from coarse_to_fine.cli.options import (
 from coarse_to_fine.cli.out_paths import file_to_write
 from coarse_to_fine.wording import counted
 
+if TYPE_CHECKING:
+    from coarse_to_fine.evaluation.predictions import QueryPrediction
+    from coarse_to_fine.evaluation.report import Report
+
+TaskOption = Annotated[str, typer.Option(help="moments, highlights, videos or corpus.")]
+TruthOption = Annotated[Path, typer.Option(metavar="FILE", help="Any supported annotation file.")]
+ConventionOption = Annotated[str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")]
+FeaturesArgument = Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")]
+SplitOption = Annotated[str | None, typer.Option(help="Which split; default: the only one.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")]
+AnswersOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
+]
+ResamplesOption = Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")]
 ThresholdOption = Annotated[
     list[float] | None,
     typer.Option("--threshold", metavar="IOU", min=0, max=1, help="IoU of recalls; repeatable; default 0.3, 0.5, 0.7."),
@@ -43,11 +60,9 @@ def group() -> None:
 @app.command("predictions")
 def predictions(
     predictions: Annotated[Path, typer.Option(metavar="FILE", help="Answers, JSON lines in a submission layout.")],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="Any supported annotation file.")],
-    task: Annotated[str, typer.Option(help="moments, highlights, videos or corpus.")] = "moments",
-    convention: Annotated[
-        str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")
-    ] = "default",
+    truth: TruthOption,
+    task: TaskOption = "moments",
+    convention: ConventionOption = "default",
     threshold: ThresholdOption = None,
     lengths: LengthsOption = "qvhighlights",
     missing: Annotated[
@@ -60,10 +75,8 @@ def predictions(
         Path | None,
         typer.Option(metavar="FILE", help="Annotations the model learned from; refused if videos are shared."),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    html: HtmlOption = None,
+    resamples: ResamplesOption = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a file of predictions against annotations; no model is loaded.
@@ -96,11 +109,9 @@ def predictions(
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Answers before, JSON lines in a submission layout.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Answers after, to the same queries.")],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="Any supported annotation file.")],
-    task: Annotated[str, typer.Option(help="moments, highlights, videos or corpus.")] = "moments",
-    convention: Annotated[
-        str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")
-    ] = "default",
+    truth: TruthOption,
+    task: TaskOption = "moments",
+    convention: ConventionOption = "default",
     metric: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="By which a query is won or lost; default: by task, R1@0.5 first."),
@@ -149,9 +160,9 @@ def compare(
 
 @app.command("fine")
 def fine(
-    features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
+    features: FeaturesArgument,
     model: Annotated[str, FINE],
-    split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
+    split: SplitOption = None,
     nms: Annotated[
         float, typer.Option(min=0, max=1, help="Drop moments that overlap a better one by more IoU; 1: none.")
     ] = 1.0,
@@ -165,13 +176,9 @@ def fine(
     ] = None,
     threshold: ThresholdOption = None,
     lengths: LengthsOption = "qvhighlights",
-    predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    predictions: AnswersOption = None,
+    html: HtmlOption = None,
+    resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -209,29 +216,25 @@ def fine(
 
 @app.command("coarse")
 def coarse(
-    features: Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")],
+    features: FeaturesArgument,
     model: Annotated[str, COARSE],
-    split: Annotated[str | None, typer.Option(help="Which split; default: the only one.")] = None,
+    split: SplitOption = None,
     queries: Annotated[str, typer.Option(help="fine (moments) or coarse (captions of whole videos).")] = "fine",
     gallery: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON lines with the ranked videos; default: those the sentences name."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
+    seed: SeedOption = 0,
     dual_softmax: Annotated[
         bool,
         typer.Option(
             "--dual-softmax", help="Weigh scores over the split's sentences: needs all at once, no search can."
         ),
     ] = False,
-    predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
-    ] = None,
+    predictions: AnswersOption = None,
     listed: Annotated[int, typer.Option(min=1, help="Best videos a sentence in --predictions; ranks count all.")] = 100,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    html: HtmlOption = None,
+    resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -247,7 +250,6 @@ def coarse(
     """
     from coarse_to_fine.coarse_grained import load_coarse
     from coarse_to_fine.devices import resolve_device
-    from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.stage_evaluation import evaluate_coarse
 
     loaded = load_coarse(model, device=str(resolve_device(device)))
@@ -263,9 +265,7 @@ def coarse(
         resamples=resamples,
         title=model,
     )
-    if predictions is not None:
-        write_predictions(predictions, answers)
-    output.print_report(report, as_json, html)
+    write_and_print(answers, report, predictions, html, as_json)
 
 
 @app.command("pipeline")
@@ -288,14 +288,10 @@ def pipeline(
     missing_video: Annotated[
         str, typer.Option(metavar="RULE", help="True videos outside the library: refuse, or drop with their queries.")
     ] = "refuse",
-    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0,
-    predictions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page too.", callback=file_to_write)
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over videos; 0: no intervals.")] = 1000,
+    seed: SeedOption = 0,
+    predictions: AnswersOption = None,
+    html: HtmlOption = None,
+    resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -308,7 +304,6 @@ def pipeline(
       ctf evaluate pipeline world --library world.ctf --queries coarse --coarse mean-pool --html report.html
     """
     from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
-    from coarse_to_fine.evaluation.predictions import write_predictions
     from coarse_to_fine.experiment import evaluate_pipeline, read_asked
     from coarse_to_fine.main_pipeline import Pipeline
 
@@ -326,9 +321,7 @@ def pipeline(
             missing=missing_video,  # type: ignore[arg-type]
             progress=advance,
         )
-    if predictions is not None:
-        write_predictions(predictions, answers)
-    output.print_report(report, as_json, html)
+    write_and_print(answers, report, predictions, html, as_json)
 
 
 @app.command("captions")
@@ -371,3 +364,14 @@ def captions(
     from coarse_to_fine.cli.captions import evaluate_captions
 
     evaluate_captions(annotations, captions, train, variants, groups, encoder, device, all_passes, as_json)
+
+
+def write_and_print(
+    answers: list[QueryPrediction], report: Report, predictions: Path | None, html: Path | None, as_json: bool
+) -> None:
+    """The answers and the page into the files that were asked for, the report to stdout."""
+    from coarse_to_fine.evaluation.predictions import write_predictions
+
+    if predictions is not None:
+        write_predictions(predictions, answers)
+    output.print_report(report, as_json, html)
