@@ -30,7 +30,7 @@ def known_encoding(name: str) -> str:
     return name
 
 
-app = typer.Typer(no_args_is_help=True, help="Look at annotation files of moment and retrieval data sets.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

@@ -12,12 +12,12 @@ from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.wording import counted
 
-app = typer.Typer(no_args_is_help=True, help="Make data: procedural videos with exact truth.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Make data: procedural videos with exact truth."""
+    """Make data: procedural videos with exact truth, coarse captions."""
 
 
 @app.command("world")

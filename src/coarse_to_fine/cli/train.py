@@ -1,4 +1,4 @@
-"""`ctf train`: the encoder of the drawn world and the models of both stages."""
+"""`ctf train`: the encoder of the drawn world, the models of both stages, and how their scores are joined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings", bound="BaseModel")
 
-app = typer.Typer(no_args_is_help=True, help="Train: encoder, coarse, fine. Run again, it goes on where it stopped.")
+app = typer.Typer(no_args_is_help=True)
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
 OutOption = Annotated[
@@ -45,7 +45,7 @@ TrainingDeviceOption = Annotated[
 
 @app.callback()
 def group() -> None:
-    """Train: encoder, coarse, fine. Run again, it goes on where it stopped."""
+    """Train: encoder, coarse, fine, fusion. Run again, a training goes on where it stopped."""
 
 
 @app.command("encoder")

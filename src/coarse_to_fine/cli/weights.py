@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coarse_to_fine.foreign_weights.importing import ImportedWeights
     from coarse_to_fine.foreign_weights.published import PublishedWeights
 
-app = typer.Typer(no_args_is_help=True, help="Weights of others: list, import, show, pull.")
+app = typer.Typer(no_args_is_help=True)
 
 
 HOW_TO_CHECK = """
@@ -136,7 +136,7 @@ def pull(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch an encoder from the Hugging Face hub into its local cache; the only command that needs a network.
+    """Fetch an encoder from the Hugging Face hub into its local cache; needs a network once.
 
     Examples:
 
