@@ -1,12 +1,12 @@
-"""Tells a configuration file that was given to the wrong command by what it configures."""
+"""Loads the configuration file of a command; one that was given to the wrong command is told by what it configures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.config import read_yaml
+from coarse_to_fine.config import Model, load_config, read_yaml
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.shipped_configs import find_config
 
@@ -19,12 +19,17 @@ COMMANDS = {
 """Kind of a configuration -> what it decides, and the command that reads it."""
 
 
-def refuse_other_kind(wanted: str, path: Path) -> None:
-    """Raises ConfigError where a file is of another kind than the wanted one; what is of no kind passes."""
+def load_of_kind(wanted: str, model_class: type[Model], path: Path, overrides: Sequence[str] | None) -> Model:
+    """`load_config` of a file that is of the wanted kind; what is of no kind passes.
+
+    Raises:
+        ConfigError: it is of another kind, or as `load_config` says.
+    """
     found = kind_of(read_yaml(find_config(path)))
     if found not in (None, wanted):
         (what, command), (expected, _) = COMMANDS[found], COMMANDS[wanted]
         raise ConfigError(f"{path} configures {what}; expected one of {expected}; give it to `{command}`")
+    return load_config(model_class, path, overrides or ())
 
 
 def kind_of(values: Mapping[str, Any]) -> str | None:

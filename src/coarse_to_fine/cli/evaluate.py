@@ -16,7 +16,9 @@ from coarse_to_fine.cli.options import (
     FineOption,
     FusionOption,
     JsonOption,
+    LayoutArgument,
     LibraryOption,
+    SeedOption,
     find_library,
     require_missing_rule,
     stored_fusion,
@@ -33,7 +35,6 @@ TruthOption = Annotated[Path, typer.Option(metavar="FILE", help="Any supported a
 ConventionOption = Annotated[str, typer.Option(help="default, or an official tool: qvhighlights, sorted, tvr, t-mass.")]
 FeaturesArgument = Annotated[Path, typer.Argument(help="Training set with annotations/, videos/ and texts/.")]
 SplitOption = Annotated[str | None, typer.Option(help="Which split; default: the only one.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")]
 AnswersOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Keep the answers too, as JSON lines.", callback=file_to_write)
 ]
@@ -270,7 +271,7 @@ def coarse(
 
 @app.command("pipeline")
 def pipeline(
-    annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],
+    annotations: LayoutArgument,
     library: LibraryOption = None,
     split: Annotated[str, typer.Option(help="Which queries.")] = "test",
     queries: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.options import JsonOption, require_missing_rule
+from coarse_to_fine.cli.options import JsonOption, SetOption, require_missing_rule
 from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.wording import counted
@@ -31,9 +31,6 @@ StreamPaths = Annotated[
 FormOption = Annotated[str, typer.Option("--from", metavar="FORM", help="npz, npy, pt or hdf5.")]
 ConfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="YAML file that names the streams, see docs/data.md.")
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
 ]
 AnnotationsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Annotations of any supported data set; default: no queries.")

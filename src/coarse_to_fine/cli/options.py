@@ -45,6 +45,11 @@ BackendOption = Annotated[
     BackendName,
     typer.Option("--backend", help="Who computes the image tower: torch, or onnx (ONNX Runtime on the CPU)."),
 ]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")]
+LayoutArgument = Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")]
 COARSE = typer.Option("--coarse", metavar="NAME", help="A name such as t-mass, an unknown one lists all; or a folder.")
 FINE = typer.Option("--fine", metavar="NAME", help="A name such as qd-detr, an unknown one lists all; or a folder.")
 CoarseOption = Annotated[str | None, COARSE]

@@ -18,6 +18,7 @@ from coarse_to_fine.cli.options import (
     FineOption,
     FusionOption,
     LibraryOption,
+    SeedOption,
     find_library,
     stored_fusion,
 )
@@ -77,7 +78,7 @@ class Question:
     fine: FineOption = None
     fusion: FusionOption = None
     device: DeviceOption = "auto"
-    seed: Annotated[int, typer.Option(help="Seed of the stochastic text of T-MASS.")] = 0
+    seed: SeedOption = 0
 
     def asked(self) -> list[Query]:
         """The queries: one, or as many as there are lines.

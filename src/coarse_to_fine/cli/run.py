@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.config_kinds import refuse_other_kind
-from coarse_to_fine.cli.options import JsonOption
+from coarse_to_fine.cli.config_kinds import load_of_kind
+from coarse_to_fine.cli.options import JsonOption, SetOption
 from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
 
@@ -32,9 +32,7 @@ def run(
             metavar="DIR", help="Everything goes here; default: runs/ and the file's name.", callback=folder_to_write
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
-    ] = None,
+    overrides: SetOption = None,
     step: Annotated[
         str | None, typer.Option("--step", metavar="NAME", help="Run this step alone; see --dry-run for the names.")
     ] = None,
@@ -63,7 +61,6 @@ def run(
 
       ctf run --config configs/run/tacos.yaml --set data.root=~/tacos --dry-run
     """
-    from coarse_to_fine.config import load_config
     from coarse_to_fine.main_pipeline.run_config import RunFile
     from coarse_to_fine.shipped_configs import find_config, shipped_configs
 
@@ -71,8 +68,7 @@ def run(
     if not file.is_file():
         known = ", ".join(shipped_configs("run"))
         raise UserError(f"no configuration {config}; expected a YAML file, or one of {known}; check the name")
-    refuse_other_kind("run", file)
-    settings = load_config(RunFile, file, overrides or [])
+    settings = load_of_kind("run", RunFile, file, overrides)
     folder = out if out is not None else Path("runs") / config.stem
     command = _launcher(launcher)
     if dry_run:

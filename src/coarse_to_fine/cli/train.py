@@ -9,8 +9,17 @@ import typer
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.cli import output
-from coarse_to_fine.cli.config_kinds import refuse_other_kind
-from coarse_to_fine.cli.options import CoarseOption, DeviceOption, FineOption, JsonOption, LibraryOption, find_library
+from coarse_to_fine.cli.config_kinds import load_of_kind
+from coarse_to_fine.cli.options import (
+    CoarseOption,
+    DeviceOption,
+    FineOption,
+    JsonOption,
+    LayoutArgument,
+    LibraryOption,
+    SetOption,
+    find_library,
+)
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.wording import counted
@@ -28,9 +37,6 @@ ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="YA
 OutOption = Annotated[
     Path,
     typer.Option("--out", metavar="DIR", help="Checkpoints, metrics and the model go here.", callback=folder_to_write),
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the file; repeatable.")
 ]
 FeaturesOption = Annotated[
     Path, typer.Option("--train", metavar="DIR", help="Features of the training split, made by ctf extract.")
@@ -64,11 +70,9 @@ def encoder(
 
       ctf train encoder --config configs/encoder/tiny-world.yaml --set run.epochs=2 --out runs/pilot
     """
-    from coarse_to_fine.config import load_config
     from coarse_to_fine.encoders.train import EncoderTrainingConfig, train_encoder
 
-    refuse_other_kind("encoder", config)
-    settings = on_device(load_config(EncoderTrainingConfig, config, overrides or []), device)
+    settings = on_device(load_of_kind("encoder", EncoderTrainingConfig, config, overrides), device)
     report(train_encoder(settings, out, progress=not as_json), out, as_json)
 
 
@@ -91,11 +95,9 @@ def coarse(
       ctf train coarse --config FILE --train feats/train --validation feats/val --out runs/1 --set run.seed=1
     """
     from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
-    from coarse_to_fine.config import load_config
     from coarse_to_fine.features.training_set import training_examples
 
-    refuse_other_kind("coarse", config)
-    settings = on_device(load_config(CoarseTraining, config, overrides or []), device)
+    settings = on_device(load_of_kind("coarse", CoarseTraining, config, overrides), device)
     print_data_reports(train, validation)
     learned = training_examples(train, coarse=True, alternates=True)
     trained = train_coarse(settings, learned, training_examples(validation), out, progress=not as_json)
@@ -120,12 +122,10 @@ def fine(
 
       ctf train fine --config FILE --train feats/train --validation feats/val --out runs/1 --set run.seed=1
     """
-    from coarse_to_fine.config import load_config
     from coarse_to_fine.features.training_set import training_examples
     from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 
-    refuse_other_kind("fine", config)
-    settings = on_device(load_config(FineTraining, config, overrides or []), device)
+    settings = on_device(load_of_kind("fine", FineTraining, config, overrides), device)
     print_data_reports(train, validation)
     learned = training_examples(train, alternates=True)
     trained = train_fine(settings, learned, training_examples(validation), out, progress=not as_json)
@@ -134,7 +134,7 @@ def fine(
 
 @app.command("fusion")
 def fusion(
-    annotations: Annotated[Path, typer.Argument(help="Folder with videos.jsonl and queries.<split>.jsonl.")],
+    annotations: LayoutArgument,
     library: LibraryOption = None,
     split: Annotated[str, typer.Option(help="A validation split, never a test split.")] = "val",
     coarse: CoarseOption = None,
