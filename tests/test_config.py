@@ -61,13 +61,6 @@ def test_section_that_names_some_keys_keeps_the_other_defaults(tmp_path: Path) -
     assert load_config(Outer, None, ["tuned.name=x"]).tuned == Inner(learning_rate=0.5, name="x")
 
 
-def test_defaults_give_way_to_file_and_overrides(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("low: 3\n")
-    config = load_config(Outer, path, ["high=7"], low=1, high=1, mode="fast")
-    assert (config.low, config.high, config.mode) == (3, 7, "fast")
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [

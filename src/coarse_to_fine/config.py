@@ -22,9 +22,7 @@ _QUOTES = "'"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
-def load_config(
-    model_class: type[Model], path: Path | str | None = None, overrides: Sequence[str] = (), **defaults: Any
-) -> Model:
+def load_config(model_class: type[Model], path: Path | str | None = None, overrides: Sequence[str] = ()) -> Model:
     """A validated configuration from a YAML file and `key=value` overrides.
 
     A nested section that names some keys keeps what `model_class` gives as default for the others: with a field
@@ -34,14 +32,11 @@ def load_config(
         model_class: the pydantic model with `extra="forbid"`.
         path: YAML file with a mapping, or one that comes with the package (`configs/fine/...`); none: defaults only.
         overrides: `key=value` or `outer.inner=value`; the value is YAML (`1e-4`, `true`, `null`, `[1, 2]`, text).
-        defaults: top-level values that the file and the overrides replace.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value is out of range; one line.
     """
-    values: dict[str, Any] = dict(defaults)
-    if path is not None:
-        values.update(read_yaml(find_config(path)))
+    values = {} if path is None else read_yaml(find_config(path))
     for override in overrides:
         apply_override(values, override)
     source = str(path) if path is not None else "the configuration"

@@ -17,20 +17,20 @@ METRICS = (*(f"R{n}@{level}" for n in (1, 5) for level in RECALL_AT), "mIoU", "m
 """Names of the metrics of examples."""
 
 
-def moment_metrics(model: FineModel, examples: Sequence[TrainingExample], batch_size: int = 8) -> dict[str, float]:
+def moment_metrics(model: FineModel, examples: Sequence[TrainingExample]) -> dict[str, float]:
     """R1 and R5 at IoU 0.3, 0.5, 0.7, mean IoU, and average precision, all in percent, without suppression."""
     examples = [example for example in examples if len(example.windows_s)]
     if not examples:
         return {}
-    return score_outputs(locate_examples(model, examples, batch_size), examples)
+    return score_outputs(locate_examples(model, examples), examples)
 
 
-def locate_examples(model: FineModel, examples: Sequence[TrainingExample], batch_size: int = 8) -> list[MomentOutput]:
+def locate_examples(model: FineModel, examples: Sequence[TrainingExample]) -> list[MomentOutput]:
     """Outputs in the order of the examples; a segment that several examples share is prepared once."""
     examples = list(examples)
     caches = {example.segment.segment_id: example.segment for example in examples}
     prepared = {name: model.video_cache(segment) for name, segment in caches.items()}
-    return model.locate([(prepared[example.segment.segment_id], example.text) for example in examples], batch_size)
+    return model.locate([(prepared[example.segment.segment_id], example.text) for example in examples])
 
 
 def score_outputs(outputs: Sequence[MomentOutput], examples: Sequence[TrainingExample]) -> dict[str, float]:

@@ -99,7 +99,7 @@ def split(indices: Sequence[int], parts: int) -> list[Sequence[int]]:
     return [indices[start:end] for start, end in pairwise(bounds)]
 
 
-def prepared_parts(data: TrainingData, run: RunConfig, plans: Iterator[StepPlan], pin: bool = False) -> Iterator[Batch]:
+def prepared_parts(data: TrainingData, run: RunConfig, plans: Iterator[StepPlan]) -> Iterator[Batch]:
     """The batch of every part of the plans, in order; the same with any number of workers."""
     parts = (part for plan in plans for part in plan.parts)
     source = _Source(data)
@@ -114,7 +114,6 @@ def prepared_parts(data: TrainingData, run: RunConfig, plans: Iterator[StepPlan]
         num_workers=run.workers,
         multiprocessing_context=context,
         generator=torch.Generator().manual_seed(0),
-        pin_memory=pin,
     )
     yield from (_checked(item) for item in loader)
 

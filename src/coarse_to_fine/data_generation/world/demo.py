@@ -40,23 +40,23 @@ class DemoSearch:
     windows_s: tuple[tuple[float, float], ...]
 
 
-def demo_scenes(videos: int = DEMO_VIDEOS) -> tuple[Scene, ...]:
+def demo_scenes() -> tuple[Scene, ...]:
     """The first scenes of the demo's set that are short and small."""
     found: list[Scene] = []
     for scene in _set():
-        if len(found) == videos:
+        if len(found) == DEMO_VIDEOS:
             break
         if scene.duration_s <= LONGEST_S and scene.size[1] <= LARGEST_HEIGHT and scene.fps <= MOST_FPS:
             found.append(scene)
     return tuple(found)
 
 
-def demo_searches(videos: int = DEMO_VIDEOS) -> tuple[DemoSearch, ...]:
+def demo_searches() -> tuple[DemoSearch, ...]:
     """Five searches for moments, two for videos and two for a moment in a described video, over different videos."""
-    scenes = demo_scenes(videos)
-    fine = [_fine(scene, index) for index, scene in enumerate(scenes[:: max(1, videos // 5)][:5])]
-    coarse = [_coarse(scene) for scene in scenes[1 :: max(1, videos // 2)][:2]]
-    both = [_both(scene) for scene in scenes[2 :: max(1, videos // 2)][:2]]
+    scenes = demo_scenes()
+    fine = [_fine(scene, index) for index, scene in enumerate(scenes[:: DEMO_VIDEOS // 5][:5])]
+    coarse = [_coarse(scene) for scene in scenes[1 :: DEMO_VIDEOS // 2][:2]]
+    both = [_both(scene) for scene in scenes[2 :: DEMO_VIDEOS // 2][:2]]
     return (*fine, *coarse, *both)
 
 

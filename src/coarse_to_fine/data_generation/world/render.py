@@ -128,7 +128,7 @@ class _Brush:
 def _palette(colour: str, shade: float) -> tuple[RGB, ...]:
     """Colours by index of the tone, and the edge last."""
     main = _scaled(COLOURS[colour], shade)
-    return (main, _scaled(main, 0.68), _lighter(main, 0.5), _INK, _PAPER, _scaled(main, 0.4))
+    return (main, _scaled(main, 0.68), _lighter(main), _INK, _PAPER, _scaled(main, 0.4))
 
 
 def _scaled(colour: RGB, factor: float) -> RGB:
@@ -136,8 +136,8 @@ def _scaled(colour: RGB, factor: float) -> RGB:
     return (red, green, blue)
 
 
-def _lighter(colour: RGB, share: float) -> RGB:
-    red, green, blue = (int(value + (255 - MAX_NOISE - value) * share) for value in colour)
+def _lighter(colour: RGB) -> RGB:
+    red, green, blue = (int(value + (255 - MAX_NOISE - value) * 0.5) for value in colour)
     return (red, green, blue)
 
 

@@ -48,9 +48,9 @@ class Stage:
     poses: list[Pose]
     slots: dict[int, int] = field(default_factory=dict)
 
-    def half_width(self, actor: int, size: float | None = None) -> float:
+    def half_width(self, actor: int) -> float:
         """Half the width of an actor, widths of the picture."""
-        return DRAWINGS[self.actors[actor].kind].half_width * (size or self.poses[actor].size) / self.aspect
+        return DRAWINGS[self.actors[actor].kind].half_width * self.poses[actor].size / self.aspect
 
     def spot(self, slot: int, rng: random.Random) -> float:
         """An x near a slot."""

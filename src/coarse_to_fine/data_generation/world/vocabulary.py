@@ -35,13 +35,11 @@ class ActionRule:
         name: the action.
         directions: its directions; empty where it has none. For `enter` the side it comes from, else the side it
             goes to.
-        pair: whether it is done to a second object.
         min_s: shortest length, seconds, in which frames every 2 s show it.
     """
 
     name: str
     directions: tuple[str, ...] = ()
-    pair: bool = False
     min_s: float = 4.0
 
 
@@ -56,10 +54,10 @@ ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("fall"),
     ActionRule("rise"),
     ActionRule("shake"),
-    ActionRule("circle", TURNS, pair=True, min_s=7.0),
-    ActionRule("pass", SIDES, pair=True),
-    ActionRule("hit", pair=True, min_s=5.0),
-    ActionRule("follow", SIDES, pair=True),
+    ActionRule("circle", TURNS, min_s=7.0),
+    ActionRule("pass", SIDES),
+    ActionRule("hit", min_s=5.0),
+    ActionRule("follow", SIDES),
 )
 ACTION_NAMES: tuple[str, ...] = tuple(rule.name for rule in ACTIONS)
 

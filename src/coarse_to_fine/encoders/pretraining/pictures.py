@@ -19,15 +19,13 @@ HEIGHTS = (120, 144, 160, 180, 200, 240)
 
 
 def drawn_picture(
-    scene: Scene, time_s: float, preprocessing: Preprocessing, rng: random.Random, clean: bool = False
+    scene: Scene, time_s: float, preprocessing: Preprocessing, rng: random.Random
 ) -> UInt8[Tensor, "S S 3"]:
-    """The frame at `time_s`, drawn in one of several sizes and prepared for the tower; `clean` leaves it undegraded."""
+    """The frame at `time_s`, drawn in one of several sizes and prepared for the tower."""
     height = rng.choice(HEIGHTS)
     width = 2 * round(height * scene.aspect / 2)
     image = Image.fromarray(render_frame(scene, time_s, (width, height)))
-    if not clean:
-        image = degraded(image, rng)
-    return preprocessing.prepare(torch.from_numpy(np.array(image)))
+    return preprocessing.prepare(torch.from_numpy(np.array(degraded(image, rng))))
 
 
 def degraded(image: Image.Image, rng: random.Random) -> Image.Image:

@@ -74,7 +74,7 @@ class _Frame:
 
 
 class WorldFrames(TrainingData):
-    """Scenes of one split of the drawn world, drawn anew whenever they are asked for."""
+    """Scenes of the training split of the drawn world, drawn anew whenever they are asked for."""
 
     def __init__(
         self,
@@ -88,13 +88,11 @@ class WorldFrames(TrainingData):
         distractors: int = 0,
         crowd_share: float = 0.0,
         tiled: bool = False,
-        first_seed: int = 0,
-        split: str = "train",
     ) -> None:
         """Describe the samples; nothing is drawn yet.
 
         Args:
-            scenes: scenes with seeds from `first_seed` on.
+            scenes: how many; their seeds count from 0.
             frames: frames of a scene in a sample (F).
             captions: captions of a frame.
             tokenizer_json: the tokenizer, as text so that it can be sent to other processes.
@@ -104,10 +102,8 @@ class WorldFrames(TrainingData):
             distractors: sentences a frame that fail on it; they come after its captions, so K is the sum of both.
             crowd_share: share of scenes whose frames are arrangements of a crowd.
             tiled: show every scene as tiles instead.
-            first_seed: seed of the first scene.
-            split: split of the world.
         """
-        self._scenes, self._first_seed, self._split = scenes, first_seed, split
+        self._scenes = scenes
         self._frames, self._captions, self._grid = frames, captions, patch_grid
         self._tokenizer_json, self._context, self._preprocessing = tokenizer_json, context, preprocessing
         self._distractors = distractors
@@ -129,7 +125,7 @@ class WorldFrames(TrainingData):
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
-        scenes = [sample_scene(self._first_seed + index, self._split) for index in indices]
+        scenes = [sample_scene(index, "train") for index in indices]
         samples = self._samples(scenes, rng)
         return Batch(samples, [scene.video_id for scene in scenes], patch_counts(samples))
 
@@ -176,7 +172,7 @@ class WorldFrames(TrainingData):
     def some_pictures(self, count: int, generator: torch.Generator) -> UInt8[Tensor, "M S S 3"]:
         """One frame each of the first `count` scenes, for statistics."""
         rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
-        scenes = [sample_scene(self._first_seed + index, self._split) for index in range(count)]
+        scenes = [sample_scene(index, "train") for index in range(count)]
         times_s = [frame_times(scene, 1, rng)[0] for scene in scenes]
         return torch.stack([drawn_picture(one, at, self._preprocessing, rng) for one, at in zip(scenes, times_s)])
 

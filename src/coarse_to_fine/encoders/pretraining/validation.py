@@ -85,22 +85,22 @@ def embedded(encoder: ClipEncoder, sentences: Sequence[str]) -> Float[Tensor, "M
 
 
 def validation_set(
-    encoder: ClipEncoder, scenes: int, split: str = "val", draw: Callable[[Scene, float], Tensor] | None = None
+    encoder: ClipEncoder, scenes: int, draw: Callable[[Scene, float], Tensor] | None = None
 ) -> ValidationSet:
-    """Draw the pictures of a split and write its questions; always the same.
+    """Draw the pictures of the validation split and write its questions; always the same.
 
     Args:
         encoder: its rule for pictures is used.
         scenes: number of scenes.
-        split: split of the world.
-        draw: gives the prepared picture of a scene at a time; by default drawn and degraded.
+        draw: gives the prepared picture of a scene at a time, such as one read back from a rendered file (the figures
+            in the card of `tiny-world`); None: drawn and degraded.
     """
     pictures: list[Tensor] = []
     events: list[tuple[int, str, int]] = []
     questions: list[Question] = []
     for seed in range(scenes):
-        scene = sample_scene(seed, split)
-        rng = random.Random(f"validation/{split}/{seed}")
+        scene = sample_scene(seed, "val")
+        rng = random.Random(f"validation/val/{seed}")
         for event in scene.events:
             time_s = rng.uniform(event.start_s, event.end_s - 1e-3)
             if readable_event(scene, time_s) is None:

@@ -31,15 +31,9 @@ class MesmTask(TrainingTask):
     metric_names = METRICS
 
     def __init__(
-        self,
-        model: Mesm,
-        data: MesmData,
-        validation: Sequence[TrainingExample],
-        loss: MesmLossConfig,
-        batch_size: int = 8,
+        self, model: Mesm, data: MesmData, validation: Sequence[TrainingExample], loss: MesmLossConfig
     ) -> None:
-        self.model, self.data, self.validation = model, data, validation
-        self.loss, self.batch_size = loss, batch_size
+        self.model, self.data, self.validation, self.loss = model, data, validation, loss
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         data: MesmBatch = batch.data
@@ -58,7 +52,7 @@ class MesmTask(TrainingTask):
         return Losses(total_loss(losses, self.loss), losses)
 
     def validate(self) -> dict[str, float]:
-        return moment_metrics(self.model, self.validation, self.batch_size)
+        return moment_metrics(self.model, self.validation)
 
     def _summaries(self, data: MesmBatch) -> Tensor | None:
         """The summary of each row's segment, (B, D), computed once a segment.

@@ -116,15 +116,9 @@ class QdDetrTask(TrainingTask):
     metric_names = METRICS
 
     def __init__(
-        self,
-        model: QdDetr,
-        data: QdDetrData,
-        validation: Sequence[TrainingExample],
-        loss: DetectorLossConfig,
-        batch_size: int = 8,
+        self, model: QdDetr, data: QdDetrData, validation: Sequence[TrainingExample], loss: DetectorLossConfig
     ) -> None:
-        self.model, self.data, self.validation = model, data, validation
-        self.loss, self.batch_size = loss, batch_size
+        self.model, self.data, self.validation, self.loss = model, data, validation, loss
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Losses:
         data: QdDetrBatch = batch.data
@@ -146,7 +140,7 @@ class QdDetrTask(TrainingTask):
         return self.data.targets.negatives == "official"
 
     def validate(self) -> dict[str, float]:
-        return moment_metrics(self.model, self.validation, self.batch_size)
+        return moment_metrics(self.model, self.validation)
 
     def _foreign_logits(self, clips: Tensor, video_mask: Tensor) -> Tensor:
         model = self.model
