@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ from coarse_to_fine.config import parse_config
 from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.features.published.arrays import check_row_count, checked_rows
 from coarse_to_fine.features.published.config import PublishedFeatures, Stream, Texts
-from coarse_to_fine.features.published.files import FORMS, open_files
+from coarse_to_fine.features.published.files import Form, open_files
 from coarse_to_fine.features.published.names import array_name, written_stem
 from coarse_to_fine.features.published.texts import PublishedTexts, named_queries
 from coarse_to_fine.features.published.videos import PublishedVideos, normalised
@@ -32,7 +33,7 @@ def one_stream(form, path, **options):
     return PublishedVideos(PublishedFeatures(streams=(stream,)))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", get_args(Form))
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_every_form_and_float_type_is_read(tmp_path, form, dtype):
     arrays = {"v0": rows(0, 5, 8, dtype), "v1": rows(1, 3, 8, dtype)}
@@ -46,7 +47,7 @@ def test_every_form_and_float_type_is_read(tmp_path, form, dtype):
         assert (found.step_s, found.end_s, found.notes) == (2.0, 2.0 * len(array), ())
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", get_args(Form))
 def test_a_squeezed_row_is_one_row_only_of_the_declared_width(tmp_path, form):
     place = write_form(form, tmp_path / "set", {"v0": rows(0, 1, 8)[0]})
     assert one_stream(form, place, width=8).read("v0", 2.0).rows.shape == (1, 8)

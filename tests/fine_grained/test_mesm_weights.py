@@ -17,12 +17,9 @@ from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm
 from coarse_to_fine.fine_grained.mesm.weights import (
     UNUSED,
-    Features,
     from_released_state,
     import_checkpoint,
-    known_features,
     released_state,
-    reorder_blocks,
     save_checkpoint,
 )
 from coarse_to_fine.model_folders import save_model
@@ -145,19 +142,3 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": {"a": torch.zeros(1)}, "opt": argparse.Namespace(x=Runs())}, tmp_path / "evil.ckpt")
     with pytest.raises(WeightsError, match="not safe"):
         import_checkpoint(tmp_path / "evil.ckpt")
-
-
-def test_blocks_can_come_in_another_order() -> None:
-    torch.manual_seed(0)
-    model = Mesm(MesmConfig(video_feature_dims=(512, 2304), feature_names=("clip", "slowfast"), hidden_dim=32, heads=4))
-    features = known_features(model.state_dict())
-    moved, order = reorder_blocks(model.state_dict(), features, ("slowfast", "clip"))
-    assert order == Features(("slowfast", "clip"), (2304, 512))
-    other = Mesm(model.config.model_copy(update={"video_feature_dims": order.widths}))
-    other.load_state_dict(moved)
-    clip, slowfast, time = torch.randn(1, 3, 512), torch.randn(1, 3, 2304), torch.rand(1, 3, 2)
-    first = model.eval().input_vid_proj(torch.cat([clip, slowfast, time], -1))
-    second = other.eval().input_vid_proj(torch.cat([slowfast, clip, time], -1))
-    torch.testing.assert_close(first, second)
-    with pytest.raises(WeightsError, match="give each once"):
-        reorder_blocks(model.state_dict(), features, ("clip", "clip"))

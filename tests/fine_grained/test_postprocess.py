@@ -11,7 +11,6 @@ from coarse_to_fine.fine_grained.postprocess import (
     official_nms,
     official_postprocess,
     official_rounding,
-    suppress,
 )
 
 
@@ -38,13 +37,6 @@ def test_equal_scores_keep_the_order_of_the_queries() -> None:
     spans = torch.tensor([[0.2, 0.1], [0.8, 0.1], [0.5, 0.1]])
     output = moment_output(torch.zeros(3, 2), spans, torch.zeros(1), 10.0)
     assert output.windows_s[:, 0].tolist() == sorted(output.windows_s[:, 0].tolist(), key=[1.5, 7.5, 4.5].index)
-
-
-def test_suppression_keeps_the_best_of_overlapping_windows() -> None:
-    spans = torch.tensor([[0.5, 0.4], [0.52, 0.4], [0.1, 0.1]])
-    logits = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 0.0]])
-    output = suppress(moment_output(logits, spans, torch.zeros(1), 100.0), 0.7)
-    torch.testing.assert_close(output.windows_s, torch.tensor([[32.0, 72.0], [5.0, 15.0]]))
 
 
 def test_official_rounding_is_half_to_even_and_may_collapse() -> None:

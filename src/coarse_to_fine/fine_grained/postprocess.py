@@ -43,12 +43,6 @@ def moment_output(
     return MomentOutput(windows[kept], scores[kept], saliency)
 
 
-def suppress(output: MomentOutput, threshold: float, limit: int | None = None) -> MomentOutput:
-    """Temporal non-maximum suppression of an output's windows."""
-    kept = temporal_nms(output.windows_s, output.scores, threshold, limit)
-    return MomentOutput(output.windows_s[kept], output.scores[kept], output.saliency)
-
-
 class OfficialRounding(NamedTuple):
     """What the evaluation of a release does to windows: multiples of which length, clamped to which time; None: not."""
 

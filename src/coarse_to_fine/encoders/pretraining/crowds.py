@@ -14,7 +14,6 @@ from coarse_to_fine.data_generation.world.vocabulary import COLOURS, KINDS
 
 TILE_ROWS = 3
 SHADES = (0.92, 1.0, 1.06)
-SIZES = ((0.14, 0.24), (0.22, 0.36), (0.22, 0.36), (0.3, 0.55))
 
 
 def crowd(scene: Scene, arrangements: int, rng: random.Random) -> list[Scene]:

@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from coarse_to_fine.features.published.names import Name, id_of_stem, relative_p
 from coarse_to_fine.wording import why
 
 Form = Literal["npz", "npy", "pt", "hdf5"]
-FORMS: tuple[Form, ...] = get_args(Form)
 SHOWN = 8
 
 

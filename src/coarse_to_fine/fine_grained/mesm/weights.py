@@ -7,7 +7,7 @@ checkpoint is read, kept beside the model, and put back when it is written.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -199,29 +199,6 @@ def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int,
             "time channels; name the features that the checkpoint was trained with"
         )
     return config
-
-
-def reorder_blocks(
-    state: Mapping[str, Tensor], features: Features, order: Sequence[str]
-) -> tuple[dict[str, Tensor], Features]:
-    """Move the input channels of the first projection so that the blocks come in another order.
-
-    Raises:
-        WeightsError: `order` does not name exactly the blocks of the checkpoint.
-    """
-    if sorted(order) != sorted(features.names):
-        raise WeightsError(
-            f"block order {list(order)} does not name the blocks {list(features.names)} of the checkpoint; "
-            "give each once"
-        )
-    starts = torch.tensor([0, *features.widths]).cumsum(0).tolist()
-    blocks = {name: torch.arange(starts[i], starts[i + 1]) for i, name in enumerate(features.names)}
-    width = _shape(state, FIRST + "LayerNorm.weight")[0]
-    channels = torch.cat([*(blocks[name] for name in order), torch.arange(starts[-1], width)])
-    moved = dict(state)
-    for name in ("LayerNorm.weight", "LayerNorm.bias", "net.1.weight"):
-        moved[FIRST + name] = state[FIRST + name][..., channels]
-    return moved, Features(tuple(order), tuple(len(blocks[name]) for name in order))
 
 
 def _idle_parts(config: MesmConfig) -> dict[str, Tensor]:
