@@ -249,20 +249,24 @@ def load_strict(model: StoredModel, state: Mapping[str, Tensor], source: str) ->
     Raises:
         WeightsError: unknown, missing or misshaped tensors, each named.
     """
-    own = model.state_dict()
-    problems = [f"unknown {name}" for name in sorted(state.keys() - own.keys())]
-    problems += [f"missing {name}" for name in sorted(own.keys() - state.keys())]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in sorted(own.keys() & state.keys())
-        if state[name].shape != own[name].shape
-    ]
-    if problems:
+    if problems := misfits(state, model.state_dict()):
         raise WeightsError(
             f"{source} does not hold the tensors of {model.name}: {shortened(problems)}; expected those of its "
             "architecture; use a checkpoint of this model"
         )
     model.load_state_dict(dict(state))
+
+
+def misfits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Tensors that are missing, unknown or misshaped beside the expected ones, each named."""
+    problems = [f"missing {name}" for name in sorted(expected.keys() - state.keys())]
+    problems += [f"unknown {name}" for name in sorted(state.keys() - expected.keys())]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & state.keys())
+        if state[name].shape != expected[name].shape
+    ]
+    return problems
 
 
 def shortened(problems: list[str], shown: int = 12) -> str:

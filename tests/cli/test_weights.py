@@ -192,7 +192,7 @@ def changed(state, **changes):
     [
         ({"pool_frames.linear_proj.bias": None}, "missing pool_frames.linear_proj.bias"),
         ({"pool_frames.more.weight": torch.ones(1)}, "unknown pool_frames.more.weight"),
-        ({"clip.visual_projection.weight": torch.ones(32, 47)}, "visual_projection.weight is (32, 47)"),
+        ({"clip.visual_projection.weight": torch.ones(32, 47)}, "visual_projection.weight has shape (32, 47)"),
         ({"clip.text_model.surprise": torch.ones(1)}, "unknown text_model.surprise"),
         ({"stochastic.std_branch.linear_proj.bias": torch.ones(7)}, "has shape (7,) instead of (32,)"),
     ],

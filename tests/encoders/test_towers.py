@@ -83,7 +83,7 @@ def test_position_buffers_are_dropped_and_other_keys_listed(hugging_face_folder:
     del weights["logit_scale"]
     with pytest.raises(WeightsError) as error:
         build_towers(config, weights, "bad")
-    for part in ("missing logit_scale", "unknown visual_projection.bias", "text_projection.weight is (24, 31)"):
+    for part in ("missing logit_scale", "unknown visual_projection.bias", "text_projection.weight has shape (24, 31)"):
         assert part in str(error.value)
 
 

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from coarse_to_fine.encoders.config import ClipConfig
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.model_folders import misfits
 from coarse_to_fine.wording import counted, why
 
 SAFE_FILE = "model.safetensors"
@@ -76,15 +77,7 @@ def build_towers(config: ClipConfig, weights: Mapping[str, Tensor], source: str)
     with torch.device("meta"), _NoFirstValues():  # no memory and no time for weights that are replaced at once
         towers = ClipTowers(config)
     kept = {name: tensor.float() for name, tensor in weights.items() if name not in DROPPED}
-    expected = towers.state_dict()
-    problems = [f"missing {name}" for name in sorted(expected.keys() - kept.keys())]
-    problems += [f"unknown {name}" for name in sorted(kept.keys() - expected.keys())]
-    problems += [
-        f"{name} is {tuple(kept[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in sorted(expected.keys() & kept.keys())
-        if kept[name].shape != expected[name].shape
-    ]
-    if problems:
+    if problems := misfits(kept, towers.state_dict()):
         raise WeightsError(
             f"{source}: {counted(len(problems), 'key does', 'keys do')} not fit the CLIP model of its config.json: "
             f"{'; '.join(problems)}; give config.json and weights of one and the same model"

@@ -13,7 +13,7 @@ from coarse_to_fine.checkpoint_files import Source, read_checkpoint
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.errors import WeightsError
-from coarse_to_fine.model_folders import shortened
+from coarse_to_fine.model_folders import misfits, shortened
 
 ENCODER_PREFIX = "clip."
 LOGIT_SCALE = "clip.logit_scale"
@@ -122,14 +122,7 @@ def load_head(model: TMass, state: Mapping[str, Tensor], source: str) -> None:
     names = head_names()
     own = model.state_dict()
     state = {LOGIT_SCALE: own["logit_scale"], **{name: value for name, value in state.items() if name not in DROPPED}}
-    problems = [f"unknown {name}" for name in state if name not in names]
-    problems += [f"missing {name}" for name in names if name not in state]
-    problems += [
-        f"{name} has shape {tuple(value.shape)} instead of {tuple(own[names[name]].shape)}"
-        for name, value in state.items()
-        if name in names and value.shape != own[names[name]].shape
-    ]
-    if problems:
+    if problems := misfits(state, {name: own[ours] for name, ours in names.items()}):
         raise WeightsError(
             f"{source} does not fit the head: {shortened(problems)}; expected the tensors of {model.config!r}; "
             "choose a checkpoint of this architecture"
