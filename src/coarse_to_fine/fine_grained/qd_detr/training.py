@@ -1,6 +1,6 @@
 """Batches and losses of QD-DETR for the training loop.
 
-Axes: B batch, L clips, T words, P clip pairs of a example.
+Axes: B batch, L clips, T words, P clip pairs of an example.
 """
 
 from __future__ import annotations
