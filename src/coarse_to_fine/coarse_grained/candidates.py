@@ -70,12 +70,11 @@ class FrameCosines:
 
     Args:
         directions: width of a shortened frame; 0 keeps frames whole.
-        held: share of the frames' energy that the directions must hold to be used.
         mean_weight: of the mean cosine of a segment's frames beside the largest.
     """
 
-    def __init__(self, directions: int = DIRECTIONS, held: float = HELD, mean_weight: float = 1.0) -> None:
-        self._directions, self._least, self._mean_weight = directions, held, mean_weight
+    def __init__(self, directions: int = DIRECTIONS, mean_weight: float = 1.0) -> None:
+        self._directions, self._mean_weight = directions, mean_weight
         self._basis: Tensor | None = None
         self._blocks: list[tuple[Tensor, Tensor]] = []
 
@@ -92,7 +91,7 @@ class FrameCosines:
 
     def extend(self, frames: Float[Tensor, "V F D"]) -> None:
         if not self._blocks:
-            self._basis = main_directions(frames, self._directions, self._least)
+            self._basis = main_directions(frames, self._directions, HELD)
         width = frames.shape[2] if self._basis is None else self._basis.shape[1]
         held = torch.empty((*frames.shape[:2], width), dtype=torch.int8)
         steps = torch.empty(frames.shape[:2])

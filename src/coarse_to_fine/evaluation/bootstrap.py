@@ -13,13 +13,15 @@ import numpy as np
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 
 RESAMPLES = 1000
+TAIL = (1 - 0.95) / 2
+"""Share of the resamples below a 95 % interval, and above it."""
 CHUNK = 64
 """Resamples drawn at a time, so that 50 000 videos stay within some 50 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Percentile interval of a bootstrap."""
+    """95 % percentile interval of a bootstrap."""
 
     low: float
     high: float
@@ -34,7 +36,7 @@ class PairedDifference:
 
     Attributes:
         difference: mean of b - mean of a.
-        interval: 95 % percentile interval.
+        interval: of the difference.
         share_better: share of resamples in which b is above a; ties count half.
     """
 
@@ -49,24 +51,17 @@ class PairedDifference:
 
 
 def bootstrap_intervals(
-    values: Float64[FloatArray, "Q M"],
-    videos: Sequence[str],
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
+    values: Float64[FloatArray, "Q M"], videos: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Interval]:
-    """Percentile interval of the mean of each column, resampling videos with all their queries.
+    """Interval of the mean of each column, resampling videos with all their queries.
 
     Args:
         values: NaN where a query does not count for a metric.
         videos: the video of each query.
         resamples: number of draws.
         seed: of the generator; the same seed gives the same draws, so that two files can be compared in pairs.
-        level: share of the resamples inside the interval.
     """
-    means = resampled_means(values, videos, resamples, seed)
-    edges = (1 - level) / 2
-    return [_interval(column, edges) for column in means.T]
+    return [_interval(column) for column in resampled_means(values, videos, resamples, seed).T]
 
 
 def paired_bootstrap(
@@ -75,13 +70,12 @@ def paired_bootstrap(
     videos: Sequence[str],
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = 0.95,
 ) -> PairedDifference:
     """The difference of two sets of values of the same queries; both are resampled together."""
     delta = b - a
     means = resampled_means(delta[:, None], videos, resamples, seed)[:, 0]
     better = float(np.mean(means > 0) + np.mean(means == 0) / 2)
-    return PairedDifference(float(np.nanmean(delta)), _interval(means, (1 - level) / 2), better)
+    return PairedDifference(float(np.nanmean(delta)), _interval(means), better)
 
 
 def resampled_means(
@@ -104,9 +98,9 @@ def resampled_means(
     return means
 
 
-def _interval(means: FloatArray, edge: float) -> Interval:
+def _interval(means: FloatArray) -> Interval:
     known = means[~np.isnan(means)]
     if len(known) == 0:
         return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(known, [edge, 1 - edge])
+    low, high = np.quantile(known, [TAIL, 1 - TAIL])
     return Interval(float(low), float(high))

@@ -47,8 +47,8 @@ class BlindOverlap:
         return float(100 * np.mean(self.iou @ np.diff(steps**draws)))
 
 
-def span_prior(truth: Truth, limit: int = PRIOR_SPANS, seed: int = 0) -> SpanPrior | None:
-    """The windows of a split as fractions of their videos, at most `limit` of them; None without durations."""
+def span_prior(truth: Truth, seed: int = 0) -> SpanPrior | None:
+    """The windows of a split as fractions of their videos, at most PRIOR_SPANS of them; None without durations."""
     spans = [
         query.windows / query.duration_s
         for query in truth.queries
@@ -57,8 +57,8 @@ def span_prior(truth: Truth, limit: int = PRIOR_SPANS, seed: int = 0) -> SpanPri
     if not spans:
         return None
     rows = np.concatenate(spans)
-    if len(rows) > limit:
-        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), limit, replace=False))]
+    if len(rows) > PRIOR_SPANS:
+        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), PRIOR_SPANS, replace=False))]
     return SpanPrior(rows, f"{truth.source} (split {truth.split})")
 
 

@@ -15,6 +15,9 @@ from coarse_to_fine.modes import undisturbed
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+POOL = 8
+"""Batches among which random batches choose what is of similar length."""
+
 
 def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Indices in batches of at most `batch_size`, neighbours of similar length together."""
@@ -34,18 +37,16 @@ def run_by_length(
     return [results[index] for index in range(len(items))]
 
 
-def random_batches_by_length(
-    lengths: Sequence[int], batch_size: int, generator: torch.Generator, pool: int = 8
-) -> list[list[int]]:
+def random_batches_by_length(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> list[list[int]]:
     """Every index once in random batches, those of similar length together, so that little is padded.
 
-    The shuffled indices are cut into pools of `pool` batches; each pool is sorted by length, and the order of all
+    The shuffled indices are cut into pools of POOL batches; each pool is sorted by length, and the order of all
     batches is shuffled.
     """
     shuffled = torch.randperm(len(lengths), generator=generator).tolist()
     batches = []
-    for start in range(0, len(shuffled), pool * batch_size):
-        part = sorted(shuffled[start : start + pool * batch_size], key=lambda index: lengths[index])
+    for start in range(0, len(shuffled), POOL * batch_size):
+        part = sorted(shuffled[start : start + POOL * batch_size], key=lambda index: lengths[index])
         batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 

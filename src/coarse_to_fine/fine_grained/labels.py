@@ -30,11 +30,11 @@ def span_targets(windows_s: Float[Tensor, "G 2"], length_s: float) -> Float[Tens
     return start_end_to_center_width(windows_s / length_s)
 
 
-def choose_windows(windows: Float[Tensor, "G 2"], generator: torch.Generator, limit: int = MAX_WINDOWS) -> Tensor:
-    """At most `limit` windows at random, in their order."""
-    if len(windows) <= limit:
+def choose_windows(windows: Float[Tensor, "G 2"], generator: torch.Generator) -> Tensor:
+    """At most MAX_WINDOWS windows at random, in their order."""
+    if len(windows) <= MAX_WINDOWS:
         return windows
-    return windows[torch.randperm(len(windows), generator=generator)[:limit].sort().values]
+    return windows[torch.randperm(len(windows), generator=generator)[:MAX_WINDOWS].sort().values]
 
 
 def annotated_labels(clips: int, relevant: Sequence[int], scores: Sequence[Sequence[float]]) -> Float[Tensor, " L"]:

@@ -101,14 +101,9 @@ def import_videos(
 
 
 def import_texts(
-    config: Texts,
-    queries: Sequence[NamedQuery],
-    folder: str | Path,
-    *,
-    missing: Missing = "refuse",
-    dtype: torch.dtype = torch.float32,
+    config: Texts, queries: Sequence[NamedQuery], folder: str | Path, *, missing: Missing = "refuse"
 ) -> ImportReport:
-    """Text features of queries, one item a distinct sentence; one that is there with the same values is kept.
+    """Text features of queries, one float32 item a distinct sentence; one that is there with the same values is kept.
 
     Raises:
         DataError: features of queries are missing, or one sentence has two different ones.
@@ -126,7 +121,7 @@ def import_texts(
                 refuse_other_values(first[found.text], found, named.query.query_id)
             first.setdefault(found.text, found)
     made = 0
-    with FeatureWriter(folder, text_manifest(config, first), dtype=dtype) as writer:
+    with FeatureWriter(folder, text_manifest(config, first), dtype=torch.float32) as writer:
         for text, found in first.items():
             made_of = _values_sha256(found)
             if not writer.has(text, made_of):
