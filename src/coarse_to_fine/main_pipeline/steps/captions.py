@@ -107,7 +107,7 @@ class CoarseCaptions(Step):
                 tf_idf,
                 settings.variants,
                 settings.sentences,
-                _endpoint(settings, self),
+                self._endpoint(),
                 settings.all_passes,
                 work.progress,
             )
@@ -116,15 +116,15 @@ class CoarseCaptions(Step):
                 work.note(f"{split}: {videos} fewer captions than asked for: {first_of(built.incomplete)}")
             write_captions(built, self.folder / split / f"coarse.{split}.jsonl")
 
+    def _endpoint(self) -> Any:
+        """Replies are kept beside the run's other files, also when the step is made again: they cost money."""
+        name = _captions(self.config).endpoint
+        if name is None:
+            return None
+        from coarse_to_fine.config import load_config
+        from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
 
-def _endpoint(settings: Captions, step: CoarseCaptions) -> Any:
-    """Replies are kept beside the run's other files, also when the step is made again: they cost money."""
-    if settings.endpoint is None:
-        return None
-    from coarse_to_fine.config import load_config
-    from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
-
-    return Endpoint(load_config(EndpointConfig, step._path(settings.endpoint)), step.root / "caption-replies")
+        return Endpoint(load_config(EndpointConfig, self._path(name)), self.root / "caption-replies")
 
 
 def _captions(config: RunFile) -> Captions:
