@@ -96,8 +96,7 @@ def _extract(
     workers: int,
     as_json: bool,
 ) -> ExtractReport:
-    from coarse_to_fine.datasets.formats import load_annotations
-    from coarse_to_fine.features.training_set import extract_annotated, extract_set
+    from coarse_to_fine.features.training_set import extract_set
     from coarse_to_fine.features.world import extract_world
 
     with output.progress_bar("extracting", quiet=as_json) as advance:
@@ -110,24 +109,41 @@ def _extract(
             return extract_set(Path(source), split or "train", tower, out, workers=workers, progress=advance)
         if videos is None:
             raise UserError(_without_videos(source))
-        found = load_annotations(source, split=split)
-        for line in found.report.lines():
+        return _extract_annotated(source, videos, split, missing_video, tower, out, workers, advance)
+
+
+def _extract_annotated(
+    source: str,
+    videos: str,
+    split: str | None,
+    missing_video: str,
+    tower: ImageTextEncoder,
+    out: Path,
+    workers: int,
+    advance: output.Advance,
+) -> ExtractReport:
+    """Features of an annotation file; what its repairs and absent videos are is said on stderr."""
+    from coarse_to_fine.datasets.formats import load_annotations
+    from coarse_to_fine.features.training_set import extract_annotated
+
+    found = load_annotations(source, split=split)
+    for line in found.report.lines():
+        output.warn(f"{Path(source).name}: {output.one_line(line)}")
+    made = extract_annotated(
+        found,
+        videos,
+        tower,
+        out,
+        missing=missing_video,  # type: ignore[arg-type]
+        workers=workers,
+        progress=advance,
+    )
+    for video_id in made.absent:
+        output.warn(f"{output.one_line(video_id)}: no file in {videos}; its queries are left out")
+    for line in found.report.lines():
+        if line.startswith("R10"):
             output.warn(f"{Path(source).name}: {output.one_line(line)}")
-        made = extract_annotated(
-            found,
-            videos,
-            tower,
-            out,
-            missing=missing_video,  # type: ignore[arg-type]
-            workers=workers,
-            progress=advance,
-        )
-        for video_id in made.absent:
-            output.warn(f"{output.one_line(video_id)}: no file in {videos}; its queries are left out")
-        for line in found.report.lines():
-            if line.startswith("R10"):
-                output.warn(f"{Path(source).name}: {output.one_line(line)}")
-        return made
+    return made
 
 
 def _without_videos(source: str) -> str:

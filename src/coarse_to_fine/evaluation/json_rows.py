@@ -93,10 +93,14 @@ class Row:
     def windows(self, name: str, width: int = 2) -> Float64[FloatArray, "N W"]:
         """`numbers` whose first two columns are start <= end."""
         found = self.numbers(name, width)
-        for position in np.flatnonzero(found[:, 1] < found[:, 0]):
-            start_s, end_s = found[position, :2]
-            raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
+        self.refuse_reversed(name, found)
         return found
+
+    def refuse_reversed(self, name: str, spans: Float64[FloatArray, "N W"]) -> None:
+        """Raise DataError unless start <= end in the first two columns of a list."""
+        for position in np.flatnonzero(spans[:, 1] < spans[:, 0]):
+            start_s, end_s = spans[position, :2]
+            raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
 
     def items(self, name: str) -> list[Any]:
         """A field that has to be a list."""

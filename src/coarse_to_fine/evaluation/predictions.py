@@ -228,7 +228,7 @@ def _prediction(row: Row) -> tuple[QueryPrediction, int]:
             videos = RankedVideos(ids, scores[:, 0])
         else:
             moments = RankedMoments(*row.named_numbers("predictions", 3))
-            _refuse_reversed(row, moments.spans)
+            row.refuse_reversed("predictions", moments.spans)
     bad = 0
     if fields.get("moments") is not None:
         moments = RankedMoments(*row.named_numbers("moments", 3))
@@ -248,21 +248,9 @@ def _is_pairs(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], list) and len(value[0]) == 2
 
 
-def _refuse_reversed(row: Row, spans: FloatArray) -> None:
-    for position in np.flatnonzero(spans[:, 1] < spans[:, 0]):
-        start_s, end_s = spans[position, :2]
-        raise row.error(f"predictions[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
-
-
 def _read_tvr(path: Path, document: Mapping[str, Any]) -> Predictions:
     """A TVR submission: video indices are turned back into ids."""
-    indices_of = document.get("video2idx")
-    if not isinstance(indices_of, dict) or any(type(index) is not int for index in indices_of.values()):
-        found = f"video2idx is {str(indices_of)[:60]}" if "video2idx" in document else "a TVR submission, no video2idx"
-        raise DataError(
-            f"{path}: {found}; expected an object of video names and their whole numbers; write it as the release does"
-        )
-    names = {str(index): name for name, index in indices_of.items()}
+    names = _tvr_videos(path, document)
     parts: dict[str, dict[str, Any]] = {}
     for section, target in TVR_SECTIONS.items():
         if document.get(section) is None:
@@ -276,9 +264,20 @@ def _read_tvr(path: Path, document: Mapping[str, Any]) -> Predictions:
             unknown = [index for index in indices if index not in names]
             if unknown:
                 raise row.error(f"video index {unknown[0]}", "an index of video2idx")
-            _refuse_reversed(row, spans)
+            row.refuse_reversed("predictions", spans)
             ids = tuple(names[index] for index in indices)
             lists[target] = RankedVideos(ids, spans[:, 2]) if target == "videos" else RankedMoments(ids, spans)
     if not parts:
         raise DataError(f"{path}: none of {', '.join(TVR_SECTIONS)}; expected a TVR submission; name its lists so")
     return Predictions({query_id: QueryPrediction(query_id, **lists) for query_id, lists in parts.items()}, path.name)
+
+
+def _tvr_videos(path: Path, document: Mapping[str, Any]) -> dict[str, str]:
+    """The video id of each index, which the rows hold as text."""
+    indices_of = document.get("video2idx")
+    if not isinstance(indices_of, dict) or any(type(index) is not int for index in indices_of.values()):
+        found = f"video2idx is {str(indices_of)[:60]}" if "video2idx" in document else "a TVR submission, no video2idx"
+        raise DataError(
+            f"{path}: {found}; expected an object of video names and their whole numbers; write it as the release does"
+        )
+    return {str(index): name for name, index in indices_of.items()}
