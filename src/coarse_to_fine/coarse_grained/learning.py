@@ -25,7 +25,6 @@ class CoarseLearning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    support_weight: float = Field(default=0.8, ge=0, description="weight of the loss of the support texts")
     distinct: bool = Field(
         default=True,
         description="batches without two pairs of one video or one sentence; false: shuffled pairs, as in the release",

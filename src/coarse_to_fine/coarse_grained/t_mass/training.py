@@ -24,6 +24,7 @@ from coarse_to_fine.training.task import Losses
 class TMassLearning(CoarseLearning):
     """How a head learns; none of it changes what a trained head computes."""
 
+    support_weight: float = Field(default=0.8, ge=0, description="weight of the loss of the support texts")
     initial_temperature: float = Field(
         default=0.01, gt=0, description="what cosines are divided by at the start; a trained CLIP ends at 0.01"
     )
