@@ -19,13 +19,13 @@ from coarse_to_fine.atomic_files import (
     remove_leftovers,
     replacing,
     write_atomically,
+    write_json_lines,
     write_tensors_atomically,
     write_text_atomically,
 )
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.data_generation.tacos_cg.build import Built, write_captions
-from coarse_to_fine.data_generation.world.annotations import write_lines
 from coarse_to_fine.datasets.layout import write_annotations
 from coarse_to_fine.encoders.check_values import write_check_values
 from coarse_to_fine.encoders.load import encoder_folder, load_encoder
@@ -59,7 +59,7 @@ WRITERS: dict[str, tuple[int, Callable[[Path], object]]] = {
     "bytes": (1, lambda folder: write_atomically(folder / "a", b"new")),
     "text": (1, lambda folder: write_text_atomically(folder / "a", "new")),
     "tensors": (1, lambda folder: write_tensors_atomically(folder / "a", {"x": torch.ones(2)}, {})),
-    "world rows": (1, lambda folder: write_lines(folder / "a", [{"b": 1}])),
+    "rows": (1, lambda folder: write_json_lines(folder / "a", [{"b": 1}])),
     "annotations": (3, lambda folder: write_annotations(folder, "val", [], [], name="x")),
     "captions": (1, lambda folder: write_captions(Built((), None, (), {}), folder / "a")),
     "clip": (1, lambda folder: write_clip(folder / "a")),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coarse_to_fine.atomic_files import write_text_atomically
+from coarse_to_fine.atomic_files import write_json_lines, write_text_atomically
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.rows import (
     RowError,
@@ -151,8 +151,8 @@ def write_annotations(
             "fps": video.info.fps,
         }
         rows.append(row | ({"path": str(video.path)} if video.path is not None else {}))
-    _write(folder / VIDEOS, rows)
-    _write(folder / f"queries.{split}.jsonl", map(query_row, queries))
+    write_json_lines(folder / VIDEOS, rows)
+    write_json_lines(folder / f"queries.{split}.jsonl", map(query_row, queries))
     write_text_atomically(folder / DATASET, json.dumps(about, indent=2) + "\n")
 
 
@@ -271,7 +271,3 @@ def _known_video(line: _Line, videos: dict[str, LayoutVideo]) -> str:
     if video_id not in videos:
         raise line.wrong(f"video {video_id!r} is not in {VIDEOS}")
     return video_id
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -6,9 +6,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coarse_to_fine import __version__
-from coarse_to_fine.atomic_files import write_text_atomically
+from coarse_to_fine.atomic_files import write_json_lines, write_text_atomically
 from coarse_to_fine.datasets.layout import LayoutVideo, write_annotations
 from coarse_to_fine.datasets.licences import licence_line
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
@@ -44,7 +45,7 @@ def write_set(found: Annotations, folder: Path, paths: Mapping[str, Path], **abo
     }
     write_annotations(folder, report.split, videos, fine, **{**origin, **about})
     if captions:
-        write_text_atomically(folder / f"coarse.{report.split}.jsonl", "".join(map(_caption_line, captions)))
+        write_json_lines(folder / f"coarse.{report.split}.jsonl", map(_caption_row, captions))
     write_report(report, folder)
 
 
@@ -104,9 +105,8 @@ def data_report_lines(folder: Path) -> list[str]:
     return lines
 
 
-def _caption_line(query: MomentQuery) -> str:
-    row = {**query.extras, "caption_id": query.query_id, "video_id": query.video_id, "text": query.text}
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _caption_row(query: MomentQuery) -> dict[str, Any]:
+    return {**query.extras, "caption_id": query.query_id, "video_id": query.video_id, "text": query.text}
 
 
 def named_videos(queries: Sequence[MomentQuery]) -> list[str]:

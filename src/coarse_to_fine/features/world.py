@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from coarse_to_fine.atomic_files import write_json_lines
 from coarse_to_fine.data_generation.world import Scene, render_frame, sample_scene, scene_seed
-from coarse_to_fine.data_generation.world.annotations import coarse_rows, query_rows, video_row, write_lines
+from coarse_to_fine.data_generation.world.annotations import coarse_rows, query_rows, video_row
 from coarse_to_fine.data_generation.world.encode import frame_times
 from coarse_to_fine.datasets.layout import AnnotationSet, read_annotations, with_alternates
 from coarse_to_fine.encoders.base import ImageTextEncoder
@@ -61,9 +62,9 @@ def write_world_annotations(folder: Path, scenes: list[Scene]) -> AnnotationSet:
     """The rows of scenes of one split, without any video file."""
     split = scenes[0].split
     folder.mkdir(parents=True, exist_ok=True)
-    write_lines(folder / "videos.jsonl", (_without_path(video_row(scene)) for scene in scenes))
-    write_lines(folder / f"queries.{split}.jsonl", (row for scene in scenes for row in query_rows(scene)))
-    write_lines(folder / f"coarse.{split}.jsonl", (row for scene in scenes for row in coarse_rows(scene)))
+    write_json_lines(folder / "videos.jsonl", (_without_path(video_row(scene)) for scene in scenes))
+    write_json_lines(folder / f"queries.{split}.jsonl", (row for scene in scenes for row in query_rows(scene)))
+    write_json_lines(folder / f"coarse.{split}.jsonl", (row for scene in scenes for row in coarse_rows(scene)))
     return read_annotations(folder, split)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.world.captions import coarse_caption, event_sentences, is_twin
 from coarse_to_fine.data_generation.world.scene import Event, Scene
 
@@ -85,13 +83,8 @@ def hard_negatives(scene: Scene, event: Event) -> dict[str, int]:
     }
 
 
-def write_lines(path: Path, rows: Iterable[Row]) -> None:
-    """Write JSON lines; a reader never sees half a file."""
-    write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
 def read_lines(path: Path) -> list[Row]:
-    """The rows of a file that `write_lines` wrote; empty where there is none."""
+    """The rows of a file of JSON lines; empty where there is none."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

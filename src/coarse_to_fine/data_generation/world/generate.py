@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.atomic_files import remove_leftovers, write_text_atomically
+from coarse_to_fine.atomic_files import remove_leftovers, write_json_lines, write_text_atomically
 from coarse_to_fine.data_generation.world.annotations import (
     coarse_rows,
     query_rows,
     read_lines,
     video_path,
     video_row,
-    write_lines,
 )
 from coarse_to_fine.data_generation.world.encode import write_video
 from coarse_to_fine.data_generation.world.sampling import WORLD_VERSION, sample_scene
@@ -128,9 +127,9 @@ def _annotate(folder: Path, split: str, scenes: Sequence[Scene]) -> tuple[int, i
     queries = [row for scene in scenes for row in query_rows(scene)]
     coarse = [row for scene in scenes for row in coarse_rows(scene)]
     others = [row for row in read_lines(folder / "videos.jsonl") if row["video_id"].rpartition("-")[0] != split]
-    write_lines(folder / f"queries.{split}.jsonl", queries)
-    write_lines(folder / f"coarse.{split}.jsonl", coarse)
-    write_lines(folder / "videos.jsonl", [*others, *(video_row(scene) for scene in scenes)])
+    write_json_lines(folder / f"queries.{split}.jsonl", queries)
+    write_json_lines(folder / f"coarse.{split}.jsonl", coarse)
+    write_json_lines(folder / "videos.jsonl", [*others, *(video_row(scene) for scene in scenes)])
     described = _described(folder)
     described["splits"][split] = {"videos": len(scenes), "queries": len(queries), "coarse": len(coarse)}
     write_text_atomically(folder / "dataset.json", json.dumps(described, indent=2) + "\n")

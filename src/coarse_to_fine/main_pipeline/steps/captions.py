@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coarse_to_fine.atomic_files import write_text_atomically
+from coarse_to_fine.atomic_files import write_json_lines
 from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.file_hashes import sha256_of
@@ -92,8 +91,7 @@ class CoarseCaptions(Step):
                 {"caption_id": query.query_id, "video_id": query.video_id, "text": query.text} | dict(query.extras)
                 for query in own
             ]
-            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            write_text_atomically(self.folder / split / f"coarse.{split}.jsonl", lines)
+            write_json_lines(self.folder / split / f"coarse.{split}.jsonl", rows)
 
     def _make(self, work: Work) -> None:
         from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
