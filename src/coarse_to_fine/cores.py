@@ -17,13 +17,13 @@ from itertools import pairwise
 import torch
 
 
-class _Own(threading.local):
+class _ThreadCores(threading.local):
     """Of this thread: the cores that `share` may use while `one_thread_an_operation` holds; 0: it does not."""
 
     cores = 0
 
 
-_own = _Own()
+_thread = _ThreadCores()
 _sharing = threading.Lock()
 
 
@@ -34,16 +34,16 @@ def one_thread_an_operation() -> Iterator[None]:
     After an operation on several threads the others wait for the next one by spinning, for milliseconds, and take the
     cores from what is shared meanwhile. Torch keeps the number by thread, the library that multiplies matrices for all.
     """
-    if _own.cores:
+    if _thread.cores:
         yield
         return
-    _own.cores = torch.get_num_threads()
+    _thread.cores = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(_own.cores)
-        _own.cores = 0
+        torch.set_num_threads(_thread.cores)
+        _thread.cores = 0
 
 
 @torch.no_grad()
@@ -62,7 +62,7 @@ def share(work: Callable[[slice], None], length: int, least: int, device: str = 
     Raises:
         Exception: the first that `work` raised.
     """
-    threads = _own.cores or torch.get_num_threads()
+    threads = _thread.cores or torch.get_num_threads()
     if device != "cpu" or threads == 1 or not _sharing.acquire(blocking=False):
         work(slice(0, length))
         return

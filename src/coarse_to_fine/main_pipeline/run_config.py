@@ -91,7 +91,7 @@ class Stage(_Frozen):
     model: str | None = Field(default=None, description="name or folder of a model that needs no training here")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _config_or_model(self) -> Self:
         if (self.config is None) == (self.model is None):
             raise ValueError("give config (a training configuration) or model (a name or folder), one of them")
         if self.model is not None and (self.set or self.seed is not None):

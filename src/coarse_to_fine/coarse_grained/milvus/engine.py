@@ -87,7 +87,7 @@ class MilvusFrames:
                 f"segments have {counted(frames.shape[1], 'frame')}, expected {self._frames}; index them alike"
             )
         self._frames = frames.shape[1]
-        name = _name(frames)
+        name = _content_number(frames)
         with _asking(self.config):
             self._require_collection(frames.shape[2])
             if self._held(name) != len(frames) * self._frames:
@@ -191,7 +191,7 @@ def _asking(config: MilvusConfig) -> Iterator[None]:
         ) from None
 
 
-def _name(frames: Float[Tensor, "V F D"]) -> int:
+def _content_number(frames: Float[Tensor, "V F D"]) -> int:
     """A number for the content of a block: of its shape and evenly spread segments."""
     rows = torch.linspace(0, len(frames) - 1, min(len(frames), SAMPLED_ROWS)).round().long()
     told = repr(tuple(frames.shape)).encode() + frames[rows].float().cpu().numpy().tobytes()

@@ -43,7 +43,7 @@ class DemoSearch:
 def demo_scenes() -> tuple[Scene, ...]:
     """The first scenes of the demo's set that are short and small."""
     found: list[Scene] = []
-    for scene in _set():
+    for scene in _scenes():
         if len(found) == DEMO_VIDEOS:
             break
         if scene.duration_s <= LONGEST_S and scene.size[1] <= LARGEST_HEIGHT and scene.fps <= MOST_FPS:
@@ -65,7 +65,7 @@ def demo_world(out: Path | str, workers: int = 2, progress: Progress | None = No
     return write_scenes(out, demo_scenes(), workers, progress)
 
 
-def _set() -> Iterator[Scene]:
+def _scenes() -> Iterator[Scene]:
     index = 0
     while True:
         yield sample_scene(scene_seed(DEMO_SEED, index), "test")

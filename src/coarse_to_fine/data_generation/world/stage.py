@@ -126,12 +126,12 @@ class Stage:
             for target, there in self.slots.items():
                 step = 1 if there > here else -1
                 if target != subject and self.on_feet(target) and self._neighbours(here, there, step):
-                    yield from self._with(subject, target, step)
+                    yield from self._joint(subject, target, step)
 
     def _neighbours(self, here: int, there: int, step: int) -> bool:
         return len(self.free(here, step)) == abs(there - here) - 1
 
-    def _with(self, subject: int, target: int, step: int) -> Iterator[Candidate]:
+    def _joint(self, subject: int, target: int, step: int) -> Iterator[Candidate]:
         here, there = self.slots[subject], self.slots[target]
         side = "right" if step > 0 else "left"
         beyond = self.free(there, step)

@@ -105,12 +105,12 @@ def state_caption(scene: Scene, seen: Sequence[Sequence[Sight]], frame: int, rng
         return FrameCaption(sentence(f"nothing {place}"), tuple(int(not others) for others in seen))
     draw = rng.random()
     if draw < 0.6 or len(here) == 1:
-        words, holds, labels = _one(rng.choice(here), rng)
+        words, holds, labels = _of_one(rng.choice(here), rng)
     elif draw < 0.85:
         first, second = rng.sample(here, 2)
-        words, holds, labels = _two(first, second, rng)
+        words, holds, labels = _of_two(first, second, rng)
     else:
-        words, holds, labels = _several(rng.sample(here, min(len(here), rng.randint(2, 4))), rng)
+        words, holds, labels = _of_several(rng.sample(here, min(len(here), rng.randint(2, 4))), rng)
     if rng.random() < PLACE_SHARE:
         words = f"{words} {place}"
         labels.append(place_label(scene.place))
@@ -151,7 +151,8 @@ def _sides_swapped(text: str) -> str:
 Predicate = Callable[[Sequence[Sight]], bool]
 
 
-def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
+def _of_one(sight: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
+    """What is said of one object, the test whether other pictures show that too, and its labels."""
     state = state_of(sight)
     said: dict[str, str] = {"side": rng.choice(SIDE_PHRASES[state["side"]])} if rng.random() < 0.75 else {}
     if state["turn"] != "no" and rng.random() < 0.7:
@@ -181,7 +182,8 @@ def _one(sight: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
     return " ".join([noun(name, rng, definite_share=0.3), *phrases]), holds, object_labels(sight, tuple(said))
 
 
-def _two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
+def _of_two(first: Sight, second: Sight, rng: random.Random) -> tuple[str, Predicate, list[int]]:
+    """As `_of_one`, of where one object is from another."""
     relation = _relation(first, second)
     words = {
         "above": ("above", "higher than"),
@@ -211,7 +213,8 @@ def _relation(first: Sight, second: Sight) -> str:
     return "left" if first.x < second.x else "right"
 
 
-def _several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate, list[int]]:
+def _of_several(chosen: Sequence[Sight], rng: random.Random) -> tuple[str, Predicate, list[int]]:
+    """As `_of_one`, of which objects are there."""
     wanted = {sight.actor.name for sight in chosen}
 
     def holds(others: Sequence[Sight]) -> bool:
