@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.features.published.config import PublishedFeatures
@@ -91,7 +90,7 @@ class Stage(_Frozen):
     model: str | None = Field(default=None, description="name or folder of a model that needs no training here")
 
     @model_validator(mode="after")
-    def _config_or_model(self) -> Self:
+    def _config_or_model(self) -> Stage:
         if (self.config is None) == (self.model is None):
             raise ValueError("give config (a training configuration) or model (a name or folder), one of them")
         if self.model is not None and (self.set or self.seed is not None):
@@ -145,7 +144,7 @@ class RunFile(_Frozen):
     device: str = Field(default="auto", description="auto, cpu, cuda or mps: of encoding and searching")
 
     @model_validator(mode="after")
-    def _combinations(self) -> Self:
+    def _combinations(self) -> RunFile:
         published = isinstance(self.data, PublishedData)
         if published and (self.coarse is not None or self.captions is not None):
             raise ValueError(

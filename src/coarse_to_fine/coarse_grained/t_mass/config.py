@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 
 class TMassConfig(BaseModel):
@@ -22,7 +21,7 @@ class TMassConfig(BaseModel):
     prior_std: float = Field(default=1.0, gt=0, description="standard deviation of 'normal' noise")
 
     @model_validator(mode="after")
-    def _combinations(self) -> Self:
+    def _combinations(self) -> TMassConfig:
         if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim {self.embed_dim} is not a multiple of num_heads {self.num_heads}")
         if self.num_frames > self.embed_dim:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 
@@ -18,7 +17,7 @@ class TMassV2Config(TMassConfig):
     rescored: int = Field(default=50, ge=1, description="segments K of the T-MASS order that are scored again")
 
     @model_validator(mode="after")
-    def _heads(self) -> Self:
+    def _heads(self) -> TMassV2Config:
         if self.embed_dim % self.align_heads:
             raise ValueError(f"embed_dim {self.embed_dim} is not a multiple of align_heads {self.align_heads}")
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-from typing_extensions import Self
 
 from coarse_to_fine.features.published.files import Form
 
@@ -32,7 +31,7 @@ class Stream(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _names(self) -> Self:
+    def _names(self) -> Stream:
         _check_pattern(self.pattern, VIDEO_FIELDS)
         return self
 
@@ -60,7 +59,7 @@ class Texts(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _names(self) -> Self:
+    def _names(self) -> Texts:
         _check_pattern(self.pattern, TEXT_FIELDS)
         return self
 
@@ -102,7 +101,7 @@ class PublishedFeatures(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _combinations(self) -> Self:
+    def _combinations(self) -> PublishedFeatures:
         names = [stream.name for stream in self.streams]
         if len(set(names)) != len(names):
             raise ValueError(f"streams are called {', '.join(names)}; give each its own name")
