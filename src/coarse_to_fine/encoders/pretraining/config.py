@@ -22,8 +22,8 @@ class EncoderTrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vocabulary_size: int = Field(default=1100, ge=600, description="tokens, 512 of them for single bytes")
-    vocabulary_seed: int = Field(default=0, ge=0, description="seed of those sentences")
     vocabulary_scenes: int = Field(default=2000, ge=1, description="scenes whose sentences the tokenizer is made from")
+    vocabulary_seed: int = Field(default=0, ge=0, description="seed of those sentences")
     context: int = Field(default=32, ge=8, description="most tokens of a sentence, start and end token included")
     image_size: int = Field(default=112, ge=32, description="side of the square picture, pixels")
     patch_size: int = Field(default=16, ge=4, description="side of a patch, pixels")
