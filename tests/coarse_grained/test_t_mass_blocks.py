@@ -47,7 +47,7 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(
 @pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
 def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
     head = small_model("t-mass")
-    text, frames = features(texts, 2 * cached_scores.LEAST_PAIRS + 1)
+    text, frames = features(texts, 2 * cached_scores.LEAST_VIDEOS + 1)
     plain = head.score(text, frames)
     torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
     torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
@@ -58,7 +58,7 @@ def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(
 def test_caches_of_any_lengths_are_shared_among_cores_as_one(two_threads: None, texts: int, kind: type):
     head = small_model("t-mass")
     assert isinstance(head, TMass)
-    text, frames = features(texts, 3 * cached_scores.LEAST_PAIRS)
+    text, frames = features(texts, 3 * cached_scores.LEAST_VIDEOS)
     plain = head.score(text, frames)
     for lengths in ([1, len(frames) - 1], [100, 0, 3, 200, len(frames) - 303], [len(frames)]):
         caches = [head.video_cache(own) for own in frames.split(lengths)]
@@ -66,7 +66,7 @@ def test_caches_of_any_lengths_are_shared_among_cores_as_one(two_threads: None, 
 
 
 @pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
-@pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_PAIRS + 1])
+@pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_VIDEOS + 1])
 def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_threads: None, texts: int, videos: int):
     head = small_model("t-mass")
     text, frames = features(texts, videos)

@@ -29,8 +29,8 @@ BLOCK_FLOATS = 2**18
 """V * D of one block for a text."""
 PAIR_FLOATS = 2**19
 """V * D * T of one block for many texts; of smaller ones the cores wait for one another to start operations."""
-LEAST_PAIRS = 128
-"""Below this number of pairs a core, sharing costs more than it saves."""
+LEAST_VIDEOS = 256
+"""Of a core for few texts: with fewer, operations are so short that the cores wait for one another to start them."""
 WIDENED_FLOATS = 2**18
 """V * F * D that are made float32 at once."""
 TEXTS_AT_ONCE = 256
@@ -118,7 +118,7 @@ def _score_caches(
             score_part = _score_many if len(group.text) >= MANY_TEXTS else _score_few
             score_part(cache, group, own[rows])
 
-    least = max(VIDEOS_AT_ONCE, LEAST_PAIRS // max(1, len(text)))
+    least = LEAST_VIDEOS if len(text) < MANY_TEXTS else VIDEOS_AT_ONCE
     share(own_part, scores.shape[1], least, text.device.type)
     return scores
 
