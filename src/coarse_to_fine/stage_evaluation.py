@@ -101,7 +101,14 @@ def measure_fine(
     resamples: int = 1000,
     title: str = "fine stage",
 ) -> Report:
-    """The metrics of answers to a split whose windows are known; arguments as for `evaluate_fine`.
+    """The metrics of answers to a split whose windows are known.
+
+    Args:
+        found: the answers.
+        thresholds: IoU thresholds of recalls.
+        lengths: ranges of window length that mAP is broken down by.
+        resamples: of the bootstrap over videos.
+        title: says which model, for the report.
 
     Raises:
         DataError: no windows are known.
@@ -127,18 +134,7 @@ def evaluate_fine(
     resamples: int = 1000,
     title: str = "fine stage",
 ) -> tuple[list[QueryPrediction], Report]:
-    """Locate the moments of every query in its own video.
-
-    Args:
-        model: the fine model.
-        folder: a training set: `annotations/`, `videos/`, `texts/`.
-        split: name of the split; None where there is one.
-        nms: moments that overlap a better one by more IoU are dropped; 1 keeps all, as the releases do.
-        official: the set by whose released post-processing windows are rounded and clamped; None: not at all.
-        thresholds: IoU thresholds of recalls.
-        lengths: ranges of window length that mAP is broken down by.
-        resamples: of the bootstrap over videos.
-        title: says which model, for the report.
+    """`answer_fine`, then `measure_fine`: the answers and their report; arguments as there, checked before any work.
 
     Raises:
         DataError: features are missing, or of other streams than the model reads; no windows are known.

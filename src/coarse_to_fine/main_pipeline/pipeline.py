@@ -24,15 +24,13 @@ from coarse_to_fine.fusion import FusionConfig, bundled_fusion
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.main_pipeline.joining import joined_hits, moments_of_video, video_hits
 from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
-from coarse_to_fine.model_folders import BUNDLED_ENCODER, StoredModel
+from coarse_to_fine.main_pipeline.stage_models import AskedFor, foreign_towers, given_or_loaded, name_of
+from coarse_to_fine.model_folders import BUNDLED_ENCODER
 from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
 
 KEPT_TEXTS = 10_000
 T = TypeVar("T")
-Model = TypeVar("Model", bound=StoredModel)
-AskedFor = tuple[str | Path | None, str | Path | None]
-"""How the models of both stages were asked for; None: they were given."""
 WORDLESS = "similarity"
 """The fine model that needs no words."""
 SEGMENTS_A_VIDEO = 4
@@ -68,7 +66,7 @@ class Pipeline:
         self._texts: dict[str, TextFeatures] = {}
         self.coarse_name, self.fine_name = coarse.name, fine.name
         self._asked_for: AskedFor = None, None
-        self._foreign = _foreign_towers((coarse, fine), library.encoder_fingerprint)
+        self._foreign = foreign_towers((coarse, fine), library.encoder_fingerprint)
         self._device = "cpu"
 
     @classmethod
@@ -104,9 +102,9 @@ class Pipeline:
         coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
         fine_name = fine if fine is not None else ("mesm" if trained else "similarity")
         place = str(resolve_device(device))
-        coarse_model = _model(coarse_name, load_coarse, opened.encoder_name, place)
-        fine_model = _model(fine_name, load_fine, opened.encoder_name, place)
-        asked_for = _names(coarse_name), _names(fine_name)
+        coarse_model = given_or_loaded(coarse_name, load_coarse, opened.encoder_name, place)
+        fine_model = given_or_loaded(fine_name, load_fine, opened.encoder_name, place)
+        asked_for = name_of(coarse_name), name_of(fine_name)
         return cls(opened, coarse_model, fine_model, fusion, engine)._loaded(asked_for, place)
 
     @undisturbed()
@@ -124,12 +122,12 @@ class Pipeline:
         encoder = self.library.encoder_name
         coarse_model, fine_model = self._coarse.model, self._fine.model
         if coarse is not None:
-            coarse_model = _model(coarse, load_coarse, encoder, self._device)
+            coarse_model = given_or_loaded(coarse, load_coarse, encoder, self._device)
         if fine is not None:
-            fine_model = _model(fine, load_fine, encoder, self._device)
+            fine_model = given_or_loaded(fine, load_fine, encoder, self._device)
         made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
         before = self._asked_for
-        asked_for = before[0] if coarse is None else _names(coarse), before[1] if fine is None else _names(fine)
+        asked_for = before[0] if coarse is None else name_of(coarse), before[1] if fine is None else name_of(fine)
         return made._loaded(asked_for, self._device)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -376,26 +374,6 @@ def _rebuilt(
     device: str,
 ) -> Pipeline:
     return kind(*parts)._loaded(asked_for, device)
-
-
-def _model(wanted: Model | str | Path, load: Callable[..., Model], encoder: str, device: str) -> Model:
-    """A model that is given, or the one of a name or folder."""
-    return load(wanted, encoder=encoder, device=device) if isinstance(wanted, str | Path) else wanted.to(device)
-
-
-def _names(wanted: StoredModel | str | Path) -> str | Path | None:
-    return wanted if isinstance(wanted, str | Path) else None
-
-
-def _foreign_towers(models: Sequence[StoredModel], fingerprint: str) -> list[str]:
-    """A note for each model that came with towers of its own, where the library was made with others."""
-    wanted = {model.name: str(model.origin.get("encoder_fingerprint", fingerprint)) for model in models}
-    return [
-        f"{name} was trained on features of other towers than this library's (encoder {own[:12]}, not "
-        f"{fingerprint[:12]}); index the videos with the towers that came with it"
-        for name, own in wanted.items()
-        if own != fingerprint
-    ]
 
 
 def _require_several(queries: Sequence[object]) -> None:
