@@ -31,6 +31,16 @@ def sha256_of_values(values: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
+def file_state(path: Path) -> str:
+    """Size and time of change in words, by which a file is taken for unchanged without being read.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    status = path.stat()
+    return f"size {status.st_size}, mtime_ns {status.st_mtime_ns}"
+
+
 def remembered_sha256(path: Path) -> str:
     """`sha256_of`, computed once in a process while size and time of change of the file stay the same."""
     status = path.stat()

@@ -22,6 +22,7 @@ from coarse_to_fine.features.pictures import Outcome, PictureSource, embed_video
 from coarse_to_fine.features.sampling import SAMPLING_RULES, Sampling
 from coarse_to_fine.features.store import Manifest
 from coarse_to_fine.features.writer import FeatureWriter, NewItem
+from coarse_to_fine.file_hashes import file_state
 from coarse_to_fine.wording import why
 
 VIDEO_KIND = "video_segments"
@@ -80,11 +81,10 @@ def extract_files(
                 f"video {video_id!r} of {annotations.folder} has no path; expected `path` in videos.jsonl; add it"
             )
         try:
-            state = path.stat()
+            source = file_state(path)
         except OSError as error:
             failed.append((video_id, f"{path}: {error.strerror}"))
             continue
-        source = f"size {state.st_size}, mtime_ns {state.st_mtime_ns}"
         sources[video_id] = (source, partial(FilePictures, path, encoder, sampling))
     with FeatureWriter(folder, video_manifest(encoder, sampling, "files")) as writer:
         for video_id, reason in failed:

@@ -15,6 +15,7 @@ import torch
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.published.arrays import Array
 from coarse_to_fine.features.published.names import Name, id_of_stem, relative_paths
+from coarse_to_fine.file_hashes import file_state
 from coarse_to_fine.wording import why
 
 Form = Literal["npz", "npy", "pt", "hdf5"]
@@ -87,7 +88,7 @@ class FolderFiles:
 
     def state(self, name: Name) -> str:
         path = self._find(name)
-        return "" if path is None else _state(path)
+        return "" if path is None else file_state(path)
 
     def _files(self) -> Iterator[Path]:
         return (path for path in self.folder.iterdir() if path.name.endswith(self._suffix) and path.is_file())
@@ -151,7 +152,7 @@ class Hdf5File:
             ) from error
 
     def state(self, name: Name) -> str:
-        return _state(self.path)
+        return file_state(self.path)
 
     def _dataset(self, name: Name) -> Any:
         h5py = _h5py()
@@ -172,11 +173,6 @@ class Hdf5File:
                 ) from error
             self._process = os.getpid()
         return self._file
-
-
-def _state(path: Path) -> str:
-    about = path.stat()
-    return f"size {about.st_size}, mtime_ns {about.st_mtime_ns}"
 
 
 def read_file(path: Path, form: Form, key: str | None = None) -> tuple[Array, str]:
