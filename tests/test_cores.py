@@ -1,106 +1,114 @@
-"""A shared task covers its whole length, one thread an operation, and leaves torch as it was."""
+"""Large work gets all threads, unless they make it slower; torch is left as it was."""
 
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 import torch
 
-from coarse_to_fine.cores import one_thread_an_operation, share
+from coarse_to_fine import cores
+from coarse_to_fine.cores import NOTICED_S, RETRY_S, SLOWER, cores_for
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture(autouse=True)
-def three_threads():
+def clock(monkeypatch):
+    own = Clock()
+    monkeypatch.setattr(cores, "_clock", own)
+    monkeypatch.setattr(cores, "_paces", {})
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    yield
+    yield own
     torch.set_num_threads(before)
 
 
-def parts_of(length: int, least: int) -> list[slice]:
-    parts: list[slice] = []
-    share(parts.append, length, least)
-    return sorted(parts, key=lambda part: part.start)
-
-
-@pytest.mark.parametrize("length", [0, 1, 9, 10, 300, 1001])
-def test_parts_cover_everything_once_and_are_not_too_short(length):
-    parts = parts_of(length, least=5)
-    assert [place for part in parts for place in range(part.start, part.stop)] == list(range(length))
-    assert len(parts) == max(1, min(3, length // 5))
-
-
-def test_every_part_computes_on_one_thread_and_without_gradients():
-    seen = []
-    weight = torch.ones(2, requires_grad=True)
-    share(lambda part: seen.append((torch.get_num_threads(), (2 * weight).requires_grad)), 300, 1)
-    share(lambda part: seen.append((torch.get_num_threads(), (2 * weight).requires_grad)), 1, 1)
-    assert seen == [(1, False)] * 4
-    assert torch.get_num_threads() == 3 and (2 * weight).requires_grad
-
-
-def test_operations_before_a_shared_task_run_on_one_thread_and_the_task_on_all_cores():
-    with one_thread_an_operation():
-        assert torch.get_num_threads() == 1
-        with one_thread_an_operation():
-            assert len(parts_of(300, 1)) == 3
-        assert torch.get_num_threads() == 1
+def threads_of(clock: Clock, seconds: float = 1.0, kind: str = "work", units: int = 100, least: int = 100) -> int:
+    """How many threads some work got that took this long."""
+    with cores_for(kind, units, least):
+        threads = torch.get_num_threads()
+        clock.now += seconds
     assert torch.get_num_threads() == 3
-    assert len(parts_of(300, 1)) == 3
+    return threads
 
 
-def test_another_device_gets_everything_at_once_and_threads_are_left_alone():
-    seen = []
-    share(lambda part: seen.append((part, torch.get_num_threads())), 300, 1, device="cuda")
-    assert seen == [(slice(0, 300), 3)]
+def test_the_first_work_of_each_kind_is_timed_on_one_thread_and_the_others_get_all(clock):
+    assert [threads_of(clock) for _ in range(3)] == [1, 3, 3]
+    assert [threads_of(clock, kind="other") for _ in range(3)] == [1, 3, 3]
 
 
-def test_a_failure_in_a_part_is_raised_and_the_next_task_is_shared_again():
-    def fail(part: slice) -> None:
-        raise ValueError(f"part {part.start}")
-
-    with pytest.raises(ValueError, match="part 0"):
-        share(fail, 300, 1)
-    assert torch.get_num_threads() == 3
-    assert len(parts_of(300, 1)) == 3
+def test_short_work_gets_one_thread_and_says_nothing_of_the_others(clock):
+    assert [threads_of(clock, units=99) for _ in range(3)] == [1, 1, 1]
+    assert [threads_of(clock) for _ in range(2)] == [1, 3]
+    assert threads_of(clock, units=0, least=0) == 1
 
 
-def test_a_failure_is_raised_when_no_part_is_at_work_any_more():
-    """They write into memory of the caller, who goes on with the exception."""
-    finished = []
-
-    def work(part: slice) -> None:
-        if part.start == 0:
-            raise ValueError("the first part")
-        time.sleep(0.2)
-        finished.append(part)
-
-    with pytest.raises(ValueError, match="the first part"):
-        share(work, 300, 1)
-    assert len(finished) == 2
+def test_work_that_all_threads_make_slower_stays_on_one_for_a_while(clock):
+    threads_of(clock, seconds=1.0)
+    assert threads_of(clock, seconds=2 * (SLOWER + 0.1), units=200) == 3  # paces count, not times
+    while clock.now < RETRY_S:
+        assert threads_of(clock) == 1
+    clock.now += RETRY_S
+    assert threads_of(clock) == 3
 
 
-def test_a_second_task_does_not_wait_for_the_first():
+def test_work_that_is_a_little_slower_or_very_short_is_not_held_against_the_threads(clock):
+    threads_of(clock, seconds=1.0)
+    assert [threads_of(clock, seconds=SLOWER - 0.1) for _ in range(2)] == [3, 3]
+    threads_of(clock, kind="short", seconds=0.001)
+    assert [threads_of(clock, kind="short", seconds=0.9 * NOTICED_S) for _ in range(2)] == [3, 3]
+
+
+def test_the_fastest_time_on_one_thread_is_what_counts(clock):
+    """The first work also pays for memory that later work finds."""
+    threads_of(clock, seconds=3.0)
+    threads_of(clock, seconds=3.0 * SLOWER + 0.1)
+    threads_of(clock, seconds=1.0)
+    clock.now += RETRY_S
+    assert [threads_of(clock, seconds=SLOWER + 0.1) for _ in range(2)] == [3, 1]
+
+
+def test_a_failure_leaves_torch_and_the_cores_as_they_were(clock):
+    for expected in (1, 3, 3):
+        with pytest.raises(ValueError, match="failed"), cores_for("work", 100, 100):
+            assert torch.get_num_threads() == expected
+            raise ValueError("failed")
+        assert torch.get_num_threads() == 3
+
+
+def test_a_second_thread_and_work_within_work_do_not_wait_for_the_cores(clock):
+    threads_of(clock)
     inside, go_on = threading.Event(), threading.Event()
 
-    def hold(part: slice) -> None:
-        inside.set()
-        go_on.wait(timeout=20)
+    def hold() -> None:
+        torch.set_num_threads(3)
+        with cores_for("work", 100, 100):
+            inside.set()
+            go_on.wait(timeout=20)
 
-    first = threading.Thread(target=share, args=(hold, 300, 1))
-    torch.set_num_threads(3)  # also what the new thread begins with
+    first = threading.Thread(target=hold)
     first.start()
     inside.wait(timeout=20)
-    alone = parts_of(300, 1)
+    alone = threads_of(clock)
     go_on.set()
     first.join(timeout=20)
-    assert alone == [slice(0, 300)]
-    assert len(parts_of(300, 1)) == 3
+    assert alone == 1
+    with cores_for("work", 100, 100):
+        assert torch.get_num_threads() == 3
+        assert threads_of(clock) == 1
+    assert threads_of(clock) == 3
 
 
-def test_a_task_within_a_part_is_not_shared_again():
-    inner: list[slice] = []
-    share(lambda part: share(inner.append, 100, 1), 300, 1)
-    assert inner == [slice(0, 100)] * 3
+def test_one_thread_of_torch_is_left_alone(clock):
+    torch.set_num_threads(1)
+    with cores_for("work", 100, 100):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1 and cores._paces == {}

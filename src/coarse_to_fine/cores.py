@@ -1,104 +1,92 @@
-"""Parts of one task beside one another, each on a core of its own.
+"""How many cores an operation gets: all of them where it is large enough and they are free, else one.
 
-PyTorch divides every single operation among its threads. Where blocks of a task fit a core's cache, whole blocks beside
-one another are faster: nothing moves from core to core, and no core waits for the others after each operation.
+PyTorch divides every operation among its threads, and those that have finished wait for the others by spinning. Where
+other programs want the cores, the waiting ones keep out those that they wait for, and a search takes a hundred times as
+long. So work of each kind is timed on one thread once, and goes back to one thread while all of them are much slower.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from dataclasses import dataclass
 
 import torch
 
+SLOWER = 1.5
+NOTICED_S = 0.02
+"""Shorter work may have waited for anything."""
+RETRY_S = 10.0
+"""How long work stays on one thread before all are tried again."""
 
-class _ThreadCores(threading.local):
-    """Of this thread: the cores that `share` may use while `one_thread_an_operation` holds; 0: it does not."""
-
-    cores = 0
+_clock = time.perf_counter
+_taken = threading.Lock()
 
 
-_thread = _ThreadCores()
-_sharing = threading.Lock()
+@dataclass
+class _Pace:
+    """How fast one kind of work goes.
+
+    Attributes:
+        alone_s: seconds a unit on one thread, the fastest so far; None before the first.
+        avoided_until: when all threads are tried again.
+    """
+
+    alone_s: float | None = None
+    avoided_until: float = 0.0
+
+    def may_share(self) -> bool:
+        return self.alone_s is not None and _clock() >= self.avoided_until
+
+    def note(self, shared: bool, seconds: float, units: int) -> None:
+        pace = seconds / units
+        if not shared:
+            self.alone_s = pace if self.alone_s is None else min(self.alone_s, pace)
+        elif self.alone_s is not None and seconds > NOTICED_S and pace > SLOWER * self.alone_s:
+            self.avoided_until = _clock() + RETRY_S
+
+
+_paces: dict[str, _Pace] = {}
 
 
 @contextmanager
-def one_thread_an_operation() -> Iterator[None]:
-    """For the small operations before and between shared tasks, which then still get all cores.
+def cores_for(kind: str, units: int, least: int) -> Iterator[None]:
+    """Operations inside run on all threads that torch has here, or on one.
 
-    After an operation on several threads the others wait for the next one by spinning, for milliseconds, and take the
-    cores from what is shared meanwhile. Torch keeps the number by thread, the library that multiplies matrices for all.
-    """
-    if _thread.cores:
-        yield
-        return
-    _thread.cores = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(_thread.cores)
-        _thread.cores = 0
-
-
-@torch.no_grad()
-def share(work: Callable[[slice], None], length: int, least: int, device: str = "cpu") -> None:
-    """Run `work` on equal parts of 0 ... length, as many as torch has threads here, and wait for all of them.
-
-    A single part runs where it is asked for: of a short task, or while another thread shares its own.
+    On one, if the work is short, another thread of this process has the cores, or all were slower lately; the first
+    work of each kind too, with which the others are compared.
 
     Args:
-        work: writes its results itself; it runs without gradients, in inference mode where the caller does, its
-            operations on one thread each.
-        length: of all parts together.
-        least: length of a part below which fewer are made.
-        device: type of the device that computes; one that is no processor gets everything at once.
-
-    Raises:
-        Exception: the first that `work` raised.
+        kind: name of the work; units of one kind take about the same time.
+        units: size of the work.
+        least: size from which on all threads are worth it.
     """
-    threads = _thread.cores or torch.get_num_threads()
-    if device != "cpu" or threads == 1 or not _sharing.acquire(blocking=False):
-        work(slice(0, length))
+    threads = torch.get_num_threads()
+    if units < max(1, least) or threads == 1:
+        with _one_thread(threads):
+            yield
         return
+    pace = _paces.setdefault(kind, _Pace())
+    shared = pace.may_share() and _taken.acquire(blocking=False)
+    start = _clock()
     try:
-        with one_thread_an_operation():
-            _run(work, length, max(1, min(threads, length // max(1, least))), threads)
+        with _one_thread(threads, not shared):
+            yield
     finally:
-        _sharing.release()
+        if shared:
+            _taken.release()
+        pace.note(shared, _clock() - start, units)
 
 
-def _run(work: Callable[[slice], None], length: int, parts: int, threads: int) -> None:
-    if parts == 1:
-        work(slice(0, length))
+@contextmanager
+def _one_thread(threads: int, wanted: bool = True) -> Iterator[None]:
+    if not wanted or threads == 1:
+        yield
         return
-    bounds = [length * part // parts for part in range(parts + 1)]
-    inference = torch.is_inference_mode_enabled()  # torch knows it by thread
-
-    def run(part: slice) -> None:
-        with torch.inference_mode(inference), torch.no_grad():
-            work(part)
-
-    own, *others = (slice(*pair) for pair in pairwise(bounds))
-    parts_at_work = [_pool(threads - 1, os.getpid()).submit(run, part) for part in others]
-    try:
-        work(own)  # here: a thread that only waited would be one more to be woken, often on a core that is taken
-    finally:
-        wait(parts_at_work)
-    for part in parts_at_work:
-        part.result()
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a fork gets its own."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="core", initializer=_start)
-
-
-def _start() -> None:
     torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

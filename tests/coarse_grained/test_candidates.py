@@ -99,7 +99,8 @@ def test_a_changed_gallery_is_held_anew():
 def test_the_engine_finds_the_frames_nearest_to_a_text(monkeypatch: pytest.MonkeyPatch, mean_weight: float):
     text, frames = features(7, 500)
     frames[3] = 0
-    monkeypatch.setattr("coarse_to_fine.coarse_grained.candidates.CHUNK_NUMBERS", 10_000)
+    monkeypatch.setattr("coarse_to_fine.coarse_grained.candidates.ROUNDED_AT_ONCE", 10_000)
+    monkeypatch.setattr("coarse_to_fine.coarse_grained.candidates.MULTIPLIED_AT_ONCE", 10_000)
     cosines = (unit(text) @ unit(frames).flatten(0, 1).T).view(7, 500, -1)
     expected = (cosines.amax(dim=2) + mean_weight * cosines.mean(dim=2)).topk(30, dim=1).indices
     for kind in (torch.float32, torch.float16):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained.ranking import stable_top
-from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores, model
+from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores, model, unprepared
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.evaluation_scores import evaluation_scores
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -29,36 +29,40 @@ def test_blocks_of_any_size_give_the_same_scores_and_ranks(
     assert isinstance(head, TMass)
     text, frames = features(TEXTS, VIDEOS)
     cache = head.video_cache(frames)
-    plain, expected = head.score(text, frames), head.score_cached(text, cache)
+    plain, expected, once = head.score(text, frames), head.score_cached(text, cache), head.score_once(text, frames)
     monkeypatch.setattr(cached_scores, "BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     monkeypatch.setattr(cached_scores, "VIDEOS_AT_ONCE", videos_a_block)
     monkeypatch.setattr(cached_scores, "WIDENED_FLOATS", videos_a_block * 12 * WIDTH)
     monkeypatch.setattr(cached_scores, "PAIR_FLOATS", videos_a_block * TEXTS * WIDTH)
     monkeypatch.setattr(cached_scores, "MANY_TEXTS", many_texts)
     monkeypatch.setattr(cached, "INDEX_BLOCK", videos_a_block)
+    monkeypatch.setattr(unprepared, "FRAME_FLOATS", max(1, videos_a_block // 2) * 12 * WIDTH)
+    monkeypatch.setattr(unprepared, "BLOCK_FLOATS", videos_a_block * WIDTH)
     monkeypatch.setattr(cached_scores, "TEXTS_AT_ONCE", 3)
     monkeypatch.setattr(model, "PLAIN_BLOCK_FLOATS", videos_a_block * TEXTS * WIDTH)
     found = head.score_cached(text, head.video_cache(frames))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(head.score_once(text, frames), once, rtol=0, atol=1e-6)
     torch.testing.assert_close(head.score(text, frames), plain, rtol=0, atol=1e-6)
     assert torch.equal(stable_top(found, 20).indices, stable_top(expected, 20).indices)
 
 
 @pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
-def test_galleries_that_are_shared_among_cores_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
+def test_galleries_on_several_threads_get_the_scores_of_the_plain_path(two_threads: None, texts: int):
     head = small_model("t-mass")
-    text, frames = features(texts, 2 * cached_scores.LEAST_VIDEOS + 1)
+    text, frames = features(texts, cached_scores.SHARED_PAIRS + 1)
     plain = head.score(text, frames)
-    torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
-    torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
+    for _ in range(2):  # the first time on one thread
+        torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
+        torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("texts", [1, 2 * cached_scores.MANY_TEXTS])
 @pytest.mark.parametrize("kind", [list, iter])
-def test_caches_of_any_lengths_are_shared_among_cores_as_one(two_threads: None, texts: int, kind: type):
+def test_caches_of_any_lengths_give_the_scores_of_the_plain_path(two_threads: None, texts: int, kind: type):
     head = small_model("t-mass")
     assert isinstance(head, TMass)
-    text, frames = features(texts, 3 * cached_scores.LEAST_VIDEOS)
+    text, frames = features(texts, 3 * cached_scores.SHARED_PAIRS)
     plain = head.score(text, frames)
     for lengths in ([1, len(frames) - 1], [100, 0, 3, 200, len(frames) - 303], [len(frames)]):
         caches = [head.video_cache(own) for own in frames.split(lengths)]
@@ -66,7 +70,7 @@ def test_caches_of_any_lengths_are_shared_among_cores_as_one(two_threads: None, 
 
 
 @pytest.mark.parametrize("texts", [1, 3, 2 * cached_scores.MANY_TEXTS])
-@pytest.mark.parametrize("videos", [5, 2 * cached_scores.LEAST_VIDEOS + 1])
+@pytest.mark.parametrize("videos", [5, cached_scores.SHARED_PAIRS + 1])
 def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_threads: None, texts: int, videos: int):
     head = small_model("t-mass")
     text, frames = features(texts, videos)
@@ -96,6 +100,14 @@ def test_scores_follow_the_weights_after_a_search(change: str):
     else:
         head.load_state_dict(other.state_dict(), assign=change == "replaced")
     torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), other.score(text, frames))
+
+
+def test_noise_is_that_of_its_seed_whichever_was_drawn_before():
+    head, other = small_model("t-mass"), small_model("t-mass", seed=1)
+    first = head.noise_bank(3).clone()
+    assert not torch.equal(head.noise_bank(4), first)
+    assert torch.equal(head.noise_bank(3), first)
+    assert torch.equal(other.noise_bank(3), first)
 
 
 @pytest.fixture

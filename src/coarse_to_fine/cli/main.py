@@ -30,7 +30,7 @@ from coarse_to_fine.cli import run as experiment
 from coarse_to_fine.errors import CtfError
 
 INTERRUPTED = 130
-SPINS = "1000"
+SPINS = "2000"
 """Times that a thread of PyTorch looks for its next operation before it sleeps; by itself it looks for milliseconds."""
 HELP = """Find moments in your videos from a sentence.
 

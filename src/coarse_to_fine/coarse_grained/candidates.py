@@ -11,7 +11,6 @@ Axes: T texts, V segments, C candidates, F frames, D width, K shortened width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -20,12 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import blocks, unit
-from coarse_to_fine.cores import share
+from coarse_to_fine.cores import cores_for
 
-CHUNK_NUMBERS = 2**22
-"""V * F * K multiplied at once; smaller chunks cost more calls than the processor's cache saves."""
-LEAST_SEGMENTS = 4096
-"""Below this number of segments a core, sharing costs more than it saves."""
+ROUNDED_AT_ONCE = 2**22
+"""V * F * D."""
+MULTIPLIED_AT_ONCE = 2**23
+"""V * F * K, for each core; smaller chunks cost more calls than the processor's cache saves."""
+SHARED_SEGMENTS = 1024
+"""From which on operations are divided among the cores."""
 DIRECTIONS = 128
 HELD = 0.9
 SAMPLED_FRAMES = 8192
@@ -95,23 +96,20 @@ class FrameCosines:
         width = frames.shape[2] if self._basis is None else self._basis.shape[1]
         held = torch.empty((*frames.shape[:2], width), dtype=torch.int8)
         steps = torch.empty(frames.shape[:2])
-
-        def own_part(part: slice) -> None:
-            for chunk in _chunks(frames[part]):
-                rows = slice(part.start + chunk.start, part.start + chunk.stop)
-                held[rows], steps[rows] = as_bytes(self._shorten(unit(frames[rows].float())))
-
-        share(own_part, len(frames), LEAST_SEGMENTS)
+        for rows in _chunks(frames, ROUNDED_AT_ONCE):
+            held[rows], steps[rows] = as_bytes(self._shorten(unit(frames[rows].float())))
         self._blocks.append((held, steps))
 
     def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
         asked, steps = as_bytes(self._shorten(unit(text.float())).cpu())
         scores = torch.empty(len(text), len(self))
         start = 0
-        for block in self._blocks:
-            own = scores[:, start : start + len(block[0])]
-            share(partial(self._score, asked, block, own), own.shape[1], LEAST_SEGMENTS)
-            start += own.shape[1]
+        for held, worth in self._blocks:
+            for chunk in _chunks(held, torch.get_num_threads() * MULTIPLIED_AT_ONCE):
+                own = scores[:, start : start + len(held[chunk])]
+                with cores_for("choice", own.numel(), SHARED_SEGMENTS):
+                    self._score(asked, held[chunk], worth[chunk], own)
+                start += own.shape[1]
         scores *= steps.unsqueeze(1)
         return torch.topk(scores, min(count, scores.shape[1]), dim=1, sorted=False).indices
 
@@ -119,16 +117,17 @@ class FrameCosines:
         return rows if self._basis is None else rows @ self._basis.to(rows.device)
 
     def _score(
-        self, asked: Int8[Tensor, "T K"], block: tuple[Tensor, Tensor], scores: Float[Tensor, "T V"], part: slice
+        self,
+        asked: Int8[Tensor, "T K"],
+        held: Int8[Tensor, "V F K"],
+        steps: Float[Tensor, "V F"],
+        scores: Float[Tensor, "T V"],
     ) -> None:
-        """One text after another over each chunk."""
-        held, steps = block[0][part], block[1][part]
-        own = scores[:, part]
-        for chunk in _chunks(held):
-            rows = held[chunk].flatten(0, 1)
-            for row, one in enumerate(asked.unsqueeze(2)):
-                cosines = torch._int_mm(rows, one).view(-1, held.shape[1]) * steps[chunk]
-                torch.add(cosines.amax(dim=1), cosines.mean(dim=1), alpha=self._mean_weight, out=own[row, chunk])
+        """One text after another."""
+        rows = held.flatten(0, 1)
+        for row, one in zip(scores, asked.unsqueeze(2)):
+            cosines = torch._int_mm(rows, one).view_as(steps) * steps
+            torch.add(cosines.amax(dim=1), cosines.mean(dim=1), alpha=self._mean_weight, out=row)
 
 
 def as_bytes(rows: Float[Tensor, "*rows K"]) -> tuple[Int8[Tensor, "*rows K"], Float[Tensor, "*rows"]]:
@@ -155,8 +154,8 @@ def main_directions(frames: Float[Tensor, "V F D"], count: int, held: float) -> 
     return kept
 
 
-def _chunks(frames: Shaped[Tensor, "V F K"]) -> Iterator[slice]:
-    return blocks(len(frames), CHUNK_NUMBERS // (frames.shape[1] * frames.shape[2]))
+def _chunks(frames: Shaped[Tensor, "V F K"], numbers: int) -> Iterator[slice]:
+    return blocks(len(frames), numbers // (frames.shape[1] * frames.shape[2]))
 
 
 class Candidates:

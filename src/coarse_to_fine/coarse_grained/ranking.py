@@ -32,9 +32,12 @@ def stable_top(scores: Float[Tensor, "T V"], k: int) -> Top:
     kept = min(max(k, 0), scores.shape[1])
     if kept == 0 or not len(scores):
         return Top(torch.zeros(len(scores), kept, dtype=torch.int64, device=scores.device), scores[:, :kept])
-    last = torch.topk(scores, kept, dim=1).values[:, -1]
-    indices = torch.stack([_best_columns(row, float(value), kept) for row, value in zip(scores, last)])
-    return Top(indices, scores.gather(1, indices))
+    best = torch.topk(scores, min(kept + 1, scores.shape[1]), dim=1)
+    indices = best.indices[:, :kept].contiguous()
+    for row, values in enumerate(best.values.tolist()):
+        if len(set(values)) < len(values):  # the order of equal scores is not known
+            indices[row] = _best_columns(scores[row], values[kept - 1], kept)
+    return Top(indices, best.values[:, :kept])
 
 
 def _best_columns(row: Float[Tensor, " V"], last: float, kept: int) -> Int[Tensor, " K"]:

@@ -82,10 +82,11 @@ class Folded:
     Attributes:
         query, query_bias: (D, D) and (D,): a text after its layer norm to the direction whose products with unit frames
             are the pooling's logits.
-        output, output_bias: (D, D) and (D,): a mixture of frames after their layer norm to what the attention gives.
+        output, output_bias: (D, D) and (D,): a mixture of frames of mean 0 and variance 1 to what the attention gives.
         common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
         common_variance: of c̄0, with the epsilon of the layer norm.
-        radius: (F + 1, D) weights of the cosines and, last, the bias of the radius, for powers of 2.
+        radius: (F, D) weights of the cosines for powers of 2.
+        radius_at_zero: (D,) the radius for cosines of zero, by which the others are multiplied.
     """
 
     query: Tensor
@@ -95,6 +96,7 @@ class Folded:
     common: Tensor
     common_variance: Tensor
     radius: Tensor
+    radius_at_zero: Tensor
 
 
 @torch.no_grad()
@@ -104,17 +106,20 @@ def folded(pooling: FramePooling, radius: Radius) -> Folded:
     query = torch.cat([pooling.query.weight.T, pooling.query.bias[None]]).double() @ pooling.key.weight.double()
     query = _centred(query * pooling.norm_input.weight)  # takes the mean of each frame out as well
     query = (query / math.sqrt(query.shape[1])).float()
-    output = torch.cat([pooling.value.weight.T, pooling.value.bias[None]]).double() @ pooling.output.weight.T.double()
-    output = output.float()
+    norm = pooling.norm_input
+    value = torch.stack([norm.bias, *norm.weight.diag()]).double() @ pooling.value.weight.T.double()
+    value[0] += pooling.value.bias
+    output = (value @ pooling.output.weight.T.double()).float()
     common = offset(pooling)
     return Folded(
         query=query[:-1],
         query_bias=query[-1],
-        output=output[:-1],
-        output_bias=output[-1] + pooling.output.bias,
+        output=output[1:],
+        output_bias=output[0] + pooling.output.bias,
         common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
         common_variance=common.square().mean() + EPSILON,
-        radius=torch.cat([radius.linear.weight.T, radius.linear.bias[None]]) * binary,
+        radius=radius.linear.weight.T * binary,
+        radius_at_zero=radius.linear.bias.exp(),
     )
 
 
@@ -126,7 +131,7 @@ class Constants:
         text: (T, D) the texts.
         text_squared: (T,) their squared lengths.
         directions: (2 T, D) unit texts, then the directions whose products with unit frames are the pooling's logits.
-        noise, noise_squared: (S, D).
+        noise, noise_squared: (S, D), the noise times the radius for cosines of zero.
         weights: what does not depend on the texts.
     """
 
@@ -142,6 +147,7 @@ def constants(
     weights: Folded, norm_input: nn.LayerNorm, text: Float[Tensor, "T D"], noise: Float[Tensor, "S D"]
 ) -> Constants:
     asked = torch.addmm(weights.query_bias, norm_input(text), weights.query)
+    noise = noise * weights.radius_at_zero
     return Constants(
         text=text,
         text_squared=text.square().sum(dim=-1),
@@ -153,18 +159,47 @@ def constants(
 
 
 def mixing_scales(
-    weights: Float[Tensor, "V F T"], forms: Float[Tensor, "V F 2*F+1"], common_variance: Tensor
+    weights: Float[Tensor, "V F T"], sums: Float[Tensor, "V 2*F+1 T"], common_variance: Tensor
 ) -> tuple[Float[Tensor, "V T"], Float[Tensor, "V T"]]:
     """By what the two layer norms after the attention divide, without the mixtures themselves.
+
+    Args:
+        weights: of the frames.
+        sums: of the rows of the forms with these weights; overwritten.
 
     Returns:
         The factor of the weighted frames, and that of what all mixtures have in common.
     """
     videos, frames, texts = weights.shape
-    # a product of one column is slower than the sum it stands for
-    products = (weights * forms).sum(dim=1).unsqueeze(-1) if texts == 1 else forms.mT @ weights  # (V, 2 F + 1, T)
-    squares = products[:, :-1].view(videos, 2, frames, texts).mul_(weights.unsqueeze(1)).sum(dim=2)  # (V, 2, T)
+    squares = sums[:, :-1].view(videos, 2, frames, texts).mul_(weights.unsqueeze(1)).sum(dim=2)  # (V, 2, T)
     first = torch.rsqrt(squares[:, 0] + EPSILON)
-    variance = torch.addcmul(products[:, -1], squares[:, 1], first)
+    variance = torch.addcmul(sums[:, -1], squares[:, 1], first)
     last = torch.rsqrt(torch.addcmul(common_variance, variance, first))
     return first * last, last
+
+
+def best_trial(
+    pooled: Float[Tensor, "V D"], radius: Float[Tensor, "V D"], known: Constants, text: int = 0
+) -> Float[Tensor, " V"]:
+    """Largest cosine of t + ε_s ⊙ R with the pooled videos, from dot products instead of S random texts.
+
+    Args:
+        pooled: the videos as the text sees them; overwritten.
+        radius: in units of the radius for cosines of zero; overwritten.
+        known: of some texts.
+        text: which of them.
+    """
+    own = known.text[text]
+    length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
+    with_text = (pooled @ own).unsqueeze(-1)
+    dot = torch.addmm(with_text, pooled.mul_(radius), known.noise.T)  # (V, S)
+    squared = torch.addmm(known.text_squared[text], radius, (known.noise * own).T, alpha=2)
+    squared.addmm_(radius.square_(), known.noise_squared.T)
+    return best(dot, squared, dim=1) / length
+
+
+def best(dot: Tensor, squared: Tensor, dim: int) -> Tensor:
+    """The largest cosine of S random texts, times the length of the pooled video, from products and squared lengths;
+    both are overwritten."""
+    cosine: Tensor = dot.mul_(squared.clamp_(min=SMALLEST).rsqrt_()).amax(dim=dim)
+    return cosine

@@ -27,7 +27,6 @@ from coarse_to_fine.coarse_grained.t_mass.stochastic import (
     trial_cosines,
 )
 from coarse_to_fine.coarse_grained.t_mass.unprepared import score_unprepared
-from coarse_to_fine.cores import one_thread_an_operation
 from coarse_to_fine.recipes import Recipe
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -81,6 +80,7 @@ class TMass(CoarseModel):
         self.radius = Radius(config.num_frames, config.embed_dim)
         self.logit_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE))
         self._folded: tuple[list[tuple[int, int]], cached.Folded] | None = None
+        self._noise: tuple[tuple[int, torch.device], Tensor] | None = None
 
     def forward(
         self, text: Float[Tensor, "N D"], frames: Float[Tensor, "N F D"], noise: Float[Tensor, "N D"]
@@ -132,8 +132,7 @@ class TMass(CoarseModel):
             return torch.cat([self.score(text, cache["frames"], seed) for cache in caches], dim=1)
         text = text.to(self.device).float()
         self._check(text, None)
-        with one_thread_an_operation():
-            known = [self._constants(text[rows], seed) for rows in blocks(len(text), cached_scores.TEXTS_AT_ONCE)]
+        known = [self._constants(text[rows], seed) for rows in blocks(len(text), cached_scores.TEXTS_AT_ONCE)]
         return cached_scores.score(known, text, caches)
 
     def compact(self, cache: VideoCache) -> VideoCache:
@@ -147,15 +146,18 @@ class TMass(CoarseModel):
             return self.score(text, frames, seed)
         text = text.to(self.device).float()
         self._check(text, frames)
-        with one_thread_an_operation():
-            known = [self._constants(one.unsqueeze(0), seed) for one in text]
+        known = [self._constants(one.unsqueeze(0), seed) for one in text]
         return score_unprepared(self.pooling, known, frames)
 
     def noise_bank(self, seed: int) -> Float[Tensor, "S D"]:
-        """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device."""
-        shape = (self.config.trials, self.config.embed_dim)
-        generator = torch.Generator().manual_seed(seed)
-        return draw_noise(shape, self.config.prior, self.config.prior_std, generator).to(self.device)
+        """The noise of all pairs for one seed, drawn on the CPU, so that it is the same on every device; that of the
+        last seed is kept, so do not write into it."""
+        if self._noise is None or self._noise[0] != (seed, self.device):
+            shape = (self.config.trials, self.config.embed_dim)
+            generator = torch.Generator().manual_seed(seed)
+            noise = draw_noise(shape, self.config.prior, self.config.prior_std, generator).to(self.device)
+            self._noise = (seed, self.device), noise
+        return self._noise[1]
 
     def _constants(self, text: Float[Tensor, "T D"], seed: int) -> cached.Constants:
         return cached.constants(self._folded_weights(), self.pooling.norm_input, text, self.noise_bank(seed))

@@ -10,17 +10,19 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from coarse_to_fine.coarse_grained.base import blocks
-from coarse_to_fine.coarse_grained.t_mass.cached import SMALLEST, Constants, inverse_norm
+from coarse_to_fine.coarse_grained.t_mass.buffers import buffers_of_thread
+from coarse_to_fine.coarse_grained.t_mass.cached import Constants, best_trial
 from coarse_to_fine.coarse_grained.t_mass.pooling import EPSILON, FramePooling
-from coarse_to_fine.cores import share
+from coarse_to_fine.cores import cores_for
 
+FRAME_FLOATS = 2**18
+"""V * F * D of one block of frames, for each core: they stay in the core's cache until they are mixed."""
 BLOCK_FLOATS = 2**18
-"""V * D of one block: its handful of arrays stay in the processor's cache."""
-LEAST_VIDEOS = 64
-"""Below this number of videos a core, sharing costs more than it saves."""
+"""V * D of one block of mixtures, for each core."""
+SHARED_VIDEOS = 128
+"""From which on operations are divided among the cores."""
 
 
 def score_unprepared(
@@ -30,36 +32,37 @@ def score_unprepared(
     multiplications a pair instead of the 2 F D D a video of a cache that serves once."""
     device = pooling.key.weight.device
     scores = torch.empty(len(known), len(frames), device=device)
-
-    def own_part(part: slice) -> None:
-        for row, one in enumerate(known):
-            scores[row, part] = _score_text(pooling, one, frames[part])
-
-    share(own_part, len(frames), LEAST_VIDEOS, device.type)
+    for row, one in zip(scores, known):
+        for part in blocks(len(frames), torch.get_num_threads() * BLOCK_FLOATS // frames.shape[2]):
+            with cores_for("unprepared", len(row[part]), SHARED_VIDEOS):
+                row[part] = _score_block(pooling, one, frames[part])
     return scores
 
 
-def _score_text(pooling: FramePooling, known: Constants, frames: Float[Tensor, "V F D"]) -> Float[Tensor, " V"]:
-    scores = known.text.new_empty(len(frames))
-    norm, width = pooling.norm_input, known.text.shape[1:]
-    for part in blocks(len(frames), BLOCK_FLOATS // known.text.numel()):
-        block = frames[part].to(scores.device, torch.float32)
-        products = functional.linear(block, known.directions)  # (V, F, 2)
-        normed, _, inverse_std = torch.native_layer_norm(block, width, norm.weight, norm.bias, EPSILON)
-        weights = torch.softmax(products[..., 1] * inverse_std.squeeze(-1), dim=1).unsqueeze(1)  # (V, 1, F)
-        mixture = (weights @ normed).squeeze(1)  # (V, D)
-        pooled = pooling.project(torch.addmm(known.weights.output_bias, mixture, known.weights.output))
-        cosines = products[..., 0] * inverse_norm(block)
-        scores[part] = _best_trial(pooled, cosines, known)
-    return scores
+def _score_block(pooling: FramePooling, known: Constants, frames: Float[Tensor, "V F D"]) -> Float[Tensor, " V"]:
+    videos, count, width = frames.shape
+    buffers = buffers_of_thread(known.text.device)
+    mixtures, cosines = buffers.get("mixtures", videos, width), buffers.get("cosines", videos, count)
+    for part in blocks(videos, torch.get_num_threads() * FRAME_FLOATS // (count * width)):
+        own = frames[part]
+        _mix(known, buffers.get("frames", *own.shape).copy_(own), mixtures[part], cosines[part])
+    pooled = pooling.project(torch.addmm(known.weights.output_bias, mixtures, known.weights.output))
+    radius = torch.mm(cosines, known.weights.radius, out=buffers.get("radius", videos, width)).exp2_()
+    return best_trial(pooled, radius, known)
 
 
-def _best_trial(pooled: Float[Tensor, "V D"], cosines: Float[Tensor, "V F"], known: Constants) -> Float[Tensor, " V"]:
-    """Largest cosine of t + ε_s ⊙ R with the pooled video, from dot products instead of S random texts."""
-    radius = torch.exp2(torch.addmm(known.weights.radius[-1], cosines, known.weights.radius[:-1]))  # (V, D)
-    dot = known.noise @ (radius * pooled).T + pooled @ known.text[0]  # (S, V)
-    squared = (2 * known.noise * known.text) @ radius.T + known.noise_squared @ radius.square_().T
-    squared = (squared + known.text_squared).clamp(min=SMALLEST)
-    best: Tensor = (dot * torch.rsqrt(squared)).amax(dim=0)
-    length: Tensor = torch.linalg.vector_norm(pooled, dim=-1)
-    return best / length
+def _mix(
+    known: Constants,
+    frames: Float[Tensor, "V F D"],
+    mixtures: Float[Tensor, "V D"],
+    cosines: Float[Tensor, "V F"],
+) -> None:
+    """Frames of mean 0 and variance 1 as the text weights them, and its cosines with the frames as they are."""
+    with_text, logits = (known.directions @ frames.view(-1, frames.shape[2]).T).view(2, *cosines.shape)
+    mean = frames.mean(dim=-1, keepdim=True)
+    variance = torch.linalg.vector_norm(frames.sub_(mean), dim=-1).square_().div_(frames.shape[-1])
+    inverse_std = torch.rsqrt(variance + EPSILON)
+    weights = torch.softmax(logits * inverse_std, dim=1).mul_(inverse_std)
+    torch.bmm(weights.unsqueeze(1), frames, out=mixtures.unsqueeze(1))
+    length = variance.add_(mean.squeeze(-1).square_()).mul_(frames.shape[-1]).sqrt_()
+    torch.div(with_text, length.masked_fill_(length == 0, 1.0), out=cosines)
