@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from coarse_to_fine import cores
-from coarse_to_fine.cores import NOTICED_S, RETRY_S, SLOWER, cores_for
+from coarse_to_fine.cores import JUDGED_S, LONGEST_RETRY_S, RETRY_S, SLOWER, cores_for
 
 
 class Clock:
@@ -52,19 +52,34 @@ def test_short_work_gets_one_thread_and_says_nothing_of_the_others(clock):
 
 
 def test_work_that_all_threads_make_slower_stays_on_one_for_a_while(clock):
-    threads_of(clock, seconds=1.0)
+    threads_of(clock)
     assert threads_of(clock, seconds=2 * (SLOWER + 0.1), units=200) == 3  # paces count, not times
-    while clock.now < RETRY_S:
-        assert threads_of(clock) == 1
-    clock.now += RETRY_S
-    assert threads_of(clock) == 3
+    assert [threads_of(clock, seconds=RETRY_S / 4) for _ in range(5)] == [1, 1, 1, 1, 3]
 
 
-def test_work_that_is_a_little_slower_or_very_short_is_not_held_against_the_threads(clock):
-    threads_of(clock, seconds=1.0)
-    assert [threads_of(clock, seconds=SLOWER - 0.1) for _ in range(2)] == [3, 3]
-    threads_of(clock, kind="short", seconds=0.001)
-    assert [threads_of(clock, kind="short", seconds=0.9 * NOTICED_S) for _ in range(2)] == [3, 3]
+def test_threads_that_are_slower_again_and_again_are_tried_less_and_less(clock):
+    threads_of(clock)
+    waits = []
+    for _ in range(9):
+        assert threads_of(clock, seconds=SLOWER + 0.1) == 3
+        waits.append(cores._paces["work"].avoided_until - clock.now)
+        clock.now += waits[-1]
+    assert waits == pytest.approx([RETRY_S * 2**n for n in range(7)] + [LONGEST_RETRY_S] * 2)
+    threads_of(clock)
+    threads_of(clock, seconds=SLOWER + 0.1)
+    assert cores._paces["work"].avoided_until == pytest.approx(clock.now + RETRY_S)
+
+
+def test_work_that_is_a_little_slower_is_not_held_against_the_threads(clock):
+    threads_of(clock)
+    assert [threads_of(clock, seconds=SLOWER - 0.1) for _ in range(3)] == [3, 3, 3]
+
+
+def test_one_slow_search_among_quick_ones_is_chance(clock):
+    quick = JUDGED_S / 10
+    threads_of(clock, seconds=quick)
+    assert [threads_of(clock, seconds=each) for each in [quick] * 8 + [4 * quick] + [quick] * 8] == [3] * 17
+    assert [threads_of(clock, seconds=2 * quick) for _ in range(7)] == [3] * 6 + [1]
 
 
 def test_the_fastest_time_on_one_thread_is_what_counts(clock):

@@ -7,6 +7,7 @@ long. So work of each kind is timed on one thread once, and goes back to one thr
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 import torch
 
 SLOWER = 1.5
-NOTICED_S = 0.02
-"""Shorter work may have waited for anything."""
-RETRY_S = 10.0
-"""How long work stays on one thread before all are tried again."""
+JUDGED_S = 0.1
+"""Less may have been slow by chance."""
+RETRY_S, LONGEST_RETRY_S = 0.1, 10.0
+"""How long work stays on one thread before all are tried again; twice as long each time that they are slower again."""
 
 _clock = time.perf_counter
 _taken = threading.Lock()
@@ -31,21 +32,34 @@ class _Pace:
 
     Attributes:
         alone_s: seconds a unit on one thread, the fastest so far; None before the first.
+        shared_s, shared_units: on all threads, not judged yet.
         avoided_until: when all threads are tried again.
+        retry_s: how long they are avoided the next time.
     """
 
     alone_s: float | None = None
+    shared_s: float = 0.0
+    shared_units: int = 0
     avoided_until: float = 0.0
+    retry_s: float = RETRY_S
 
     def may_share(self) -> bool:
         return self.alone_s is not None and _clock() >= self.avoided_until
 
     def note(self, shared: bool, seconds: float, units: int) -> None:
-        pace = seconds / units
         if not shared:
-            self.alone_s = pace if self.alone_s is None else min(self.alone_s, pace)
-        elif self.alone_s is not None and seconds > NOTICED_S and pace > SLOWER * self.alone_s:
-            self.avoided_until = _clock() + RETRY_S
+            self.alone_s = min(self.alone_s or math.inf, seconds / units)
+            return
+        self.shared_s += seconds
+        self.shared_units += units
+        if self.shared_s < JUDGED_S:
+            return
+        if self.shared_s > SLOWER * (self.alone_s or math.inf) * self.shared_units:
+            self.avoided_until = _clock() + self.retry_s
+            self.retry_s = min(2 * self.retry_s, LONGEST_RETRY_S)
+        else:
+            self.retry_s = RETRY_S
+        self.shared_s, self.shared_units = 0.0, 0
 
 
 _paces: dict[str, _Pace] = {}

@@ -94,14 +94,10 @@ def _score_many(cache: VideoCache, known: Constants, scores: Float[Tensor, "T V"
     """Many texts at once over small blocks."""
     buffers = buffers_of_thread(scores.device)
     at_once = max(1, torch.get_num_threads() * PAIR_FLOATS // known.text.numel())
-    text = known.text.T.contiguous()
     for part in blocks(scores.shape[1], max(VIDEOS_AT_ONCE, at_once)):
         pairs = _pairs(_rows(cache, part), known, buffers)
-        shape = (len(pairs.mixed), len(known.noise), len(known.text))
-        dot, squared = buffers.get("dot", *shape), buffers.get("squared", *shape)
-        for some in blocks(len(dot), at_once):
-            _trials(pairs, some, known, text, buffers, dot[some], squared[some])
-        found = best(dot.add_(pairs.with_text), squared.add_(known.text_squared), dim=1)
+        dot, longer = _trials(pairs, known, buffers, at_once)
+        found = best(dot.add_(pairs.with_text), longer.add_(known.text_squared), dim=1)
         scores[:, part] = found.mul_(pairs.inverse_length).T
 
 
@@ -145,22 +141,26 @@ def _pairs(block: VideoCache, known: Constants, buffers: Buffers) -> Pairs:
 
 
 def _trials(
-    pairs: Pairs,
-    part: slice,
-    known: Constants,
-    text: Float[Tensor, "D T"],
-    buffers: Buffers,
-    dot: Float[Tensor, "V S T"],
-    squared: Float[Tensor, "V S T"],
-) -> None:
-    """Of random texts less the texts: their products with the pooled videos of a part, and by what they are longer."""
-    cosines, mixed, mixing = pairs.cosines[part], pairs.mixed[part], pairs.mixing[part]
-    videos, noise = len(mixed), known.noise.expand(len(mixed), -1, -1)
-    radius, scaled = (buffers.get(name, videos, *text.shape) for name in ("radius", "scaled"))
-    torch.bmm(known.weights.radius.T.expand(videos, -1, -1), cosines, out=radius).exp2_()
-    torch.bmm(noise, torch.bmm(mixed.mT, mixing, out=scaled).mul_(radius), out=dot)
-    torch.bmm(known.noise_squared.expand_as(noise), torch.mul(radius, radius, out=scaled), out=squared)
-    squared.baddbmm_(noise, radius.mul_(text), alpha=2)
+    pairs: Pairs, known: Constants, buffers: Buffers, videos: int
+) -> tuple[Float[Tensor, "V S T"], Float[Tensor, "V S T"]]:
+    """Of random texts less the texts: their products with the pooled videos, and by what they are longer.
+
+    A few videos at a time, in few operations: what they need beside the arithmetic counts.
+    """
+    text = known.text.T.contiguous()
+    shape = (len(pairs.mixed), len(known.noise), len(known.text))
+    found = buffers.get("dot", *shape), buffers.get("longer", *shape)
+    for own in zip(*(torch.split(each, videos) for each in (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found))):
+        cosines, mixed, mixing, dot, longer = own
+        radius, scaled = (buffers.get(name, len(mixed), *text.shape) for name in ("radius", "scaled"))
+        weights, noise, noise_squared = (
+            each.expand(len(mixed), -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)
+        )
+        torch.bmm(weights, cosines, out=radius).exp2_()
+        torch.bmm(noise, torch.bmm(mixed, mixing, out=scaled).mul_(radius), out=dot)
+        torch.bmm(noise_squared, torch.mul(radius, radius, out=scaled), out=longer)
+        longer.baddbmm_(noise, radius.mul_(text), alpha=2)
+    return found
 
 
 def _products(
