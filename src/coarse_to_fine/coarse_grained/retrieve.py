@@ -6,8 +6,7 @@ Axes: T texts, V segments, C candidates, N videos, F frames, D width.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Bool, Float
@@ -43,8 +42,7 @@ class Gallery(Protocol):
     def frames_matrix(self) -> Iterable[SegmentBlock]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RankedVideo:
+class RankedVideo(NamedTuple):
     """A video as the coarse stage ranks it.
 
     Attributes:
@@ -207,12 +205,12 @@ def _best_videos(
     best = stable_top(videos, top_videos)
     ranked = []
     for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist()):
-        found = [(video, value) for video, value in zip(columns, values) if value > -torch.inf]
-        named = [content.best_segments(row, video, segments_a_video) for video, _ in found]
+        found = zip(range(1, len(columns) + 1), columns, values)
         ranked.append(
             [
-                RankedVideo(content.video_ids[video], value, rank, segments)
-                for rank, ((video, value), segments) in enumerate(zip(found, named), 1)
+                RankedVideo(content.video_ids[video], value, rank, content.best_segments(row, video, segments_a_video))
+                for rank, video, value in found
+                if value > -torch.inf
             ]
         )
     return ranked

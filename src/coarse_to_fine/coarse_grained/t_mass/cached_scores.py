@@ -150,12 +150,13 @@ def _trials(
     text = known.text.T.contiguous()
     shape = (len(pairs.mixed), len(known.noise), len(known.text))
     found = buffers.get("dot", *shape), buffers.get("longer", *shape)
-    for own in zip(*(torch.split(each, videos) for each in (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found))):
-        cosines, mixed, mixing, dot, longer = own
+    of_all = [
+        each.expand(len(pairs.mixed), -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)
+    ]
+    of_each = (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found)
+    for own in zip(*(torch.split(each, videos) for each in (*of_all, *of_each))):
+        weights, noise, noise_squared, cosines, mixed, mixing, dot, longer = own
         radius, scaled = (buffers.get(name, len(mixed), *text.shape) for name in ("radius", "scaled"))
-        weights, noise, noise_squared = (
-            each.expand(len(mixed), -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)
-        )
         torch.bmm(weights, cosines, out=radius).exp2_()
         torch.bmm(noise, torch.bmm(mixed, mixing, out=scaled).mul_(radius), out=dot)
         torch.bmm(noise_squared, torch.mul(radius, radius, out=scaled), out=longer)
