@@ -47,6 +47,7 @@ class _Pace:
         return self.alone_s is not None and _clock() >= self.avoided_until
 
     def note(self, shared: bool, seconds: float, units: int) -> None:
+        """Learn from work that is done."""
         if not shared:
             self.alone_s = min(self.alone_s or math.inf, seconds / units)
             return
