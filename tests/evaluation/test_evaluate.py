@@ -231,6 +231,35 @@ def test_an_official_tool_takes_true_windows_as_they_stand(tmp_path: Path) -> No
     assert (report.value("MR-full-R1@0.5"), report.queries, report.warnings) == (pytest.approx(100 / 3), 3, ())
 
 
+REVERSED = [
+    {"qid": 1, "vid": "a", "query": "one", "duration": 20, "relevant_windows": [[0, 4], [9, 6]]},
+    {"query_id": 1, "video_id": "a", "text": "one", "windows_s": [[0, 4], [9, 6]]},
+    {"desc_id": 1, "vid_name": "a", "desc": "one", "ts": [9, 6]},
+]
+
+
+@pytest.mark.parametrize("row", REVERSED)
+def test_true_windows_that_end_before_they_start_are_swapped_as_in_training(tmp_path: Path, row: Any) -> None:
+    truth = write(tmp_path / "t.jsonl", row)
+    answers = write(tmp_path / "p.jsonl", {"qid": 1, "pred_relevant_windows": [[6, 9, 0.9]]})
+    report = evaluate_predictions("moments", answers, truth)
+    assert report.value("mIoU") == 100.0
+    assert "t.jsonl: R02 start after end: swapped: 1 (first in row 1: (9.0, 6.0) -> (6.0, 9.0))" in report.warnings
+    assert "R02" in "\n".join(compare_predictions("moments", truth, answers, answers).warnings)
+
+
+@pytest.mark.parametrize("row", REVERSED)
+def test_the_rules_of_an_official_tool_refuse_windows_that_end_before_they_start(tmp_path: Path, row: Any) -> None:
+    truth = write(tmp_path / "t.jsonl", row)
+    answers = write(tmp_path / "p.jsonl", {"qid": 1, "pred_relevant_windows": [[6, 9, 0.9]]})
+    for measure in (
+        lambda: evaluate_predictions("moments", answers, truth, "qvhighlights"),
+        lambda: compare_predictions("moments", truth, answers, answers, "qvhighlights"),
+    ):
+        with pytest.raises(DataError, match=r"t\.jsonl:1: .* starts at 9 and ends at 6; .* convention default"):
+            measure()
+
+
 def test_answers_to_queries_that_a_reader_drops_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "durations.csv").write_text("video_id,duration\nAAAAA,20\n")
     truth = tmp_path / "charades_sta_test.txt"

@@ -68,7 +68,7 @@ def test_a_missing_or_empty_prediction_file_is_refused(tmp_path: Path) -> None:
     [
         ({**TRUE, "qid": 2, "relevant_clip_ids": [0, 4]}, "expected whole numbers from 0 to 3"),
         ({**TRUE, "qid": 2, "relevant_clip_ids": [0]}, "lists of one length"),
-        ({**TRUE, "qid": 2, "relevant_windows": [[4, 0]]}, "starts at 4 and ends at 0"),
+        ({**TRUE, "qid": 2, "relevant_windows": [[4, 0, 1]]}, "expected 2 numbers"),
         ({**TRUE, "qid": 2, "duration": 0}, "a length above 0"),
         ({**TRUE, "qid": 2, "saliency_scores": [[1, 2, 3], [1, 2]]}, "expected 3 numbers"),
     ],

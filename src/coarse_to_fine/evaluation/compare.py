@@ -13,9 +13,9 @@ from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.evaluation.alignment import Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES, PairedDifference, paired_bootstrap
 from coarse_to_fine.evaluation.columns import Column
-from coarse_to_fine.evaluation.evaluate import REPAIRING, check_names, task_columns
+from coarse_to_fine.evaluation.evaluate import check_names, read_for, task_columns
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
-from coarse_to_fine.evaluation.truth import Truth, TruthQuery, cut_to_videos, read_truth
+from coarse_to_fine.evaluation.truth import Truth, TruthQuery
 from coarse_to_fine.wording import counted
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ def compare_predictions(
         DataError: a file that does not hold what the task needs.
     """
     check_names(task, convention, missing)
-    truth = read_truth(truth_path)
-    if convention in REPAIRING:
-        truth = cut_to_videos(truth)
+    truth = read_for(convention, truth_path)
     answers = read_predictions(a_path), read_predictions(b_path)
     return compare(task, truth, *answers, convention, deciding, missing, resamples, seed)
 

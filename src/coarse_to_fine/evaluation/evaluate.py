@@ -51,7 +51,7 @@ CONVENTIONS: dict[str, dict[str, str]] = {
 }
 TASKS = tuple(CONVENTIONS)
 REPAIRING = ("default", "sorted")
-"""Conventions that cut true windows to their videos; the official tools take them as they stand."""
+"""Conventions that swap and cut true windows to lie in their videos; the official tools take them as they stand."""
 
 
 def evaluate_predictions(
@@ -92,13 +92,18 @@ def evaluate_predictions(
             videos.
     """
     check_names(task, convention, missing, lengths)
-    truth = read_truth(truth_path, split, Path(gallery) if gallery is not None else None)
-    if convention in REPAIRING:
-        truth = cut_to_videos(truth)
+    truth = read_for(convention, truth_path, split, Path(gallery) if gallery is not None else None)
     if train is not None:
         refuse_shared_videos({f"{train} (learned from)": read_truth(train).gallery, str(truth_path): truth.gallery})
     predictions = read_predictions(predictions_path)
     return evaluate(task, truth, predictions, convention, thresholds, missing, resamples, seed, lengths)
+
+
+def read_for(convention: str, path: str | Path, split: str | None = None, gallery: Path | None = None) -> Truth:
+    """The truth with windows inside their videos, or as an official tool takes them; see `read_truth`."""
+    if convention in REPAIRING:
+        return cut_to_videos(read_truth(path, split, gallery))
+    return read_truth(path, split, gallery, as_written=True)
 
 
 def evaluate(

@@ -90,17 +90,17 @@ class Row:
         self._check(name, None, value)
         return np.array(value, dtype=np.float64)
 
-    def windows(self, name: str, width: int = 2) -> Float64[FloatArray, "N W"]:
+    def windows(self, name: str, width: int) -> Float64[FloatArray, "N W"]:
         """`numbers` whose first two columns are start <= end."""
         found = self.numbers(name, width)
         self.refuse_reversed(name, found)
         return found
 
-    def refuse_reversed(self, name: str, spans: Float64[FloatArray, "N W"]) -> None:
+    def refuse_reversed(self, name: str, spans: Float64[FloatArray, "N W"], advice: str = "correct the row") -> None:
         """Raise DataError unless start <= end in the first two columns of a list."""
         for position in np.flatnonzero(spans[:, 1] < spans[:, 0]):
             start_s, end_s = spans[position, :2]
-            raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end")
+            raise self.error(f"{name}[{position}] starts at {start_s:g} and ends at {end_s:g}", "start <= end", advice)
 
     def items(self, name: str) -> list[Any]:
         """A field that has to be a list."""

@@ -19,6 +19,7 @@ from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 from coarse_to_fine.wording import counted, first_of
 
+WINDOW_FIELDS = ("relevant_windows", "windows_s", "ts")
 NO_WINDOWS = np.zeros((0, 2))
 CLIP_SECONDS = 2.0
 
@@ -108,19 +109,22 @@ def truth_from_records(
     return Truth(found, gallery, durations, name, source)
 
 
-def read_truth(path: str | Path, split: str | None = None, gallery: Path | None = None) -> Truth:
+def read_truth(
+    path: str | Path, split: str | None = None, gallery: Path | None = None, *, as_written: bool = False
+) -> Truth:
     """Read the truth of a split.
 
     JSON lines of QVHighlights and Lighthouse (`qid`, `relevant_windows`, ...), of TVR (`desc_id`, `vid_name`, `ts`) and
-    ours (`query_id`, `video_id`, `windows_s`; `caption_id` for coarse captions) are read as they stand, as the official
-    tools do; `cut_to_videos` repairs their windows. Any other annotation file goes through the readers of the data
-    sets, with their repairs.
+    ours (`query_id`, `video_id`, `windows_s`; `caption_id` for coarse captions) are read as they stand, but for windows
+    that end before they start: those are swapped and counted, as the readers of the data sets do. `cut_to_videos` does
+    the other repairs of windows. Any other annotation file goes through those readers, with their repairs.
 
     Args:
         path: the file, or a folder in our layout.
         split: name of the split; None takes it from the file name, or the only one of a folder.
         gallery: JSON lines with `video_id` and `duration_s` a row, the videos that are searched; None: the videos
             that the truth names. A `videos.jsonl` beside the file gives durations.
+        as_written: refuse windows that end before they start, as for the numbers of an official tool.
 
     Raises:
         DataError: names file and row.
@@ -135,7 +139,11 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
     rows = list(read_rows(path))
     beside = path.parent / "videos.jsonl"
     durations = _durations(gallery or beside) if gallery is not None or beside.exists() else {}
-    queries = tuple(_from_row(row, durations) for row in rows)
+    report = DataReport(path.name, "", name)
+    queries = tuple(
+        _from_row(row, durations, _true_windows(row, place, None if as_written else report))
+        for place, row in enumerate(rows, start=1)
+    )
     _refuse_duplicates(path, queries)
     named = dict.fromkeys(query.video_id for query in queries if query.video_id is not None)
     videos = tuple(named) if gallery is None else tuple(durations)
@@ -145,7 +153,8 @@ def read_truth(path: str | Path, split: str | None = None, gallery: Path | None 
             f"({first_of(outside)}); expected every true video in the gallery; add them or leave the gallery out"
         )
     known = {query.video_id: query.duration_s for query in queries if query.video_id and query.duration_s is not None}
-    return Truth(queries, videos, {**known, **durations}, name, path.name, closed=gallery is not None)
+    notes = tuple(f"{path.name}: {line}" for line in report.lines())
+    return Truth(queries, videos, {**known, **durations}, name, path.name, closed=gallery is not None, notes=notes)
 
 
 def cut_to_videos(truth: Truth) -> Truth:
@@ -199,7 +208,7 @@ def _duration(row: Row, name: str) -> float | None:
     return float(value)
 
 
-def _from_row(row: Row, durations: Mapping[str, float]) -> TruthQuery:
+def _from_row(row: Row, durations: Mapping[str, float], windows: FloatArray) -> TruthQuery:
     fields = row.fields
     video_id = row.text("vid", "video_id", "vid_name")
     duration_s = _duration(row, "duration") or _duration(row, "duration_s") or durations.get(video_id or "")
@@ -209,7 +218,7 @@ def _from_row(row: Row, durations: Mapping[str, float]) -> TruthQuery:
     return TruthQuery(
         query_id=row.query_id,
         video_id=video_id,
-        windows=_true_windows(row),
+        windows=windows,
         text=" ".join((row.text("query", "text", "desc") or "").split()),
         duration_s=duration_s,
         relevance=_relevance(row, duration_s),
@@ -218,16 +227,24 @@ def _from_row(row: Row, durations: Mapping[str, float]) -> TruthQuery:
     )
 
 
-def _true_windows(row: Row) -> FloatArray:
-    for name in ("relevant_windows", "windows_s"):
-        if row.fields.get(name) is not None:
-            return row.windows(name)
-    times = row.fields.get("ts")
-    if times is None:
+def _true_windows(row: Row, place: int, report: DataReport | None) -> FloatArray:
+    """The windows of a row, each with its start first; swapped ones are counted, or refused where there is no report.
+
+    The official tools take a window that ends before it starts for one of negative length.
+    """
+    name = next((name for name in WINDOW_FIELDS if row.fields.get(name) is not None), None)
+    if name is None:
         return NO_WINDOWS
-    if isinstance(times, list) and times and not isinstance(times[0], list):
-        return Row(row.where, {"ts": [times]}).windows("ts")
-    return row.windows("ts")
+    value = row.fields[name]
+    if name == "ts" and isinstance(value, list) and value and not isinstance(value[0], list):
+        row = Row(row.where, {"ts": [value]})
+    found = row.numbers(name, 2)
+    if report is None:
+        row.refuse_reversed(name, found, "correct the row, or take the convention default, which swaps the two")
+        return found
+    for start_s, end_s in found[found[:, 1] < found[:, 0]].tolist():
+        report.add("R02", place, (start_s, end_s), (end_s, start_s))
+    return np.sort(found, axis=1)
 
 
 def _labels(row: Row) -> FloatArray:
