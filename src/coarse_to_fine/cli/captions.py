@@ -14,6 +14,7 @@ from coarse_to_fine.data_generation.tacos_cg.build import Built, build_captions,
 from coarse_to_fine.data_generation.tacos_cg.check import check_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
+from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality
 from coarse_to_fine.datasets.formats import guess_split, load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
@@ -21,6 +22,8 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted, first_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from coarse_to_fine.evaluation.overlap import FloatArray
 
 TEXTS_A_BATCH = 256
@@ -117,8 +120,9 @@ def evaluate_captions(
     given = read_captions(captions)
     tf_idf = fit_tf_idf(load_annotations(train).queries)
     cut: set[str] = set()
-    embed = _embed_by(encoder, device, cut) if encoder else None
-    qualities = check_captions(given, splits, tf_idf, variants, all_passes, groups, embed)
+    with output.progress_bar("comparing", quiet=as_json) as advance:
+        embed = _embed_by(encoder, device, cut, advance) if encoder else None
+        qualities = check_captions(given, splits, tf_idf, variants, all_passes, groups, embed, advance)
     known = {query.video_id for queries in splits.values() for query in queries}
     others = [caption.video_id for caption in given if caption.video_id not in known]
     if as_json:
@@ -202,7 +206,7 @@ def _alignment_cells(found: Alignment, by: str) -> dict[str, str]:
     return cells
 
 
-def _embed_by(name: str, device: str, cut: set[str]) -> Embed:
+def _embed_by(name: str, device: str, cut: set[str], progress: Progress) -> Embed:
     """Unit rows of texts by an encoder; the texts that it cannot read to the end are added to `cut`."""
     import torch
 
@@ -213,7 +217,10 @@ def _embed_by(name: str, device: str, cut: set[str]) -> Embed:
 
     def embed(texts: Sequence[str]) -> FloatArray:
         parts = [texts[start : start + TEXTS_A_BATCH] for start in range(0, len(texts), TEXTS_A_BATCH)]
-        made = [(one.embedding, one.truncated) for part in parts for one in encoder.encode_text(part)]
+        made: list[tuple[Tensor, bool]] = []
+        for part in parts:
+            made += [(one.embedding, one.truncated) for one in encoder.encode_text(part)]
+            progress(len(made), len(texts), f"texts by {name}")
         cut.update(text for text, (_, truncated) in zip(texts, made) if truncated)
         rows = torch.nn.functional.normalize(torch.stack([row for row, _ in made]).double(), dim=-1)
         return rows.numpy()

@@ -77,6 +77,17 @@ def test_numbers_are_those_of_an_obvious_version(seed):
     assert (measured.captions, measured.left_out, measured.count_defect) == (18, 8, 0)
 
 
+def test_comparing_says_how_far_it_is():
+    said = []
+    sentences, captions = drawn(1, "abcdef", 4), drawn(2, "abcdef", 2)
+    by_encoder = lambda texts: np.array([[float(word in text) for word in WORDS] for text in texts])  # noqa: E731
+    quality(captions, sentences, TfIdf.fit([["bread"]]), embed=by_encoder, progress=lambda *step: said.append(step))
+    assert said == [
+        (12, 12, "nearly equal captions"),
+        *2 * [(12, 12, "videos of captions"), (24, 24, "captions of sentences")],
+    ]
+
+
 def test_quality_of_equal_documents_is_chance():
     held_out = {"a": ["cuts bread"], "b": ["cuts bread"]}
     measured = quality(

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.sparse import csr_array
 
+from coarse_to_fine.data_generation.tacos_cg.progress import Advance, Progress, following
 from coarse_to_fine.evaluation.overlap import FloatArray, IntArray
 from coarse_to_fine.evaluation.ties import expected_rank
 
@@ -52,6 +53,7 @@ def alignment(
     sentences: Rows,
     sentence_videos: IntArray,
     groups: IntArray | None = None,
+    progress: Progress | None = None,
 ) -> Alignment:
     """Rank the videos for captions, and the captions for sentences.
 
@@ -62,14 +64,15 @@ def alignment(
         sentences: (S, D), one by one.
         sentence_videos: (S,) row of each sentence's video.
         groups: (V,) group of each video, numbered from 0.
+        progress: called after each block of texts.
     """
     ranks, group_ranks, found = [], [], []
-    for part, scores in similarities(captions, documents):
+    for part, scores in similarities(captions, documents, following(progress, "videos of captions")):
         ranks.append(_ranks(scores, owners[part]))
         if groups is not None:
             group_ranks.append(_ranks(_best_of_groups(scores, groups), groups[owners[part]]))
-    for part, scores in similarities(sentences, captions):
-        found.append((owners[scores.argmax(axis=1)] == sentence_videos[part]) & (scores.max(axis=1) > 0))
+    for part, best, scores in best_rows(sentences, captions, following(progress, "captions of sentences")):
+        found.append((owners[best] == sentence_videos[part]) & (scores > 0))
     videos = documents.shape[0]
     count = None if groups is None else int(groups.max()) + 1
     return Alignment(
@@ -85,13 +88,46 @@ def alignment(
     )
 
 
-def similarities(a: Rows, b: Rows) -> Iterator[tuple[slice, FloatArray]]:
+def similarities(a: Rows, b: Rows, advance: Advance) -> Iterator[tuple[slice, FloatArray]]:
     """Dot products of the rows of `a`, some at a time, with all rows of `b`; which rows, and their products."""
+    for part, found in _products(a, b, advance):
+        dense: FloatArray = found if isinstance(found, np.ndarray) else found.toarray()
+        yield part, dense.round(DIGITS)
+
+
+def best_rows(a: Rows, b: Rows, advance: Advance) -> Iterator[tuple[slice, IntArray, FloatArray]]:
+    """Which rows of `a`, the most similar row of `b` for each, the first of tied ones, and their similarity.
+
+    Sparse rows hold no negative number: what they do not share is worth 0, and not looked at.
+    """
+    for part, found in _products(a, b, advance):
+        if isinstance(found, np.ndarray):
+            scores = found.round(DIGITS)
+            yield part, scores.argmax(axis=1), scores.max(axis=1)
+        else:
+            yield part, *_best_of_sparse(found)
+
+
+def _best_of_sparse(scores: csr_array) -> tuple[IntArray, FloatArray]:
+    """The column of the greatest number of each row, the first of tied ones, and that number; 0 and 0 without one."""
+    best, greatest = np.zeros(scores.shape[0], dtype=np.int64), np.zeros(scores.shape[0])
+    counts = np.diff(scores.indptr)
+    filled = np.flatnonzero(counts)
+    if len(filled):
+        starts, values = scores.indptr[filled], scores.data.round(DIGITS)
+        greatest[filled] = np.maximum.reduceat(values, starts)
+        columns = np.where(values == np.repeat(greatest, counts), scores.indices, scores.shape[1])
+        best[filled] = np.minimum.reduceat(columns, starts)
+    return best, greatest
+
+
+def _products(a: Rows, b: Rows, advance: Advance) -> Iterator[tuple[slice, Rows]]:
+    """Dot products of the rows of `a`, some at a time, with all rows of `b`; sparse ones of sparse rows."""
+    columns = b.T if isinstance(b, np.ndarray) else b.T.tocsr()
     for start in range(0, a.shape[0], BLOCK):
         part = slice(start, start + BLOCK)
-        products = a[part] @ b.T
-        dense: FloatArray = products if isinstance(products, np.ndarray) else products.toarray()
-        yield part, dense.round(DIGITS)
+        yield part, a[part] @ columns  # type: ignore[misc]
+        advance(min(part.stop, a.shape[0]), a.shape[0])
 
 
 def _ranks(scores: FloatArray, right: IntArray) -> FloatArray:
@@ -100,7 +136,10 @@ def _ranks(scores: FloatArray, right: IntArray) -> FloatArray:
 
 
 def _best_of_groups(scores: FloatArray, groups: IntArray) -> FloatArray:
-    return np.stack([scores[:, groups == group].max(axis=1) for group in range(groups.max() + 1)], axis=1)
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
+    best: FloatArray = np.maximum.reduceat(scores[:, order], starts, axis=1)
+    return best
 
 
 def _recall(ranks: Sequence[FloatArray], k: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,13 +15,13 @@ from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointError, EndpointRefusedError
 from coarse_to_fine.data_generation.tacos_cg.extractive import RELEVANCE, REPEATED_TEXT, Caption, extractive_captions
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
+from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Quality, quality
 from coarse_to_fine.data_generation.tacos_cg.validation import caption_checks, caption_problem, normalised
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words
 from coarse_to_fine.datasets.records import MomentQuery
 
 MOST_REQUESTS = 3
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def build_captions(
         sentences: fine sentences that an extractive caption joins; fewer, where no such caption passes the checks.
         endpoint: asked first where given; what it cannot give well is extracted.
         all_passes: read all annotation passes (then nothing is left to measure the captions with).
-        progress: called after each video.
+        progress: called after each video, then while they are measured.
 
     Raises:
         EndpointRefusedError: by the endpoint, which would refuse the other videos too.
@@ -101,7 +101,7 @@ def build_captions(
     for row in rows:
         texts[row["video_id"]].append(row["text"])
     checked = {video: texts[video] for video in held_out}
-    measured = quality(checked, held_out, tf_idf, variants, fine) if any(checked.values()) else None
+    measured = quality(checked, held_out, tf_idf, variants, fine, progress=progress) if any(checked.values()) else None
     incomplete = tuple(video for video, found in texts.items() if len(found) != variants)
     return Built(tuple(rows), measured, incomplete, rejected)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
+from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality, quality
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
@@ -21,6 +22,7 @@ def check_captions(
     all_passes: bool = False,
     groups: str | None = None,
     embed: Embed | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Quality]:
     """The quality of captions in each split; captions of all other videos count as those of other splits.
 
@@ -32,6 +34,7 @@ def check_captions(
         all_passes: measure against all fine sentences, not the even annotation passes alone.
         groups: regular expression whose match in a video's id names the video's group.
         embed: of a text encoder, for a second alignment.
+        progress: called while texts are compared.
 
     Raises:
         DataError: splits that share videos, a split without captions or without held-out sentences.
@@ -45,7 +48,7 @@ def check_captions(
         fine = {video: [query.text for query in own] for video, own in sentences.items()}
         held_out = fine if all_passes else _even_passes(name, sentences)
         grouped = video_groups(held_out, groups) if groups else None
-        found[name] = quality(texts, held_out, tf_idf, variants, fine, grouped, embed)
+        found[name] = quality(texts, held_out, tf_idf, variants, fine, grouped, embed, progress)
     return found
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from coarse_to_fine.data_generation.tacos_cg.alignment import Alignment, alignment, similarities
+from coarse_to_fine.data_generation.tacos_cg.alignment import Alignment, alignment
+from coarse_to_fine.data_generation.tacos_cg.near import nearest_of_others
+from coarse_to_fine.data_generation.tacos_cg.progress import Advance, Progress, following
 from coarse_to_fine.data_generation.tacos_cg.validation import caption_problem, normalised
-from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words, jaccard, vector_rows
+from coarse_to_fine.data_generation.tacos_cg.words import TfIdf, content_words, jaccard, vector_rows, word_set
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.overlap import FloatArray, IntArray
 from coarse_to_fine.wording import first_of
@@ -70,6 +72,7 @@ def quality(
     fine: Texts | None = None,
     groups: Mapping[str, str] | None = None,
     embed: Embed | None = None,
+    progress: Progress | None = None,
 ) -> Quality:
     """Measure captions against held-out fine sentences.
 
@@ -81,6 +84,7 @@ def quality(
         fine: all fine sentences of the split, against which the form is checked; None: the held-out ones.
         groups: group of each video with held-out sentences, such as its dish.
         embed: of a text encoder, for a second alignment.
+        progress: called while texts are compared.
 
     Raises:
         DataError: no caption belongs to a video with held-out sentences.
@@ -97,13 +101,13 @@ def quality(
     shares = [_shared(own, held_out[video]) for video, own in measured.items()]
     support, coverage = (np.concatenate(each) for each in zip(*shares))
     split = {**held_out, **(fine or {})}
-    same, other = _nearly_equal(measured, captions, split)
+    same, other = _nearly_equal(measured, captions, split, following(progress, "nearly equal captions"))
     return Quality(
         captions=len(texts),
         videos=len(held_out),
         left_out=sum(map(len, captions.values())) - len(texts),
-        alignment=_alignment(measured, held_out, groups, tf_idf),
-        encoder_alignment=_alignment(measured, held_out, groups, embed) if embed else None,
+        alignment=_alignment(measured, held_out, groups, tf_idf, progress),
+        encoder_alignment=_alignment(measured, held_out, groups, embed, progress) if embed else None,
         support=float(support.mean()),
         coverage=float(coverage.mean()),
         diversity=1 - _mean([one for own in measured.values() for one in _overlaps(own)]),
@@ -116,7 +120,13 @@ def quality(
     )
 
 
-def _alignment(captions: Texts, held_out: Texts, groups: Mapping[str, str] | None, by: TfIdf | Embed) -> Alignment:
+def _alignment(
+    captions: Texts,
+    held_out: Texts,
+    groups: Mapping[str, str] | None,
+    by: TfIdf | Embed,
+    progress: Progress | None,
+) -> Alignment:
     """Alignment by weighted words, or by an encoder, where a video is the mean of its sentences."""
     row = {video: place for place, video in enumerate(held_out)}
     texts, owners = _flat(captions, row)
@@ -126,11 +136,12 @@ def _alignment(captions: Texts, held_out: Texts, groups: Mapping[str, str] | Non
         documents = [" ".join(own) for own in held_out.values()]
         rows = vector_rows([by.vector(content_words(text)) for text in (*texts, *documents, *sentences)])
         ends = len(texts), len(texts) + len(documents)
-        return alignment(rows[: ends[0]], owners, rows[ends[0] : ends[1]], rows[ends[1] :], sentence_videos, numbers)
+        parts = rows[: ends[0]], owners, rows[ends[0] : ends[1]], rows[ends[1] :], sentence_videos
+        return alignment(*parts, numbers, progress)
     embedded = by(sentences)
     means = np.stack([embedded[sentence_videos == place].mean(axis=0) for place in row.values()])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    return alignment(by(texts), owners, means, embedded, sentence_videos, numbers)
+    return alignment(by(texts), owners, means, embedded, sentence_videos, numbers, progress)
 
 
 def _flat(texts: Texts, row: Mapping[str, int]) -> tuple[list[str], IntArray]:
@@ -141,35 +152,25 @@ def _flat(texts: Texts, row: Mapping[str, int]) -> tuple[list[str], IntArray]:
 
 def _shared(captions: Sequence[str], sentences: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Support and coverage of the captions of one video."""
-    known = {word for text in sentences for word in content_words(text)}
-    words = [set(content_words(text)) for text in captions]
+    known = frozenset[str]().union(*map(word_set, sentences))
+    words = [word_set(text) for text in captions]
     shared = np.array([len(own & known) for own in words])
     return shared / [max(1, len(own)) for own in words], shared / max(1, len(known))
 
 
 def _overlaps(captions: Sequence[str]) -> list[float]:
-    sets = [set(content_words(text)) for text in captions]
-    return [jaccard(one, other) for one, other in itertools.combinations(sets, 2)]
+    return [jaccard(one, other) for one, other in itertools.combinations(map(word_set, captions), 2)]
 
 
-def _nearly_equal(measured: Texts, captions: Texts, split: Texts) -> tuple[int, int]:
+def _nearly_equal(measured: Texts, captions: Texts, split: Texts, advance: Advance) -> tuple[int, int]:
     """Measured captions with a nearly equal one on another video, by the split of the nearest: this one, another."""
     row = {video: place for place, video in enumerate(captions)}
-    texts, owners = _flat(measured, row)
-    others, other_owners = _flat(captions, row)
-    sets = [dict.fromkeys(content_words(text), 1.0) for text in (*texts, *others)]
-    rows = vector_rows(sets)
-    sizes = np.array([len(one) for one in sets])
-    own_sizes, other_sizes = sizes[: len(texts)], sizes[len(texts) :]
-    in_split = np.isin(other_owners, [row[video] for video in captions if video in split])
-    same = other = 0
-    for part, shared in similarities(rows[: len(texts)], rows[len(texts) :]):
-        union = own_sizes[part, None] + other_sizes - shared
-        near = np.where(owners[part, None] == other_owners, 0.0, shared / np.maximum(union, 1))
-        found = near.max(axis=1) >= NEARLY_EQUAL
-        inside = in_split[near.argmax(axis=1)]
-        same, other = same + int((found & inside).sum()), other + int((found & ~inside).sum())
-    return same, other
+    texts, owners = _flat(captions, row)
+    asked = np.flatnonzero(np.isin(owners, [row[video] for video in measured]))
+    in_split = np.isin(owners, [row[video] for video in captions if video in split])
+    nearest = nearest_of_others([word_set(text) for text in texts], owners, asked, NEARLY_EQUAL, advance)
+    inside = in_split[nearest[nearest >= 0]]
+    return int(inside.sum()), int((~inside).sum())
 
 
 def _form(measured: Texts, captions: Texts, fine: Texts) -> float:

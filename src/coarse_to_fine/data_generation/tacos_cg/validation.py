@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from coarse_to_fine.data_generation.tacos_cg.words import content_words, jaccard
+from coarse_to_fine.data_generation.tacos_cg.words import jaccard, word_set
 
 FEWEST_WORDS, MOST_WORDS = 6, 40
 MOST_SENTENCES = 2
@@ -39,15 +39,15 @@ def caption_checks(text: str, fine_sentences: Sequence[str], other_variants: Seq
         sentences, and in that one of them that holds the most (1 and 0 without content words); `overlap`: the highest
         Jaccard of content words with another variant.
     """
-    words = set(content_words(text))
-    fine = [set(content_words(sentence)) for sentence in fine_sentences]
-    known: set[str] = set().union(*fine)
+    words = word_set(text)
+    fine = [word_set(sentence) for sentence in fine_sentences]
+    known = frozenset[str]().union(*fine)
     most = max((len(words & one) for one in fine), default=0)
     return {
         "words": len(text.split()),
         "support": len(words & known) / len(words) if words else 1.0,
         "one_sentence": most / len(words) if words else 0.0,
-        "overlap": max((jaccard(words, set(content_words(other))) for other in other_variants), default=0.0),
+        "overlap": max((jaccard(words, word_set(other)) for other in other_variants), default=0.0),
     }
 
 

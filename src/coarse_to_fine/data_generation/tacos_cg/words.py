@@ -6,9 +6,9 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from scipy.sparse import csr_array
 
@@ -17,12 +17,19 @@ man woman his her their out up down off over some before after while that this t
 STOP = frozenset(STOP_LIST.split())
 ENDINGS = ("ing", "ed", "es", "s")
 SHORTEST = 3
+TEXTS_AT_HAND = 4096
 Vector = dict[str, float]
 
 
 def content_words(text: str) -> list[str]:
     """Lower-case letter runs without stop words, stemmed."""
     return [stem(word) for word in re.findall(r"[a-z]+", text.lower()) if word not in STOP]
+
+
+@lru_cache(maxsize=TEXTS_AT_HAND)
+def word_set(text: str) -> frozenset[str]:
+    """The different content words; those of the texts of a video are asked for again and again."""
+    return frozenset(content_words(text))
 
 
 @cache
@@ -75,6 +82,6 @@ def cosine(a: Vector, b: Vector) -> float:
     return sum(weight * b[word] for word, weight in a.items() if word in b)
 
 
-def jaccard(a: set[str], b: set[str]) -> float:
+def jaccard(a: Set[str], b: Set[str]) -> float:
     """Shared part of two sets of words; two empty sets share nothing."""
     return len(a & b) / len(a | b) if a or b else 0.0
