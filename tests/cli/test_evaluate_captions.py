@@ -59,6 +59,16 @@ def test_captions_of_both_layouts_are_measured(ctf, here, captions):
     assert ("1 caption of other videos (c) count" in result.err) == published
 
 
+def test_a_folder_stands_for_its_files_of_captions(ctf, here):
+    options = "queries.test.jsonl", *TRAIN, "--variants", 1, "--json"
+    rows = [{"caption_id": "c", "video_id": "c", "text": CAPTIONS["a"]}]
+    write_lines(here / "coarse.train.jsonl", *rows)
+    by_folder = json.loads(ctf("evaluate", "captions", *options, "--captions", ".").out)
+    files = "--captions", "coarse.test.jsonl", "--captions", "coarse.train.jsonl"
+    assert by_folder["splits"] == json.loads(ctf("evaluate", "captions", *options, *files).out)["splits"]
+    assert by_folder["splits"]["test"]["left_out"] == 1
+
+
 def test_each_split_of_a_file_of_all_has_its_column(ctf, here):
     files = "queries.train.jsonl", "queries.test.jsonl"
     result = ctf("evaluate", "captions", *files, "--captions", "published.json", *TRAIN, "--groups", "[ab]|c")
@@ -88,6 +98,7 @@ def test_generated_captions_are_measured_as_they_were_when_made(ctf, here):
     ("options", "said"),
     [
         (("--captions", "queries.test.jsonl"), "queries.test.jsonl holds moments with windows; expected captions"),
+        (("--captions", "empty"), "empty is a folder without coarse.<split>.jsonl; expected a file of captions"),
         (("--captions", "nope.json"), "nope.json: No such file or directory"),
         (("--captions", "published.json", "--captions", "published.json"), "caption 'a#c0' stands in an earlier file"),
         (("--captions", "other.jsonl"), "(captions of z; sentences of a, b); expected captions of these videos"),
@@ -97,6 +108,7 @@ def test_generated_captions_are_measured_as_they_were_when_made(ctf, here):
     ],
 )
 def test_what_cannot_be_measured_is_one_line(ctf, here, options, said):
+    (here / "empty").mkdir()
     write_lines(here / "other.jsonl", {"caption_id": "z", "video_id": "z", "text": "A dog jumps."})
     result = ctf("evaluate", "captions", "queries.test.jsonl", *options, *TRAIN)
     assert (result.code, result.err.count("\n"), result.out) == (2, 1, "")

@@ -17,6 +17,7 @@ from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_eve
 from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality
 from coarse_to_fine.datasets.formats import guess_split, load_annotations
+from coarse_to_fine.datasets.layout_rows import caption_files
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted, first_of
@@ -139,13 +140,13 @@ def evaluate_captions(
 
 
 def read_captions(paths: Sequence[Path]) -> list[MomentQuery]:
-    """The captions of all files.
+    """The captions of all files, and of the files of folders.
 
     Raises:
         DataError: a file holds moments, or the same caption stands in two of them.
     """
     found: dict[str, MomentQuery] = {}
-    for path in paths:
+    for path in (file for given in paths for file in caption_files(given)):
         for caption in load_annotations(path).queries:
             if caption.windows_s:
                 raise DataError(

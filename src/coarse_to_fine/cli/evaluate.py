@@ -334,7 +334,8 @@ def captions(
     captions: Annotated[
         list[Path],
         typer.Option(
-            metavar="FILE", help="The captions, of one split or of all: TACoS-CG JSON, or JSON lines; repeatable."
+            metavar="FILE",
+            help="The captions, of one split or of all: TACoS-CG JSON, JSON lines, a folder of ours; repeatable.",
         ),
     ],
     train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],

@@ -80,6 +80,23 @@ def queries_file(folder: Path, split: str | None = None) -> Path:
     return files[0]
 
 
+def caption_files(path: Path) -> list[Path]:
+    """The file itself, or the files of captions of all splits of a folder in our layout.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("coarse.*.jsonl"))
+    if not files:
+        raise DataError(
+            f"{path} is a folder without coarse.<split>.jsonl; expected a file of captions, or a folder in our layout; "
+            "name the file itself"
+        )
+    return files
+
+
 def _query(line: int, row: dict[str, Any], videos: dict[str, LayoutVideo]) -> RawRow:
     require(row, QUERY_FIELDS, line)
     video_id = identifier(row["video_id"], "video_id", line)
