@@ -94,6 +94,23 @@ def test_generated_captions_are_measured_as_they_were_when_made(ctf, here):
     assert json.loads(ctf("evaluate", "captions", "queries.test.jsonl", *options).out)["splits"] == {"test": made}
 
 
+@pytest.mark.parametrize("captions", ["coarse.test.jsonl", "published.json"])
+def test_captions_in_the_place_of_sentences_are_told(ctf, here, captions):
+    sentences, swap = "queries.test.jsonl", f"{captions} holds captions of whole videos and queries.test.jsonl the"
+    alone = f"{captions} holds captions of whole videos; expected the sentences of moments as "
+    for arguments, said in (
+        (("evaluate", "captions", captions, "--captions", sentences, *TRAIN), swap),
+        (("evaluate", "captions", captions, "--captions", captions, *TRAIN), alone + "ANNOTATIONS"),
+        (("evaluate", "captions", sentences, "--captions", captions, "--train", captions), alone + "--train"),
+        (("generate", "captions", captions, "--out", "made.jsonl", *TRAIN), alone + "ANNOTATIONS"),
+        (("generate", "captions", sentences, "--out", "made.jsonl", "--train", captions), alone + "--train"),
+    ):
+        result = ctf(*arguments)
+        assert (result.code, result.err.count("\n"), result.out) == (2, 1, "")
+        assert said in result.err
+    assert not (here / "made.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

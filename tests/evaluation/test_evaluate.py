@@ -231,6 +231,14 @@ def test_an_official_tool_takes_true_windows_as_they_stand(tmp_path: Path) -> No
     assert (report.value("MR-full-R1@0.5"), report.queries, report.warnings) == (pytest.approx(100 / 3), 3, ())
 
 
+def test_answers_and_annotations_in_each_others_place_are_told(tmp_path: Path, truth: Path) -> None:
+    answers = write(tmp_path / "p.jsonl", FOUND, EMPTY)
+    with pytest.raises(DataError, match=r"p\.jsonl:1: answers \(pred_relevant_windows\) .* as the predictions"):
+        evaluate_predictions("moments", truth, answers)
+    with pytest.raises(DataError, match=r"truth\.jsonl:1: fields .* this file holds annotations: give it as the truth"):
+        evaluate_predictions("moments", truth, truth)
+
+
 REVERSED = [
     {"qid": 1, "vid": "a", "query": "one", "duration": 20, "relevant_windows": [[0, 4], [9, 6]]},
     {"query_id": 1, "video_id": "a", "text": "one", "windows_s": [[0, 4], [9, 6]]},

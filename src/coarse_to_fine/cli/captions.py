@@ -16,9 +16,10 @@ from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointC
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality
-from coarse_to_fine.datasets.formats import guess_split, load_annotations
+from coarse_to_fine.datasets.formats import COARSE_CAPTIONS, guess_split, load_annotations
 from coarse_to_fine.datasets.layout_rows import caption_files
 from coarse_to_fine.datasets.records import MomentQuery
+from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted, first_of
 
@@ -44,8 +45,8 @@ def generate_captions(
     as_json: bool,
 ) -> None:
     """Build and write the captions of one split; exit code 1 where a video has too few."""
-    queries = load_annotations(annotations).queries
-    tf_idf = fit_tf_idf(load_annotations(train).queries)
+    queries = read_sentences(annotations, "ANNOTATIONS").queries
+    tf_idf = fit_tf_idf(read_sentences(train, "--train").queries)
     endpoint = Endpoint(read_endpoint(endpoint_file, max_cost), cache) if endpoint_file else None
     if dry_run:
         groups = by_video(queries).values()
@@ -113,13 +114,13 @@ def evaluate_captions(
     as_json: bool,
 ) -> None:
     """Measure captions of files in each split."""
-    read = [load_annotations(path) for path in annotations]
+    read = [read_sentences(path, "ANNOTATIONS", captions) for path in annotations]
     names = [one.report.split for one in read]
     splits = {
         name if names.count(name) == 1 else str(path): one.queries for name, path, one in zip(names, annotations, read)
     }
     given = read_captions(captions)
-    tf_idf = fit_tf_idf(load_annotations(train).queries)
+    tf_idf = fit_tf_idf(read_sentences(train, "--train").queries)
     cut: set[str] = set()
     with output.progress_bar("comparing", quiet=as_json) as advance:
         embed = _embed_by(encoder, device, cut, advance) if encoder else None
@@ -137,6 +138,35 @@ def evaluate_captions(
         output.warn(f"{counted(len(others), 'caption')} of other videos ({of}) count as those of other splits only")
     if cut:
         output.warn(f"{counted(len(cut), 'text')} longer than {encoder} takes; the beginning is compared")
+
+
+def read_sentences(path: Path, place: str, captions: Sequence[Path] = ()) -> Annotations:
+    """The fine sentences of a file.
+
+    Args:
+        path: the file, or a folder.
+        place: the argument that it was given as.
+        captions: what was given as captions, to tell files that were given in each other's place.
+
+    Raises:
+        DataError: it holds captions of whole videos.
+    """
+    found = load_annotations(path)
+    if found.report.format not in COARSE_CAPTIONS:
+        return found
+    sentences = next((one for one in captions if not one.is_dir() and _holds_moments(one)), None)
+    if sentences is None:
+        raise DataError(
+            f"{path} holds captions of whole videos; expected the sentences of moments as {place}; name their file"
+        )
+    raise DataError(
+        f"{path} holds captions of whole videos and {sentences} the sentences of moments; expected sentences as "
+        f"{place} and captions as --captions; swap the two"
+    )
+
+
+def _holds_moments(path: Path) -> bool:
+    return any(query.windows_s for query in load_annotations(path).queries)
 
 
 def read_captions(paths: Sequence[Path]) -> list[MomentQuery]:

@@ -51,6 +51,9 @@ FORMATS: dict[str, Rows] = {
 }
 """Readers that need only the file and what lies beside it; `charades-sta` needs the durations too."""
 
+COARSE_CAPTIONS = ("tacos-cg", "ctf-captions")
+"""Formats of captions of whole videos that were made beside the sentences of their moments."""
+
 LOOKED_AT = 20
 """First lines among which one that is whole says the format."""
 

@@ -18,6 +18,10 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 
 ID_FIELDS = ("query_id", "qid", "desc_id", "caption_id")
+WINDOW_FIELDS = ("relevant_windows", "windows_s", "ts")
+"""True windows, by layout."""
+PREDICTION_FIELDS = ("pred_relevant_windows", "pred_saliency_scores", "predictions", "videos", "moments")
+"""Answers, by layout."""
 
 
 @dataclass(frozen=True, slots=True)

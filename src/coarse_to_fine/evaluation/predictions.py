@@ -22,7 +22,7 @@ import numpy as np
 
 from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.evaluation.json_rows import Row, read_document, read_rows
+from coarse_to_fine.evaluation.json_rows import PREDICTION_FIELDS, WINDOW_FIELDS, Row, read_document, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 
 TVR_SECTIONS = {"VCMR": "moments", "SVMR": "given_video", "VR": "videos"}
@@ -202,14 +202,15 @@ def read_predictions(path: str | Path) -> Predictions:
 
 
 VIDEO_FIELDS = ("vid", "video_id")
-PREDICTION_FIELDS = ("pred_relevant_windows", "pred_saliency_scores", "predictions", "videos", "moments")
 
 
 def _same_fields(row: Row, before: set[str]) -> set[str]:
     """The fields of a row, which have to be those of the rows before it."""
     here = {name for name in PREDICTION_FIELDS if row.fields.get(name) is not None}
     if not here:
-        raise row.error(f"fields {sorted(row.fields)}", f"one of {', '.join(PREDICTION_FIELDS)}")
+        true = [name for name in WINDOW_FIELDS if name in row.fields]
+        advice = "this file holds annotations: give it as the truth" if true else "correct the row"
+        raise row.error(f"fields {sorted(row.fields)}", f"one of {', '.join(PREDICTION_FIELDS)}", advice)
     if before and here != before:
         odd = sorted(before ^ here)
         raise row.error(f"{', '.join(odd)} in some rows only", "the same fields in every row", "complete the rows")

@@ -15,11 +15,10 @@ from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import windows_inside
 from coarse_to_fine.datasets.report import DataReport
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.evaluation.json_rows import Row, is_number, read_rows
+from coarse_to_fine.evaluation.json_rows import PREDICTION_FIELDS, WINDOW_FIELDS, Row, is_number, read_rows
 from coarse_to_fine.evaluation.overlap import Float64, FloatArray
 from coarse_to_fine.wording import counted, first_of
 
-WINDOW_FIELDS = ("relevant_windows", "windows_s", "ts")
 NO_WINDOWS = np.zeros((0, 2))
 CLIP_SECONDS = 2.0
 
@@ -137,6 +136,7 @@ def read_truth(
         truth = truth_from_records(found.queries, tuple(found.videos.values()), name, path.name)
         return replace(truth, notes=notes, dropped=frozenset(found.report.dropped))
     rows = list(read_rows(path))
+    _refuse_answers(rows)
     beside = path.parent / "videos.jsonl"
     durations = _durations(gallery or beside) if gallery is not None or beside.exists() else {}
     report = DataReport(path.name, "", name)
@@ -289,6 +289,18 @@ def _spread(row: Row, clips: int) -> FloatArray:
     relevance = np.zeros((clips, scores.shape[1]))
     relevance[ids.astype(np.int64)] = scores
     return relevance
+
+
+def _refuse_answers(rows: Sequence[Row]) -> None:
+    """Refuse rows of a prediction file: nothing that is true, and answers."""
+    for row in rows:
+        answers = [name for name in PREDICTION_FIELDS if name in row.fields]
+        if answers and not any(name in row.fields for name in (*WINDOW_FIELDS, "label")):
+            raise row.error(
+                f"answers ({', '.join(answers)}) and no true windows",
+                "annotations",
+                "give this file as the predictions, and annotations as the truth",
+            )
 
 
 def _refuse_duplicates(path: Path, queries: Sequence[TruthQuery]) -> None:
