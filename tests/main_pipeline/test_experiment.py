@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline.plan import plan
 from coarse_to_fine.main_pipeline.run import run_experiment
@@ -50,10 +51,40 @@ def test_every_step_leaves_what_it_promises(finished):
     text = (finished / "report" / "report.md").read_text()
     assert f"| VCMR-R1@0.5 | {values['metrics']['VCMR-R1@0.5']} |" in text
     assert "coarse queries of coarse.test.jsonl" in text
+    assert "## Captions made from fine sentences" in text
     captions = (finished / "captions" / "train" / "coarse.train.jsonl").read_text().splitlines()
     assert len(captions) == SPLITS["train"]
     with Library.open(finished / "library" / "test.ctf", read_only=True) as library:
         assert [video.video_id for video in library.videos()] == ["video 6", "video 7"]
+
+
+def written_captions(files, folder, rows):
+    lines = [
+        json.dumps({"caption_id": str(number), "video_id": f"video {number}", "text": text}) for number, text in rows
+    ]
+    folder.mkdir(exist_ok=True)
+    (folder / "coarse.all.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["given", "given/coarse.all.jsonl"])
+def test_given_captions_are_measured_by_all_sentences_where_nothing_is_held_out(files, tmp_path, name):
+    rows = [(number, f"A ball moves, video {number}.") for number in range(sum(SPLITS.values()))]
+    written_captions(files, tmp_path / "given", rows)
+    config = experiment(files, captions={"file": str(tmp_path / name), "variants": 1})
+    for step in ("data", "captions"):
+        run_experiment(config, tmp_path / "run", QUIET, only=step)
+    found = json.loads((tmp_path / "run" / "captions" / "quality.json").read_text())
+    assert {split: one["against"] for split, one in found.items()} == dict.fromkeys(SPLITS, "all sentences")
+    assert {split: one["quality"]["captions"] for split, one in found.items()} == SPLITS
+    assert [one["quality"]["count_defect"] for one in found.values()] == [0, 0, 0]
+
+
+def test_moments_are_no_captions(files, tmp_path):
+    config = experiment(files, captions={"file": "small_test_release.jsonl"})
+    run_experiment(config, tmp_path / "run", QUIET, only="data")
+    with pytest.raises(DataError, match="holds moments with windows; expected captions of whole videos"):
+        run_experiment(config, tmp_path / "run", QUIET, only="captions")
 
 
 def test_the_manifest_says_what_made_it(finished, files):

@@ -170,4 +170,11 @@ def test_tacos_cg_goes_from_videos_and_captions_to_both_stages(tmp_path, data_di
     coarse = json.loads((tmp_path / "run" / "evaluate" / "report.coarse.json").read_text())
     captions = (tmp_path / "run" / "captions" / "test" / "coarse.test.jsonl").read_text().splitlines()
     assert coarse["queries"] == len(captions) > 0
+    text = (tmp_path / "run" / "report" / "report.md").read_text()
+    assert "## Captions of tacos_cg.json\n\n| measure | train | val | test |\n" in text
+    measured = json.loads((tmp_path / "run" / "captions" / "quality.json").read_text())
+    assert f"| measured against | {' | '.join(one['against'] for one in measured.values())} |" in text
+    quality = measured["test"]["quality"]
+    assert (quality["captions"], quality["videos"]) == (len(captions), 2)
+    assert f"| {quality['support']:.3f} |\n" in text
     assert sum("no file in videos" in note for note in notes) == 75 + 27 + 25 - 6

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from coarse_to_fine.cli import output
-from coarse_to_fine.data_generation.tacos_cg.alignment import Alignment
 from coarse_to_fine.data_generation.tacos_cg.build import Built, build_captions, fit_tf_idf, write_captions
-from coarse_to_fine.data_generation.tacos_cg.check import check_captions
+from coarse_to_fine.data_generation.tacos_cg.check import check_captions, read_captions
 from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointConfig
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.progress import Progress
-from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality
+from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality, cells_of
 from coarse_to_fine.datasets.formats import COARSE_CAPTIONS, guess_split, load_annotations
-from coarse_to_fine.datasets.layout_rows import caption_files
-from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted, first_of
@@ -169,72 +166,18 @@ def _holds_moments(path: Path) -> bool:
     return any(query.windows_s for query in load_annotations(path).queries)
 
 
-def read_captions(paths: Sequence[Path]) -> list[MomentQuery]:
-    """The captions of all files, and of the files of folders.
-
-    Raises:
-        DataError: a file holds moments, or the same caption stands in two of them.
-    """
-    found: dict[str, MomentQuery] = {}
-    for path in (file for given in paths for file in caption_files(given)):
-        for caption in load_annotations(path).queries:
-            if caption.windows_s:
-                raise DataError(
-                    f"{path} holds moments with windows; expected captions of whole videos; name the file of captions"
-                )
-            if caption.query_id in found:
-                raise DataError(
-                    f"{path}: caption {caption.query_id!r} stands in an earlier file too; expected one version of the "
-                    "captions; evaluate each by itself"
-                )
-            found[caption.query_id] = caption
-    return list(found.values())
-
-
 def print_qualities(qualities: Mapping[str, Quality]) -> None:
     """A table with a column a split."""
     from rich.markup import escape
     from rich.table import Table
 
-    cells = [_cells(one) for one in qualities.values()]
+    cells = [cells_of(one) for one in qualities.values()]
     table = Table("measure")
     for name in qualities:
         table.add_column(escape(name), justify="right")
     for label in cells[0]:
         table.add_row(label, *(column[label] for column in cells))
     output.print_table(table)
-
-
-def _cells(quality: Quality) -> dict[str, str]:
-    by_encoder = quality.encoder_alignment
-    return {
-        "captions": f"{quality.captions}",
-        "captions of other videos": f"{quality.left_out}",
-        "words": f"{quality.words:.1f}",
-        "videos": f"{quality.videos}",
-        "videos with too few or many": f"{quality.count_defect}",
-        **_alignment_cells(quality.alignment, ""),
-        **(_alignment_cells(by_encoder, ", encoder") if by_encoder else {}),
-        "support": f"{quality.support:.3f}",
-        "coverage": f"{quality.coverage:.3f}",
-        "diversity": f"{quality.diversity:.3f}",
-        "nearly equal": f"{quality.nearly_equal}",
-        "confusion, own split": f"{quality.confusion:.3f}",
-        "confusion, other splits": f"{quality.confusion_elsewhere:.3f}",
-        "form": f"{quality.form:.3f}",
-    }
-
-
-def _alignment_cells(found: Alignment, by: str) -> dict[str, str]:
-    cells = {
-        f"A@1 % (chance){by}": f"{found.at_1:.1f} ({found.chance_at_1:.1f})",
-        f"A@5 % (chance){by}": f"{found.at_5:.1f} ({found.chance_at_5:.1f})",
-        f"MRR{by}": f"{found.mrr:.3f}",
-        f"reverse A@1 %{by}": f"{found.reverse_at_1:.1f}",
-    }
-    if found.groups is not None:
-        cells[f"A@1 % (chance) of groups{by}"] = f"{found.group_at_1:.1f} ({found.group_chance_at_1:.1f})"
-    return cells
 
 
 def _embed_by(name: str, device: str, cut: set[str], progress: Progress) -> Embed:

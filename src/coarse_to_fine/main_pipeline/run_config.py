@@ -74,10 +74,15 @@ class PublishedData(_AnnotatedData):
 class Captions(_Frozen):
     """Coarse captions of whole videos, from which the coarse stage learns too."""
 
-    file: str | None = Field(default=None, description="annotation file of captions; none: made from fine sentences")
-    variants: int = Field(default=5, ge=1, description="captions made for a video")
+    file: str | None = Field(
+        default=None, description="file of captions, or folder in our layout; none: made from fine sentences"
+    )
+    variants: int = Field(default=5, ge=1, description="captions made for a video, or that each should have")
     sentences: int = Field(default=2, ge=2, description="fine sentences that a caption joins")
-    all_passes: bool = Field(default=False, description="read every annotation pass; no quality check")
+    all_passes: bool = Field(
+        default=False,
+        description="make from every annotation pass, which leaves none to measure by; measure given ones by all",
+    )
     endpoint: str | None = Field(default=None, description="YAML file of a chat endpoint that is asked first")
 
 

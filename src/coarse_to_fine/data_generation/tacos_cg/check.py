@@ -1,17 +1,42 @@
-"""Measures captions that exist already, whoever made them: one `Quality` a split."""
+"""Reads captions that exist already, whoever made them, and measures them: one `Quality` a split."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality, quality
 from coarse_to_fine.data_generation.tacos_cg.words import TfIdf
+from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.datasets.layout_rows import caption_files
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.errors import DataError, UserError
+
+
+def read_captions(paths: Sequence[Path]) -> list[MomentQuery]:
+    """The captions of all files, and of the files of folders.
+
+    Raises:
+        DataError: a file holds moments, or the same caption stands in two of them.
+    """
+    found: dict[str, MomentQuery] = {}
+    for path in (file for given in paths for file in caption_files(given)):
+        for caption in load_annotations(path).queries:
+            if caption.windows_s:
+                raise DataError(
+                    f"{path} holds moments with windows; expected captions of whole videos; name the file of captions"
+                )
+            if caption.query_id in found:
+                raise DataError(
+                    f"{path}: caption {caption.query_id!r} stands in an earlier file too; expected one version of the "
+                    "captions; evaluate each by itself"
+                )
+            found[caption.query_id] = caption
+    return list(found.values())
 
 
 def check_captions(
@@ -50,6 +75,12 @@ def check_captions(
         grouped = video_groups(held_out, groups) if groups else None
         found[name] = quality(texts, held_out, tf_idf, variants, fine, grouped, embed, progress)
     return found
+
+
+def has_held_out(captions: Iterable[MomentQuery], sentences: Iterable[MomentQuery]) -> bool:
+    """Whether a video that captions describe has a second annotation pass to measure them by."""
+    described = {caption.video_id for caption in captions}
+    return any(odd_and_even(own)[1] for video, own in by_video(sentences).items() if video in described)
 
 
 def video_groups(videos: Iterable[str], pattern: str) -> dict[str, str]:

@@ -63,6 +63,49 @@ class Quality:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Quality:
+        """What `as_json` gave."""
+        by_encoder = values["encoder_alignment"]
+        alignments = {
+            "alignment": Alignment(**values["alignment"]),
+            "encoder_alignment": None if by_encoder is None else Alignment(**by_encoder),
+        }
+        return cls(**{**values, **alignments})
+
+
+def cells_of(quality: Quality) -> dict[str, str]:
+    """What tables show of it, by the name of the measure."""
+    by_encoder = quality.encoder_alignment
+    return {
+        "captions": f"{quality.captions}",
+        "captions of other videos": f"{quality.left_out}",
+        "words": f"{quality.words:.1f}",
+        "videos": f"{quality.videos}",
+        "videos with too few or many": f"{quality.count_defect}",
+        **_alignment_cells(quality.alignment, ""),
+        **(_alignment_cells(by_encoder, ", encoder") if by_encoder else {}),
+        "support": f"{quality.support:.3f}",
+        "coverage": f"{quality.coverage:.3f}",
+        "diversity": f"{quality.diversity:.3f}",
+        "nearly equal": f"{quality.nearly_equal}",
+        "confusion, own split": f"{quality.confusion:.3f}",
+        "confusion, other splits": f"{quality.confusion_elsewhere:.3f}",
+        "form": f"{quality.form:.3f}",
+    }
+
+
+def _alignment_cells(found: Alignment, by: str) -> dict[str, str]:
+    cells = {
+        f"A@1 % (chance){by}": f"{found.at_1:.1f} ({found.chance_at_1:.1f})",
+        f"A@5 % (chance){by}": f"{found.at_5:.1f} ({found.chance_at_5:.1f})",
+        f"MRR{by}": f"{found.mrr:.3f}",
+        f"reverse A@1 %{by}": f"{found.reverse_at_1:.1f}",
+    }
+    if found.groups is not None:
+        cells[f"A@1 % (chance) of groups{by}"] = f"{found.group_at_1:.1f} ({found.group_chance_at_1:.1f})"
+    return cells
+
 
 def quality(
     captions: Texts,

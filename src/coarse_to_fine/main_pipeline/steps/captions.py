@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from coarse_to_fine.atomic_files import write_json_lines
+from coarse_to_fine.atomic_files import write_json_lines, write_text_atomically
 from coarse_to_fine.datasets.layout import read_annotations
+from coarse_to_fine.datasets.layout_rows import caption_files
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
@@ -16,12 +18,18 @@ from coarse_to_fine.main_pipeline.run_config import Captions, RunFile, VideoData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
 from coarse_to_fine.wording import counted, first_of
 
+if TYPE_CHECKING:
+    from coarse_to_fine.data_generation.tacos_cg.quality import Quality
+
+QUALITY_FILE = "quality.json"
+EVEN_PASSES = "even annotation passes"
+ALL_SENTENCES = "all sentences"
 SECONDS_A_VIDEO = 0.02
 BYTES_A_VIDEO = 2000
 
 
 class CoarseCaptions(Step):
-    """Copies the annotations of each split and writes `coarse.<split>.jsonl` beside them."""
+    """Copies the annotations of each split, writes `coarse.<split>.jsonl` beside them, and measures those captions."""
 
     name = "captions"
 
@@ -34,14 +42,16 @@ class CoarseCaptions(Step):
 
     def inputs(self) -> Mapping[str, str]:
         captions = _captions(self.config)
-        named = [name for name in (captions.file, captions.endpoint) if name is not None]
-        for name in named:
-            if not self._path(name).is_file():
+        files = [] if captions.file is None else [self._path(captions.file)]
+        files = [file for path in files for file in caption_files(path)]
+        files += [] if captions.endpoint is None else [self._path(captions.endpoint)]
+        for file in files:
+            if not file.is_file():
                 raise DataError(
-                    f"no file {self._path(name)}; expected what the section captions names; put it there, or leave the "
-                    "key out: captions are then made from fine sentences"
+                    f"no file {file}; expected what the section captions names; put it there, or leave the key out: "
+                    "captions are then made from fine sentences"
                 )
-        return {Path(name).name: sha256_of(self._path(name)) for name in named}
+        return {file.name: sha256_of(file) for file in files}
 
     def run(self, work: Work) -> None:
         for split in self.config.splits:
@@ -49,18 +59,18 @@ class CoarseCaptions(Step):
             target.mkdir(parents=True, exist_ok=True)
             for path in sorted(source.iterdir()):
                 shutil.copyfile(path, target / path.name)
-        if _captions(self.config).file is not None:
-            self._read(work)
-        else:
-            self._make(work)
+        measured = self._make(work) if _captions(self.config).file is None else self._read(work)
+        values = {split: {"against": by, "quality": quality.as_json()} for split, (by, quality) in measured.items()}
+        write_text_atomically(self.folder / QUALITY_FILE, json.dumps(values, indent=2) + "\n")
 
     def outputs(self) -> Mapping[str, str]:
-        return {
+        splits = {
             split: files_digest(
                 [self.folder / split / f"coarse.{split}.jsonl", *(self.folder / split).glob("*.jsonl")], self.folder
             )
             for split in self.config.splits
         }
+        return {**splits, "quality": files_digest([self.folder / QUALITY_FILE], self.folder)}
 
     def cost(self) -> Cost:
         videos = sum(_videos(self.root / "data" / split) for split in self.config.splits)
@@ -70,16 +80,20 @@ class CoarseCaptions(Step):
         data = self.config.data
         return data.path(name) if isinstance(data, VideoData) else Path(name)
 
-    def _read(self, work: Work) -> None:
-        """The captions of a file, each with the split of its video."""
-        from coarse_to_fine.datasets.formats import load_annotations
+    def _read(self, work: Work) -> dict[str, tuple[str, Quality]]:
+        """The captions of a file, each with the split of its video, and how good they are."""
+        from coarse_to_fine.data_generation.tacos_cg.build import fit_tf_idf
+        from coarse_to_fine.data_generation.tacos_cg.check import check_captions, has_held_out, read_captions
 
-        file = self._path(str(_captions(self.config).file))
-        found = load_annotations(file)
+        settings = _captions(self.config)
+        file = self._path(str(settings.file))
+        found = read_captions([file])
+        queries = {split: read_annotations(self.folder / split, split).queries for split in self.config.splits}
+        tf_idf = fit_tf_idf(queries["train"])
+        measured: dict[str, tuple[str, Quality]] = {}
         for split in self.config.splits:
-            annotations = read_annotations(self.folder / split, split)
-            wanted = {query.video_id for query in annotations.queries}
-            own = [query for query in found.queries if query.video_id in wanted]
+            wanted = {query.video_id for query in queries[split]}
+            own = [query for query in found if query.video_id in wanted]
             without = wanted - {query.video_id for query in own}
             if not own:
                 raise DataError(
@@ -92,13 +106,20 @@ class CoarseCaptions(Step):
                 for query in own
             ]
             write_json_lines(self.folder / split / f"coarse.{split}.jsonl", rows)
+            all_passes = settings.all_passes or not has_held_out(own, queries[split])
+            (quality,) = check_captions(
+                found, {split: queries[split]}, tf_idf, settings.variants, all_passes, progress=work.progress
+            ).values()
+            measured[split] = ALL_SENTENCES if all_passes else EVEN_PASSES, quality
+        return measured
 
-    def _make(self, work: Work) -> None:
+    def _make(self, work: Work) -> dict[str, tuple[str, Quality]]:
         from coarse_to_fine.data_generation.tacos_cg.build import build_captions, fit_tf_idf, write_captions
 
         settings = _captions(self.config)
         queries = {split: read_annotations(self.folder / split, split).queries for split in self.config.splits}
         tf_idf = fit_tf_idf(queries["train"])
+        measured: dict[str, tuple[str, Quality]] = {}
         for split in self.config.splits:
             built = build_captions(
                 queries[split],
@@ -113,6 +134,9 @@ class CoarseCaptions(Step):
                 videos = counted(len(built.incomplete), "video has", "videos have")
                 work.note(f"{split}: {videos} fewer captions than asked for: {first_of(built.incomplete)}")
             write_captions(built, self.folder / split / f"coarse.{split}.jsonl")
+            if built.quality is not None:
+                measured[split] = EVEN_PASSES, built.quality
+        return measured
 
     def _endpoint(self) -> Any:
         """Replies are kept beside the run's other files, also when the step is made again: they cost money."""

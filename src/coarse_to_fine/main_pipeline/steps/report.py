@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.atomic_files import write_text_atomically
+from coarse_to_fine.data_generation.tacos_cg.quality import Quality, cells_of
 from coarse_to_fine.main_pipeline.fingerprints import files_digest
-from coarse_to_fine.main_pipeline.run_config import PublishedData
+from coarse_to_fine.main_pipeline.run_config import Captions, PublishedData
 from coarse_to_fine.main_pipeline.steps.base import Cost, Step, Work
+from coarse_to_fine.main_pipeline.steps.captions import QUALITY_FILE
 from coarse_to_fine.main_pipeline.steps.searching import FUSION_FILE, trained_steps
 
 REPORT_FILE = "report.md"
@@ -24,7 +26,8 @@ class WriteReport(Step):
     @property
     def needs(self) -> tuple[str, ...]:
         fusion = () if isinstance(self.config.data, PublishedData) else ("fusion",)
-        return (*trained_steps(self.config), *fusion, "evaluate")
+        captions = () if self.config.captions is None else ("captions",)
+        return (*captions, *trained_steps(self.config), *fusion, "evaluate")
 
     def settings(self) -> Mapping[str, Any]:
         return self.config.model_dump(mode="json", exclude={"workers", "device"})
@@ -45,6 +48,8 @@ class WriteReport(Step):
         yield ""
         yield f"Data: {config.data.kind}. Reported split: {config.tested}." + self._weakness()
         yield from self._stage_lines()
+        if self.config.captions is not None:
+            yield from _caption_lines(_read(self.root / "captions" / QUALITY_FILE), self.config.captions)
         for kind in config.evaluation.queries:
             values = _read(self.root / "evaluate" / f"report.{kind}.json")
             yield ""
@@ -81,6 +86,23 @@ class WriteReport(Step):
             yield ""
             weights = f"alpha {values['alpha']:g}, temperature {values['temperature']:g}"
             yield f"Fusion, chosen on the validation split: {weights}."
+
+
+def _caption_lines(values: Mapping[str, Any], captions: Captions) -> Iterator[str]:
+    """How good the captions are, a column a split."""
+    yield ""
+    yield f"## Captions {'made from fine sentences' if captions.file is None else f'of {captions.file}'}"
+    yield ""
+    if not values:
+        yield "Not measured: they were made from all fine sentences, of which none was held out."
+        return
+    cells = [
+        {"measured against": one["against"], **cells_of(Quality.from_json(one["quality"]))} for one in values.values()
+    ]
+    yield f"| measure | {' | '.join(values)} |"
+    yield "|---|" + "---:|" * len(values)
+    for label in cells[0]:
+        yield f"| {label} | {' | '.join(column[label] for column in cells)} |"
 
 
 def _table(values: Mapping[str, Any]) -> Iterator[str]:
