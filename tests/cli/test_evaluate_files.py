@@ -49,6 +49,29 @@ def test_two_files_are_compared(ctf, charades):
     assert result.code == 2 and "R1@0.7" in result.err and result.err.count("\n") == 1
 
 
+def test_two_files_are_compared_at_the_thresholds_that_are_named(ctf, charades):
+    page = charades / "page.html"
+    options = charades / "before.jsonl", charades / "after.jsonl", "--truth", charades / "charades_sta_test.txt"
+    levels = "--threshold", 0.9, "--threshold", 0.1, "--lengths", "tacos", "--resamples", 20, "--html", page
+    found = json.loads(ctf("evaluate", "compare", *options, *levels, "--json").out)
+    assert found["deciding"] == "R1@0.1" and {"R1@0.9", "R5@0.1"} < set(found["metrics"])
+    assert "R1@0.3" not in found["metrics"] and "R5@0.9" in page.read_text(encoding="utf-8")
+    result = ctf("evaluate", "compare", *options, "--threshold", 0)
+    assert result.code == 2 and "IoU thresholds [0.0]; expected" in result.err and result.err.count("\n") == 1
+
+
+def test_a_gallery_is_that_of_both_files(ctf, tmp_path):
+    answer = {"query_id": "q", "videos": [["a", 1.0], ["b", 0.5]]}
+    truth = {"query_id": "q", "video_id": "a", "text": "t", "windows_s": [[0, 3]]}
+    for name, row in (("before", answer), ("truth", truth), ("gallery", {"video_id": "a", "duration_s": 9.0})):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    files = tmp_path / "before.jsonl", tmp_path / "before.jsonl", "--truth", tmp_path / "truth.jsonl"
+    options = *files, "--task", "videos", "--resamples", 20
+    assert ctf("evaluate", "compare", *options).code == 0
+    result = ctf("evaluate", "compare", *options, "--gallery", tmp_path / "gallery.jsonl")
+    assert result.code == 2 and "b" in result.err and result.err.count("\n") == 1
+
+
 def test_recalls_are_taken_at_the_thresholds_that_are_named(ctf, charades):
     options = "--predictions", charades / "before.jsonl", "--truth", charades / "charades_sta_test.txt"
     levels = "--threshold", 0.1, "--threshold", 0.9, "--lengths", "tacos", "--resamples", 0, "--json"

@@ -62,6 +62,23 @@ def test_an_unknown_deciding_metric_lists_the_known_ones() -> None:
         compare("moments", random_truth(np.random.default_rng(0)), a, b, deciding="R1@0.55")
 
 
+def test_other_names_of_metrics_are_decided_by_the_first() -> None:
+    a, b = pair()
+    truth = random_truth(np.random.default_rng(0))
+    found = compare(
+        "corpus",
+        truth.with_queries(query for query in truth.queries if len(query.windows) == 1),
+        a,
+        b,
+        "tvr",
+        missing="drop",
+        resamples=20,
+    )
+    assert found.deciding == found.changes[0].name == "VCMR-0.5-r1"
+    found = compare("moments", truth, a, b, resamples=20, thresholds=(0.7, 0.3))
+    assert found.deciding == "R1@0.3"
+
+
 def test_only_queries_that_both_answer_are_compared_by_request(tmp_path: Path) -> None:
     truth = random_truth(np.random.default_rng(0))
     a, b = pair()

@@ -46,6 +46,9 @@ ThresholdOption = Annotated[
     list[float] | None,
     typer.Option("--threshold", metavar="IOU", min=0, max=1, help="IoU of recalls; repeatable; default 0.3, 0.5, 0.7."),
 ]
+GalleryOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="JSON lines with the searched videos; default: the true ones.")
+]
 LengthsOption = Annotated[
     str, typer.Option(help="Ranges of window length: qvhighlights, or tacos with 150 to 600 s added.")
 ]
@@ -69,9 +72,7 @@ def predictions(
     missing: Annotated[
         str, typer.Option(help="Queries without an answer: refuse, miss (counts as 0) or drop.")
     ] = "refuse",
-    gallery: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON lines with the searched videos; default: the true ones.")
-    ] = None,
+    gallery: GalleryOption = None,
     train: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Annotations the model learned from; refused if videos are shared."),
@@ -117,10 +118,13 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="By which a query is won or lost; default: by task, R1@0.5 first."),
     ] = None,
+    threshold: ThresholdOption = None,
+    lengths: LengthsOption = "qvhighlights",
     missing: Annotated[
         str, typer.Option(help="Queries without an answer: refuse, miss (counts as 0) or drop (both answer).")
     ] = "refuse",
     resamples: Annotated[int, typer.Option(min=1, help="Paired bootstrap resamples over videos.")] = 1000,
+    gallery: GalleryOption = None,
     shown: Annotated[int, typer.Option(min=0, help="Queries won and lost that the table lists.")] = 10,
     html: Annotated[
         Path | None,
@@ -139,15 +143,21 @@ def compare(
       ctf evaluate compare a.jsonl b.jsonl --truth queries.test.jsonl --task corpus --metric VCMR-R1@0.7 --json
     """
     from coarse_to_fine.evaluation.compare import compare_predictions
+    from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 
-    found = compare_predictions(
-        task, truth, a, b, convention, deciding=metric, missing=missing, resamples=resamples  # type: ignore[arg-type]
-    )  # fmt: skip
+    measured_by = {
+        "thresholds": threshold or RECALL_THRESHOLDS,
+        "lengths": lengths,
+        "missing": missing,
+        "resamples": resamples,
+        "gallery": gallery,
+    }
+    found = compare_predictions(task, truth, a, b, convention, deciding=metric, **measured_by)  # type: ignore[arg-type]
     if html is not None:
         from coarse_to_fine.evaluation.evaluate import evaluate_predictions
         from coarse_to_fine.evaluation.html_report import write_html
 
-        report = evaluate_predictions(task, b, truth, convention, missing=missing, resamples=resamples)  # type: ignore[arg-type]
+        report = evaluate_predictions(task, b, truth, convention, **measured_by)  # type: ignore[arg-type]
         write_html(html, report, found)
     if as_json:
         output.print_json(found.to_json())

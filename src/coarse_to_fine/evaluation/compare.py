@@ -13,7 +13,8 @@ from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.evaluation.alignment import Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES, PairedDifference, paired_bootstrap
 from coarse_to_fine.evaluation.columns import Column
-from coarse_to_fine.evaluation.evaluate import check_names, read_for, task_columns
+from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, read_for, task_columns
+from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
 from coarse_to_fine.wording import counted
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DECIDING = {"moments": "R1@0.5", "highlights": "", "videos": "MRR", "corpus": "VCMR-R1@0.5"}
-"""The metric by which a query is won or lost; empty: the first of the task."""
+"""The metric by which a query is won or lost, at the lowest IoU threshold where 0.5 is none; the first where that is
+none of the metrics either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +119,27 @@ def compare_predictions(
     convention: str = "default",
     *,
     deciding: str | None = None,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
     missing: Missing = "refuse",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    gallery: str | Path | None = None,
 ) -> Comparison:
     """Evaluate two prediction files in pairs; see `evaluate_predictions` for the arguments.
 
     Args:
-        deciding: the metric by which a query is won or lost; None: R1@0.5, VCMR-R1@0.5 or MRR by task.
+        deciding: the metric by which a query is won or lost; None: R1@0.5, VCMR-R1@0.5 or MRR by task; without
+            the threshold 0.5 the same recall at the lowest threshold; under other names the first metric.
 
     Raises:
-        ConfigError: an unknown task, convention or deciding metric.
+        ConfigError: an unknown task, convention, set of lengths or deciding metric, or a threshold that is no IoU.
         DataError: a file that does not hold what the task needs.
     """
-    check_names(task, convention, missing)
-    truth = read_for(convention, truth_path)
+    check_names(task, convention, missing, lengths)
+    truth = read_for(convention, truth_path, gallery=Path(gallery) if gallery is not None else None)
     answers = read_predictions(a_path), read_predictions(b_path)
-    return compare(task, truth, *answers, convention, deciding, missing, resamples, seed)
+    return compare(task, truth, *answers, convention, deciding, missing, resamples, seed, thresholds, lengths)
 
 
 def compare(
@@ -146,20 +152,23 @@ def compare(
     missing: Missing = "refuse",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    thresholds: Sequence[float] = RECALL_THRESHOLDS,
+    lengths: Lengths = "qvhighlights",
 ) -> Comparison:
     """`compare_predictions` for files that are already read; `missing="drop"` keeps the queries that both answer."""
-    check_names(task, convention, missing)
+    check_names(task, convention, missing, lengths)
+    check_thresholds(thresholds)
     if missing == "drop":
         truth = truth.with_queries(q for q in truth.queries if q.query_id in a.by_id and q.query_id in b.by_id)
         a, b = (
             Predictions({q.query_id: each.by_id[q.query_id] for q in truth.queries}, each.source) for each in (a, b)
         )
     first, second = align(truth, a, missing), align(truth, b, missing)
-    groups = [task_columns(task, each, convention) for each in (first, second)]
+    groups = [task_columns(task, each, convention, thresholds, lengths) for each in (first, second)]
     columns = [{column.name: column for part in found.values() for column in part} for found, _, _ in groups]
     shared = [name for name in columns[0] if name in columns[1] and columns[0][name].reduce == "mean"]
     changes = [_change(columns[0][name], columns[1][name], first.clusters, resamples, seed) for name in shared]
-    name = deciding or DECIDING[task] or shared[0]
+    name = deciding or _deciding(task, shared, thresholds)
     if name not in shared:
         raise ConfigError(f"deciding metric is {name!r}; expected one of {', '.join(shared)}; name one of them")
     won, lost = _won_and_lost(first.truth.queries, columns[0][name], columns[1][name])
@@ -183,6 +192,12 @@ def compare(
             ),
         ),
     )
+
+
+def _deciding(task: str, names: Sequence[str], thresholds: Sequence[float]) -> str:
+    usual = DECIDING[task]
+    lowest = f"{usual.partition('@')[0]}@{min(thresholds)}"
+    return next((name for name in (usual, lowest) if name in names), names[0])
 
 
 def _change(a: Column, b: Column, clusters: Sequence[str], resamples: int, seed: int) -> MetricChange | None:
