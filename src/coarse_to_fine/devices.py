@@ -20,6 +20,6 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
         raise ConfigError(f"device {name!r} is not usable here; expected auto, cpu, cuda or mps; choose auto") from None
     return device

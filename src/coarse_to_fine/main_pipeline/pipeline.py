@@ -24,7 +24,13 @@ from coarse_to_fine.fusion import FusionConfig, bundled_fusion
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.main_pipeline.joining import joined_hits, moments_of_video, video_hits
 from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
-from coarse_to_fine.main_pipeline.stage_models import AskedFor, foreign_towers, given_or_loaded, name_of
+from coarse_to_fine.main_pipeline.stage_models import (
+    AskedFor,
+    foreign_towers,
+    given_or_loaded,
+    name_of,
+    require_parts,
+)
 from coarse_to_fine.model_folders import BUNDLED_ENCODER
 from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import MomentHit, MomentOutput, SegmentFeatures, TextFeatures, VideoHit, VideoMoments
@@ -54,7 +60,12 @@ class Pipeline:
         fusion: FusionConfig | None = None,
         engine: CandidateEngine | None = None,
     ) -> None:
-        """Join loaded parts; `load` does it by name. The models are put into eval mode."""
+        """Join loaded parts; `load` does it by name. The models are put into eval mode.
+
+        Raises:
+            UserError: a part of another kind: a name, a class, a model of the other stage.
+        """
+        require_parts(library, coarse, fine, fusion, engine)
         coarse, fine = coarse.eval(), fine.eval()
         self.library = library
         self.fusion, self._given_fusion = fusion or FusionConfig(), fusion
@@ -94,7 +105,7 @@ class Pipeline:
 
         Raises:
             LibraryError: the folder holds no library.
-            UserError: an unknown name.
+            UserError: an unknown name, or a part of another kind.
             WeightsError: no weights for a model with this library's encoder.
         """
         opened = library if isinstance(library, Library) else Library.open(library, read_only=True, device=device)
@@ -102,8 +113,8 @@ class Pipeline:
         coarse_name = coarse if coarse is not None else ("t-mass" if trained else "mean-pool")
         fine_name = fine if fine is not None else ("mesm" if trained else "similarity")
         place = str(resolve_device(device))
-        coarse_model = given_or_loaded(coarse_name, load_coarse, opened.encoder_name, place)
-        fine_model = given_or_loaded(fine_name, load_fine, opened.encoder_name, place)
+        coarse_model = given_or_loaded("coarse", coarse_name, load_coarse, opened.encoder_name, place)
+        fine_model = given_or_loaded("fine", fine_name, load_fine, opened.encoder_name, place)
         asked_for = name_of(coarse_name), name_of(fine_name)
         return cls(opened, coarse_model, fine_model, fusion, engine)._loaded(asked_for, place)
 
@@ -116,15 +127,15 @@ class Pipeline:
         A fusion that was given stays.
 
         Raises:
-            UserError: an unknown name.
+            UserError: an unknown name, or neither name, folder nor model.
             WeightsError: no weights for a model with this library's encoder.
         """
         encoder = self.library.encoder_name
         coarse_model, fine_model = self._coarse.model, self._fine.model
         if coarse is not None:
-            coarse_model = given_or_loaded(coarse, load_coarse, encoder, self._device)
+            coarse_model = given_or_loaded("coarse", coarse, load_coarse, encoder, self._device)
         if fine is not None:
-            fine_model = given_or_loaded(fine, load_fine, encoder, self._device)
+            fine_model = given_or_loaded("fine", fine, load_fine, encoder, self._device)
         made = type(self)(self.library, coarse_model, fine_model, self._given_fusion, self._engine)
         before = self._asked_for
         asked_for = before[0] if coarse is None else name_of(coarse), before[1] if fine is None else name_of(fine)

@@ -1,4 +1,4 @@
-"""The models of both stages: given as objects, or asked for by name or folder."""
+"""The parts of a pipeline: given as objects, or, the models of both stages, asked for by name or folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from coarse_to_fine.arguments import require_kind, shown
+from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.errors import UserError
+from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fusion import FusionConfig
+from coarse_to_fine.library import Library
 from coarse_to_fine.model_folders import StoredModel
 
 Model = TypeVar("Model", bound=StoredModel)
@@ -13,9 +19,50 @@ AskedFor = tuple[str | Path | None, str | Path | None]
 """How the models of both stages were asked for; None: they were given."""
 
 
-def given_or_loaded(wanted: Model | str | Path, load: Callable[..., Model], encoder: str, device: str) -> Model:
-    """A model that is given, or the one of a name or folder."""
-    return load(wanted, encoder=encoder, device=device) if isinstance(wanted, str | Path) else wanted.to(device)
+CONTRACTS: dict[str, type[StoredModel]] = {"coarse": CoarseModel, "fine": FineModel}
+"""What a model of a stage is an object of."""
+
+
+def given_or_loaded(
+    stage: str, wanted: Model | str | Path, load: Callable[..., Model], encoder: str, device: str
+) -> Model:
+    """A model that is given, or the one of a name or folder.
+
+    Raises:
+        UserError: an unknown name, or neither name, folder nor model.
+        WeightsError: no weights for a model with this encoder.
+    """
+    if isinstance(wanted, str | Path):
+        return load(wanted, encoder=encoder, device=device)
+    _require_model(stage, wanted)
+    return wanted.to(device)
+
+
+def require_parts(library: object, coarse: object, fine: object, fusion: object, engine: object) -> None:
+    """Raise unless these are the loaded parts of a pipeline; fusion and engine may be None.
+
+    Raises:
+        UserError: one is something else.
+    """
+    require_kind(library, Library, "library", "an open library", "open it with Library.open, or call Pipeline.load")
+    _require_model("coarse", coarse)
+    _require_model("fine", fine)
+    step = "make one, coarse_to_fine.fusion.FusionConfig(alpha=0.5), or read a file with read_fusion of that module"
+    require_kind(fusion, FusionConfig | None, "fusion", "a FusionConfig", step)
+    methods = ("clear", "extend", "search")
+    if engine is not None and not all(callable(getattr(engine, name, None)) for name in methods):
+        raise UserError(
+            f"engine is {shown(engine)}; expected what has clear, extend and search, such as "
+            "coarse_grained.milvus.MilvusFrames; give one, or leave it out"
+        )
+
+
+def _require_model(stage: str, given: object) -> None:
+    contract = CONTRACTS[stage]
+    step = "give one, or call Pipeline.load with a name or a folder"
+    if isinstance(given, type):
+        step = f"give an object of such a class, for instance {given.__name__}.from_pretrained(FOLDER)"
+    require_kind(given, contract, stage, f"a {stage} model, a {contract.__name__}", step)
 
 
 def name_of(wanted: StoredModel | str | Path) -> str | Path | None:
