@@ -8,6 +8,8 @@ from typing import Protocol
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from coarse_to_fine.arguments import shown
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.types import TextFeatures
 
 
@@ -43,3 +45,28 @@ class ImageTextEncoder(Protocol):
     def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
         """Embed sentences; over-long ones are cut at a word and marked `truncated`."""
         ...
+
+
+CONTRACT = (
+    *("name", "fingerprint", "embed_dim", "token_dim", "image_size", "warning"),
+    *("prepare", "encode_images", "encode_text"),
+)
+"""What every encoder has."""
+
+
+def require_encoder(given: object) -> None:
+    """Raise unless this is an encoder.
+
+    Raises:
+        UserError: it is a class, or lacks a part of the contract.
+    """
+    lacking = [name for name in CONTRACT if not hasattr(given, name)]
+    if isinstance(given, type):
+        got, step = shown(given), f"give an object of it, such as {given.__name__}()"
+    elif len(lacking) == len(CONTRACT):
+        got, step = shown(given), "give an object, or the name or folder of an encoder"
+    elif lacking:
+        got, step = f"{shown(given)} without {', '.join(lacking)}", "add what is missing (docs/own_models.md)"
+    else:
+        return
+    raise UserError(f"the encoder is {got}; expected all of ImageTextEncoder (coarse_to_fine.encoders.base); {step}")

@@ -18,7 +18,7 @@ from coarse_to_fine.datasets.layout import (
     write_annotations,
 )
 from coarse_to_fine.datasets.repair import Annotations
-from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.base import ImageTextEncoder, require_encoder
 from coarse_to_fine.errors import DataError, VideoError
 from coarse_to_fine.features.examples import ExampleSet
 from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
@@ -94,7 +94,9 @@ def extract_set(
     Raises:
         DataError: the set does not say where a video's file lies.
         FingerprintError: the folder holds features of another encoder.
+        UserError: what is given is no encoder.
     """
+    require_encoder(encoder)
     out = Path(out)
     found = read_annotations(annotations, split)
     own = [found.videos[video_id] for video_id in found.video_ids()]
@@ -129,7 +131,9 @@ def extract_annotated(
     Raises:
         DataError: videos are missing, or two files have one id.
         FingerprintError: the folder holds features of another encoder.
+        UserError: what is given is no encoder.
     """
+    require_encoder(encoder)
     out = Path(out)
     placed = with_files(found, videos, missing)
     about = {"encoder": {"name": Path(encoder.name).name, "fingerprint": encoder.fingerprint}}

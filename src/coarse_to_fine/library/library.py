@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from coarse_to_fine.arguments import require_kind
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import LibraryError, UserError
@@ -20,8 +21,8 @@ from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
 from coarse_to_fine.library.exporting import export_videos
 from coarse_to_fine.library.merging import copy_videos, stored_videos
-from coarse_to_fine.library.opening import LOCK, first_meta, require_free, require_same_features
-from coarse_to_fine.library.own_encoder import STORED_PRECISION, OwnEncoder, load_tower, require_same_precision
+from coarse_to_fine.library.opening import LOCK, first_meta, folder_of, require_free, require_same_features
+from coarse_to_fine.library.own_encoder import STORED_PRECISION, Given, OwnEncoder, given_tower, require_same_precision
 from coarse_to_fine.library.planning import settle
 from coarse_to_fine.library.records import (
     AddReport,
@@ -36,7 +37,6 @@ from coarse_to_fine.library.records import (
 from coarse_to_fine.library.scan import StrPath, scan_videos
 from coarse_to_fine.library.storing import FinishedVideo, Storer
 from coarse_to_fine.modes import undisturbed
-from coarse_to_fine.tensor_files import require_utf8
 from coarse_to_fine.types import SegmentFeatures
 from coarse_to_fine.writer_lock import WriterLock
 
@@ -60,7 +60,7 @@ class Library:
         library.close()
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, encoder: str | ImageTextEncoder | None, device: str) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, encoder: Given | None, device: str) -> None:
         """Use `create`, `open` or `open_or_create`."""
         self.path = folder
         self._catalogue = catalogue
@@ -75,7 +75,7 @@ class Library:
     def create(
         cls,
         path: StrPath,
-        encoder: str | ImageTextEncoder = DEFAULT_ENCODER,
+        encoder: Given = DEFAULT_ENCODER,
         *,
         sampling: Sampling | None = None,
         device: str = "auto",
@@ -92,10 +92,12 @@ class Library:
 
         Raises:
             LibraryError: there is a library or something else already, or the folder cannot be written.
+            UserError: what is given is no path, no encoder or no sampling.
         """
-        folder = Path(os.path.abspath(path))  # noqa: PTH100 (links in the path stay as the user wrote them)
+        folder = folder_of(path)
         require_free(folder)
-        tower = load_tower(encoder, device, precision) if isinstance(encoder, str) else encoder
+        require_kind(sampling, Sampling | None, "sampling", "a Sampling", "make one: Sampling(clip_seconds=2)")
+        tower = given_tower(encoder, device, precision)
         create_catalogue(folder, first_meta(tower, (sampling or Sampling()).settled_for(tower)))
         return cls.open(folder, tower)
 
@@ -103,7 +105,7 @@ class Library:
     def open(
         cls,
         path: StrPath,
-        encoder: str | ImageTextEncoder | None = None,
+        encoder: Given | None = None,
         *,
         read_only: bool = False,
         device: str = "auto",
@@ -119,10 +121,9 @@ class Library:
         Raises:
             LibraryError: there is no library, or one of another format.
             FingerprintError: the features were made by another encoder.
-            UserError: its path is no text.
+            UserError: its path is no text, or the encoder is none.
         """
-        folder = Path(os.path.abspath(path))  # noqa: PTH100
-        require_utf8(folder)
+        folder = folder_of(path)
         if not is_library(folder):
             raise LibraryError(
                 f"{folder} is no library; expected the folder of one; give its path, or make one with "
@@ -140,7 +141,7 @@ class Library:
     def open_or_create(
         cls,
         path: StrPath,
-        encoder: str | ImageTextEncoder | None = None,
+        encoder: Given | None = None,
         *,
         device: str = "auto",
         precision: Precision | None = None,
@@ -150,7 +151,7 @@ class Library:
         Raises:
             FingerprintError: the features were made by another encoder or in another precision.
         """
-        if not is_library(Path(path)):
+        if not is_library(folder_of(path)):
             wanted = encoder if encoder is not None else DEFAULT_ENCODER
             return cls.create(path, wanted, device=device, precision=precision or STORED_PRECISION)
         opened = cls.open(path, encoder, device=device)
@@ -344,7 +345,7 @@ class Library:
         Raises:
             LibraryError: there is something already, or the folder cannot be written.
         """
-        folder = Path(os.path.abspath(path))  # noqa: PTH100
+        folder = folder_of(path)
         require_free(folder)
         return export_videos(self._stored_videos(), self._catalogue.meta() | {"generation": "0"}, folder)
 
@@ -400,7 +401,5 @@ class Library:
             self._encoder.name = place
 
 
-def _opened(
-    kind: type[Library], path: Path, encoder: str | ImageTextEncoder | None, read_only: bool, device: str
-) -> Library:
+def _opened(kind: type[Library], path: Path, encoder: Given | None, read_only: bool, device: str) -> Library:
     return kind.open(path, encoder, read_only=read_only, device=device)

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
 from coarse_to_fine import __version__
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import FingerprintError, LibraryError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library.catalogue import is_library
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.own_encoder import STORED_PRECISION, stored_name
+from coarse_to_fine.library.scan import StrPath
 from coarse_to_fine.library.schema import FORMAT_VERSION
 from coarse_to_fine.tensor_files import require_utf8
 
 LOCK = "writer.lock"
+
+
+def folder_of(path: StrPath) -> Path:
+    """The absolute folder of a library; links in the path stay as the user wrote them.
+
+    Raises:
+        UserError: it is no path, or no text.
+    """
+    require_path(path, "the library", "give the path of its folder as text or as a Path")
+    folder = Path(os.path.abspath(path))  # noqa: PTH100
+    require_utf8(folder)
+    return folder
 
 
 def require_free(folder: Path) -> None:
@@ -25,9 +40,7 @@ def require_free(folder: Path) -> None:
 
     Raises:
         LibraryError: it holds a library or something else.
-        UserError: its path is no text.
     """
-    require_utf8(folder)
     if is_library(folder):
         raise LibraryError(f"{folder} is a library already; expected a new folder; open it, or choose another one")
     if not folder.exists():

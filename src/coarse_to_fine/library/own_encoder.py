@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.base import ImageTextEncoder, require_encoder
 from coarse_to_fine.encoders.precision import Precision, require_precision
 from coarse_to_fine.errors import FingerprintError, WeightsError
 
 STORED_PRECISION: Precision = "fp32"
 """Of libraries that were made before it was stored, and of encoders that state none."""
+
+Given = str | Path | ImageTextEncoder
+"""An encoder as a caller gives it: by name or folder, or as an object."""
 
 
 class OwnEncoder:
@@ -22,9 +25,7 @@ class OwnEncoder:
         device: where it computes: `auto`, `cpu`, `cuda`, ...
     """
 
-    def __init__(
-        self, meta: Mapping[str, str], library: Path, given: str | ImageTextEncoder | None, device: str
-    ) -> None:
+    def __init__(self, meta: Mapping[str, str], library: Path, given: Given | None, device: str) -> None:
         """One that is given and not the stored name is checked at once.
 
         Args:
@@ -39,10 +40,11 @@ class OwnEncoder:
         self.name = meta["encoder"]
         self.fingerprint = meta["encoder_fingerprint"]
         self.precision: Precision = require_precision(meta.get("precision", STORED_PRECISION))
-        self.given, self.device = given, device
+        self.given = str(given) if isinstance(given, Path) else given
+        self.device = device
         self._library = library
         self._tower: ImageTextEncoder | None = None
-        if given is not None and given != self.name:
+        if self.given is not None and self.given != self.name:
             self.loaded()
 
     def loaded(self) -> ImageTextEncoder:
@@ -64,7 +66,8 @@ class OwnEncoder:
         wanted = self.given if self.given is not None else self.name
         if wanted == self.name:
             require_present(self.name, self._library)
-        tower = load_tower(wanted, self.device, self.precision) if isinstance(wanted, str) else wanted
+            require_findable(self.name, self._library)
+        tower = given_tower(wanted, self.device, self.precision)
         if tower.fingerprint != self.fingerprint:
             raise FingerprintError(
                 f"{self._library} was made by encoder {self.name!r} (fingerprint {self.fingerprint[:12]}), not by "
@@ -100,6 +103,22 @@ def require_present(encoder: str, library: Path) -> None:
         )
 
 
+def require_findable(encoder: str, library: Path) -> None:
+    """Raise if no encoder has a library's stored name: it was given as an object.
+
+    Raises:
+        WeightsError: it was, with the way to give it again.
+    """
+    from coarse_to_fine.encoders.load import BUNDLED, hub_address
+
+    if encoder not in BUNDLED and not Path(encoder).is_dir() and hub_address(encoder) is None:
+        raise WeightsError(
+            f"{library} was made by the encoder object {encoder!r}, which no name stands for; expected the object; in "
+            f"Python give it again: Pipeline.load(Library.open({str(library)!r}, encoder=OBJECT)); `ctf` knows "
+            "encoders by name or folder alone"
+        )
+
+
 def require_same_precision(wanted: Precision | None, stored: Precision, folder: Path) -> None:
     """Raise unless a library holds features of the wanted precision; None takes any.
 
@@ -111,6 +130,19 @@ def require_same_precision(wanted: Precision | None, stored: Precision, folder: 
             f"{folder} was made in precision {stored}, not {wanted}; expected the same, since features differ; leave "
             f"--precision out, or index the videos again: `ctf index VIDEOS --library NEW_FOLDER --precision {wanted}`"
         )
+
+
+def given_tower(given: Given, device: str, precision: Precision) -> ImageTextEncoder:
+    """An encoder that is given, or the one of a name or folder.
+
+    Raises:
+        UserError: neither of these.
+        WeightsError: it is not to be had on this machine.
+    """
+    if isinstance(given, str | Path):
+        return load_tower(str(given), device, precision)
+    require_encoder(given)
+    return given
 
 
 def load_tower(name: str, device: str, precision: Precision = STORED_PRECISION) -> ImageTextEncoder:
