@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -91,3 +93,9 @@ def test_a_stop_by_hand_says_how_to_go_on(ctf, monkeypatch):
     result = ctf("search", "a dog")
     assert result.code == 130
     assert "run the same command again" in result.err
+
+
+@pytest.mark.parametrize("module", ["coarse_to_fine", "coarse_to_fine.cli", "coarse_to_fine.cli.main"])
+def test_the_command_runs_as_a_module(module):
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("coarse-to-fine 0."), done.stderr

@@ -156,3 +156,7 @@ def stop_for_usage(error: Any) -> NoReturn:
         sys.exit(2)
     path = error.ctx.command_path if getattr(error, "ctx", None) is not None else "ctf"
     stop(f"{' '.join(error.format_message().split())} (see {path} --help)", 2)
+
+
+if __name__ == "__main__":
+    run()
