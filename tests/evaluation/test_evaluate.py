@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.errors import ConfigError, DataError, UserError
 from coarse_to_fine.evaluation.compare import compare_predictions
 from coarse_to_fine.evaluation.evaluate import CONVENTIONS, evaluate_predictions, main
 from tests.evaluation.test_readers import write
@@ -34,6 +34,16 @@ def test_an_empty_list_counts_as_a_miss_and_is_reported(tmp_path: Path, truth: P
         assert report.value(name) == 50.0
     assert report.warnings == ("1 empty list (count as 0)",)
     assert {metric.queries for metric in report.metrics if metric.value is not None} == {2}
+
+
+def test_an_unknown_metric_names_the_known_ones(tmp_path: Path, truth: Path) -> None:
+    report = evaluate_predictions("moments", write(tmp_path / "p.jsonl", FOUND, EMPTY), truth, resamples=0)
+    with pytest.raises(
+        UserError, match=r"no metric 'R1@0\.55' .* of moments; expected one of .*; did you mean 'R1@0\.5'\?"
+    ):
+        report.value("R1@0.55")
+    with pytest.raises(UserError, match=r"no metric None .* see `metrics` of the report"):
+        report.value(None)  # type: ignore[arg-type]
 
 
 def test_only_empty_lists_give_zero_and_no_warning_of_numpy(tmp_path: Path, truth: Path) -> None:

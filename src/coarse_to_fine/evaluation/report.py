@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coarse_to_fine.atomic_files import write_text_atomically
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.evaluation.columns import Metric
+from coarse_to_fine.spelling import did_you_mean
+from coarse_to_fine.wording import first_of
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+SHOWN = 12
+"""Metrics that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,15 @@ class Report:
         """One metric by name, unrounded.
 
         Raises:
-            KeyError: there is no such metric.
+            UserError: there is no such metric.
         """
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric.value
-        raise KeyError(name)
+        values = {metric.name: metric.value for metric in self.metrics}
+        if name not in values:
+            raise UserError(
+                f"no metric {name!r} in this report of {self.task}; expected one of {first_of([*values], SHOWN)}; "
+                + (did_you_mean(str(name), values) or "see `metrics` of the report")
+            )
+        return values[name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `metrics` maps each name to its number, `details` says N, interval, chance and rule."""
