@@ -23,7 +23,7 @@ from coarse_to_fine.evaluation.truth import Truth, read_truth
 from coarse_to_fine.evaluation.video_retrieval import dual_softmax as weighted_by_texts
 from coarse_to_fine.features.examples import segment_features, segments_by_video, text_features
 from coarse_to_fine.features.published.order import check_stream_order
-from coarse_to_fine.features.store import FeatureReader
+from coarse_to_fine.features.store import FeatureReader, require_one_encoder
 from coarse_to_fine.features.training_set import only_split
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
@@ -87,6 +87,7 @@ def answer_fine(
     if not truth.queries and captions.is_file():
         truth = read_truth(captions)
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
+    require_one_encoder([videos, texts])
     _check_streams(model, videos)
     answers = list(_located(model, truth, videos, texts, nms, official))
     source = _made_by(videos) + (f", official post-processing of {official}" if official else "")
@@ -194,6 +195,7 @@ def evaluate_coarse(
     if not truth.queries:
         raise DataError(f"{path} holds no sentence; expected at least one; check --split and --queries")
     videos, texts = FeatureReader(folder / "videos"), FeatureReader(folder / "texts")
+    require_one_encoder([videos, texts])
     stream = _scores(model.eval(), truth, videos, texts, seed, segments_at_once)
     place = {name: number for number, name in enumerate(truth.gallery)}
     true = [[place[name] for name in query.answers] for query in truth.queries]

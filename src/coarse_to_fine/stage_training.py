@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample, examples_sha256
+from coarse_to_fine.features.store import require_one_encoder
 from coarse_to_fine.model_folders import MODEL_FOLDER, StoredModel, save_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult
+
+
+def refuse_other_encoders(*splits: Sequence[TrainingExample]) -> None:
+    """Raise unless one encoder made the features of all splits, of videos and of sentences.
+
+    Raises:
+        FingerprintError: it did not.
+    """
+    folders = [examples for examples in splits if isinstance(examples, ExampleSet)]
+    require_one_encoder(reader for examples in folders for reader in (examples.videos, examples.texts))
 
 
 def data_hashes(train: Sequence[TrainingExample], validation: Sequence[TrainingExample]) -> dict[str, str]:

@@ -167,7 +167,7 @@ def test_splits_that_share_a_video_are_refused(tmp_path: Path):
 
 def test_features_of_another_width_are_refused_before_the_first_step(tmp_path: Path):
     config = CoarseTraining.model_validate({"recipe": {"name": "t-mass", "architecture": {"embed_dim": 512}}})
-    with pytest.raises(DataError, match="12 frames of width 32, the architecture 12 of 512"):
+    with pytest.raises(DataError, match="12 frames of width 32 and sentences of 32, the architecture 12 of 512"):
         train_coarse(config, examples(5, 1), examples(5, 2, "held"), tmp_path)
     assert not list(tmp_path.iterdir())
 

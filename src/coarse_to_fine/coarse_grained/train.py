@@ -21,7 +21,7 @@ from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import data_hashes, store_trained
+from coarse_to_fine.stage_training import data_hashes, refuse_other_encoders, store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -93,12 +93,15 @@ def train_coarse(
         ConfigError: batches of one pair.
         DataError: the two splits share a video or its source, the training split has one video or one sentence, or
             features do not fit the architecture.
+        FingerprintError: the features were made by several encoders.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
+    refuse_other_encoders(train, validation)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)
     refuse_shared_videos({"training": learned.video_ids, "validation": held_out.video_ids})
-    _check_frames(config.recipe, learned)
+    for name, pairs in (("training", learned), ("validation", held_out)):
+        _check_features(config.recipe, pairs, name)
     require_others(learned, config.run.batch_size, config.recipe.learning.distinct)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(learned, held_out)
@@ -112,16 +115,16 @@ def train_coarse(
     return TrainedCoarse(model, folder, result, baselines["mean_pool"])
 
 
-def _check_frames(recipe: CoarseRecipe, pairs: CoarsePairs) -> None:
-    frames, width = pairs.frames.shape[1:]
+def _check_features(recipe: CoarseRecipe, pairs: CoarsePairs, name: str) -> None:
+    (frames, width), text = pairs.frames.shape[1:], pairs.text.shape[1]
     if not frames:
         raise DataError(
-            "the features hold no coarse frames, they were imported; expected those of `ctf extract`, which stage one "
-            "ranks by; extract them from the videos"
+            f"the {name} features hold no coarse frames, they were imported; expected those of `ctf extract`, which "
+            "stage one ranks by; extract them from the videos"
         )
-    if (frames, width) != recipe.frames:
+    if (frames, width) != recipe.frames or text != width:
         raise DataError(
-            f"the features have {frames} frames of width {width}, the architecture {recipe.frames[0]} of "
-            f"{recipe.frames[1]}; expected the same; set recipe.architecture.num_frames and "
+            f"the {name} features have {frames} frames of width {width} and sentences of {text}, the architecture "
+            f"{recipe.frames[0]} of {recipe.frames[1]}; expected the same; set recipe.architecture.num_frames and "
             "recipe.architecture.embed_dim"
         )

@@ -110,6 +110,12 @@ class ExampleSet(Sequence[TrainingExample]):
             digest.update(json.dumps(sorted(sha256 for _, sha256, _ in reader.manifest.shards)).encode())
         return digest.hexdigest()
 
+    def widths(self) -> list[tuple[int, int]]:
+        """Width of the clips and of the word states of each example; no features are read for it."""
+        return [
+            (item.shapes["clips"][-1], self.texts.item(query.text).shapes["tokens"][-1]) for query, item in self._pairs
+        ]
+
     def queries(self) -> list[MomentQuery]:
         """The query of each example."""
         return [query for query, _ in self._pairs]

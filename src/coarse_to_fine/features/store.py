@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -166,6 +167,25 @@ def require_same_maker(found: Manifest, wanted: Manifest, folder: Path) -> None:
         f"{folder} holds features made differently ({'; '.join(fields)}); expected the same maker; "
         "choose another folder, or extract again into an empty one"
     )
+
+
+def require_one_encoder(readers: Iterable[FeatureReader]) -> None:
+    """Raise unless one encoder made all of these; imported features do not prove what made them.
+
+    Raises:
+        FingerprintError: names two folders that differ.
+    """
+    made = [(reader, reader.manifest.encoder) for reader in readers if not reader.manifest.encoder.get("declared")]
+    for (one, encoder), (other, another) in pairwise(made):
+        if encoder.get("fingerprint") != another.get("fingerprint"):
+            raise FingerprintError(
+                f"{one.folder} was made by the encoder {_named(encoder)}, {other.folder} by {_named(another)}; "
+                "expected one encoder; extract both anew with the same"
+            )
+
+
+def _named(encoder: Mapping[str, Any]) -> str:
+    return f"{encoder.get('name', '?')} (fingerprint {str(encoder.get('fingerprint'))[:12]})"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -43,6 +43,13 @@ def sentences_of(examples: Sequence[TrainingExample]) -> list[str]:
     return [example.text.text for example in examples]
 
 
+def widths_of(examples: Sequence[TrainingExample]) -> list[tuple[int, int]]:
+    """Width of the clips and of the word states of each example; features of a feature folder are not read for it."""
+    if isinstance(examples, ExampleSet):
+        return examples.widths()
+    return [(example.segment.clips.shape[1], example.text.tokens.shape[1]) for example in examples]
+
+
 def refuse_untrainable(examples: Sequence[TrainingExample]) -> None:
     """Raise DataError if there is no example, or one has no window: nothing says then where its moment lies."""
     if not len(examples):

@@ -11,15 +11,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
-from coarse_to_fine.fine_grained.inputs import video_ids
+from coarse_to_fine.fine_grained.inputs import video_ids, widths_of
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.fine_grained.recipe import FineRecipe
 from coarse_to_fine.recipes import recipe_of
-from coarse_to_fine.stage_training import data_hashes, store_trained
+from coarse_to_fine.stage_training import data_hashes, refuse_other_encoders, store_trained
 from coarse_to_fine.training.config import RunConfig
 from coarse_to_fine.training.loop import FitResult, fit
 from coarse_to_fine.training.seeds import seeded
@@ -69,12 +70,15 @@ def train_fine(
 
     Raises:
         DataError: the two splits share a video or its source, or features do not fit the architecture.
+        FingerprintError: the features were made by several encoders.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
     out = Path(out)
     refuse_shared_videos({"training": video_ids(train), "validation": video_ids(validation)})
-    for examples in (train, validation):
+    refuse_other_encoders(train, validation)
+    for name, examples in (("training", train), ("validation", validation)):
         _check_streams(config.recipe.architecture, examples)
+        _check_widths(config.recipe.architecture, examples, name)
     with seeded(config.run.seed, torch.device("cpu")):
         model, task = config.recipe.task(train, validation)
     extra = {"recipe": config.recipe.model_dump(mode="json"), "examples": len(train), **data_hashes(train, validation)}
@@ -88,3 +92,15 @@ def _check_streams(blocks: FeatureBlocks, examples: Sequence[TrainingExample]) -
     """Imported features are in the order of the model's blocks; audio comes last."""
     if isinstance(examples, ExampleSet):
         check_stream_order(examples.videos.manifest.encoder, blocks.block_widths, blocks.feature_names)
+
+
+def _check_widths(blocks: FeatureBlocks, examples: Sequence[TrainingExample], name: str) -> None:
+    wanted = blocks.stored_dim, blocks.text_feature_dim
+    for clips, words in dict.fromkeys(widths_of(examples)):
+        if (clips, words) != wanted:
+            raise DataError(
+                f"the {name} features have clips of {clips} channels and words of {words}, the architecture "
+                f"{wanted[0]} ({blocks.described}) and {wanted[1]}; expected the same; set "
+                "recipe.architecture.video_feature_dims and recipe.architecture.text_feature_dim, or extract with the "
+                "encoder that the configuration is for"
+            )
