@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coarse_to_fine.errors import UserError, WeightsError
+from coarse_to_fine.errors import LibraryError, UserError, WeightsError
 from coarse_to_fine.features.training_set import extract_annotated, extract_set
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
@@ -95,3 +95,39 @@ def test_the_command_says_that_an_encoder_object_is_given_in_python(made):
     assert done.returncode == 2
     assert "give it again: Pipeline.load(Library.open(" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", [None, 5, b"videos", [None], ["videos", 5]])
+def test_what_is_no_path_is_neither_added_nor_removed(made, given):
+    with Library.open(made, encoder=SmallEncoder()) as library:
+        for way in (library.add, library.remove):
+            with pytest.raises(UserError, match=r"paths is .*; expected (a path|files and folders); "):
+                way(given)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": "2"}, "workers is '2'; expected a whole number"),
+        ({"workers": 1.5}, "workers is 1.5; expected a whole number"),
+        ({"only": ["*.mp4"]}, r"only is \['\*.mp4'\]; expected a shell pattern"),
+        ({"progress": True}, "progress is True; expected a function"),
+    ],
+)
+def test_options_of_adding_are_checked_first(made, tmp_path, options, message):
+    with Library.open(made, encoder=SmallEncoder()) as library, pytest.raises(UserError, match=message):
+        library.add(tmp_path, **options)
+
+
+@pytest.mark.parametrize("given", [5, [5], [None]])
+def test_features_are_those_of_segment_ids(made, given):
+    with Library.open(made) as library, pytest.raises(UserError, match=r"expected (ids of segments|`<video id>#)"):
+        library.segment_features(given)
+
+
+def test_a_closed_library_says_so(made):
+    library = Library.open(made)
+    library.close()
+    for ask in (library.videos, library.info, library.compact, library.check):
+        with pytest.raises(LibraryError, match=r"own.ctf was closed; expected an open library; open it again"):
+            ask()

@@ -73,6 +73,7 @@ class Catalogue:
         """
         self.folder = folder
         self._lock = threading.RLock()
+        self._closed = False
         try:
             self._connection = CatalogueConnection(folder, writable=writable)
         except sqlite3.Error as error:
@@ -81,7 +82,12 @@ class Catalogue:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._connection.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LibraryError(f"{self.folder} was closed; expected an open library; open it again with Library.open")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -91,6 +97,7 @@ class Catalogue:
             LibraryError: the disk is full or the folder cannot be written.
         """
         with self._lock:
+            self._require_open()
             connection = self._connection.sqlite
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -116,6 +123,7 @@ class Catalogue:
         """
         try:
             with self._lock:
+                self._require_open()
                 return self._connection.rows(sql, values)
         except sqlite3.Error as error:
             raise _unreadable(self.folder, error) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from coarse_to_fine.arguments import require_kind
+from coarse_to_fine.arguments import require_kind, require_whole, several, shown
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import LibraryError, UserError
@@ -34,7 +34,7 @@ from coarse_to_fine.library.records import (
     StoredSegment,
     StoredVideo,
 )
-from coarse_to_fine.library.scan import StrPath, scan_videos
+from coarse_to_fine.library.scan import StrPath, paths_of, scan_videos
 from coarse_to_fine.library.storing import FinishedVideo, Storer
 from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import SegmentFeatures
@@ -227,9 +227,11 @@ class Library:
         Raises:
             UserError: there is none of this id.
         """
-        video = self._catalogue.video(video_id)
+        video = self._catalogue.video(video_id) if isinstance(video_id, str) else None
         if video is None:
-            raise UserError(f"no video {video_id!r} in {self.path}; expected an id of `ctf library list`; check it")
+            raise UserError(
+                f"no video {shown(video_id)} in {self.path}; expected an id of `ctf library list`; check it"
+            )
         return video
 
     def segments(self, video_id: str | None = None) -> list[StoredSegment]:
@@ -244,9 +246,8 @@ class Library:
             LibraryError: a block is damaged.
         """
         clip_seconds = self.sampling.clip_seconds
-        return self._reading(
-            lambda: reading.features_of_segments(self._catalogue, self._blocks, segment_ids, clip_seconds)
-        )
+        wanted = several(segment_ids, "segment_ids", "ids of segments")
+        return self._reading(lambda: reading.features_of_segments(self._catalogue, self._blocks, wanted, clip_seconds))
 
     def frames_matrix(self) -> Iterator[FrameBlock]:
         """Coarse frames of all segments, block by block, float16 and memory-mapped; equal rows for equal content.
@@ -283,10 +284,14 @@ class Library:
             ray: address of a Ray cluster whose workers decode and encode; `local` starts `workers` of them here.
 
         Raises:
-            UserError: there is no such cluster, or fewer than one worker.
+            UserError: there is no such cluster, fewer than one worker, or something of another kind than expected.
             LibraryError: another process writes, the disk is full, or the folder is read-only.
             FingerprintError: the encoder is not the library's.
         """
+        require_whole(workers=workers)
+        require_kind(only, str | None, "only", "a shell pattern", 'give one as text, such as "*.mp4"')
+        if progress is not None and not callable(progress):
+            raise UserError(f"progress is {shown(progress)}; expected a function of (done, total, path); give one")
         if workers < 1:
             raise UserError(f"workers is {workers}; expected 1 or more; say how many files to decode side by side")
         # these load a video library, which a search does not need
@@ -294,7 +299,7 @@ class Library:
         from coarse_to_fine.library.on_ray import index_on_ray
 
         indexer = partial(index_on_ray, address=ray, workers=workers) if ray else partial(index_here, workers=workers)
-        found = scan_videos([paths] if isinstance(paths, str | os.PathLike) else [*paths], only, include_hidden)
+        found = scan_videos(paths_of(paths), only, include_hidden)
         with self._writing():
             self._note_new_place()
             plan, emptied = settle(self._catalogue, found.files, retry_failed, workers)
@@ -313,8 +318,7 @@ class Library:
         Raises:
             UserError: one of the names is unknown; nothing is removed then.
         """
-        given = [paths_or_ids] if isinstance(paths_or_ids, str | os.PathLike) else paths_or_ids
-        names = [os.fspath(name) for name in given]
+        names = [os.fspath(name) for name in paths_of(paths_or_ids)]
         with self._writing():
             video_ids = maintenance.named_videos(self.videos(), names, self.path)
             with self._catalogue.transaction() as connection:

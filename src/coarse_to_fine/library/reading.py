@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from coarse_to_fine.arguments import shown
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.library import maintenance
 from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
@@ -20,11 +21,11 @@ def features_of_segments(
     Raises:
         UserError: an unknown id.
     """
-    places = catalogue.segment_places(segment_ids)
-    unknown = [segment_id for segment_id in segment_ids if segment_id not in places]
+    places = catalogue.segment_places([one for one in segment_ids if isinstance(one, str)])
+    unknown = [one for one in segment_ids if not isinstance(one, str) or one not in places]
     if unknown:
         raise UserError(
-            f"no segment {unknown[0]!r} in {catalogue.folder}; expected `<video id>#<number>`; see `segments()`"
+            f"no segment {shown(unknown[0])} in {catalogue.folder}; expected `<video id>#<number>`; see `segments()`"
         )
     return [_features_at(places[segment_id], blocks, clip_seconds) for segment_id in segment_ids]
 

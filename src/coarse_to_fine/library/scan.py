@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coarse_to_fine.arguments import require_path, several
 from coarse_to_fine.library.changes import FileState
 from coarse_to_fine.library.records import FileNote
 
@@ -20,6 +21,18 @@ class Found:
 
     files: tuple[FileState, ...]
     problems: tuple[FileNote, ...]
+
+
+def paths_of(given: StrPath | Iterable[StrPath]) -> list[StrPath]:
+    """One path or several.
+
+    Raises:
+        UserError: something is no path.
+    """
+    paths = [given] if isinstance(given, str | os.PathLike) else several(given, "paths", "files and folders")
+    for path in paths:
+        require_path(path, "one of the paths")
+    return paths
 
 
 def scan_videos(paths: Sequence[StrPath], only: str | None = None, include_hidden: bool = False) -> Found:
