@@ -28,7 +28,7 @@ def shown(value: object) -> str:
     if not isinstance(value, WRITTEN):
         return f"of type {type(value).__name__}"
     text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if isinstance(value, str) or len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def require_kind(given: object, kind: type | UnionType, name: str, expected: str, step: str) -> None:
@@ -73,6 +73,17 @@ def require_positive(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise UserError(f"{name} is {count}; expected 1 or more")
+
+
+def require_seed(seed: int) -> None:
+    """Raise unless a generator of PyTorch can start from this.
+
+    Raises:
+        UserError: it is no whole number, or one of more than 64 bits.
+    """
+    require_whole(seed=seed)
+    if not -(2**63) <= seed < 2**64:
+        raise UserError(f"seed is {seed}; expected a whole number of at most 64 bits; give one such as 5")
 
 
 def several(given: Iterable[Item], name: str, expected: str) -> list[Item]:

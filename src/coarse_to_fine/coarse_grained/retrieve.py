@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coarse_to_fine.arguments import several, shown
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
 from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, FrameCosines
 from coarse_to_fine.coarse_grained.content import Block, Content
@@ -220,20 +221,22 @@ def _wanted(content: Content, among: Collection[str] | None) -> frozenset[str] |
     """The ids that may be ranked; None: all.
 
     Raises:
-        UserError: one text, or ids that the gallery does not hold.
+        UserError: one text, no ids, or some that the gallery does not hold.
     """
     if among is None:
         return None
-    if isinstance(among, str):
-        raise UserError(f"among is the text {among!r}; expected ids of videos; put it into a list: [{among!r}]")
-    wanted = frozenset(among)
-    unknown = sorted(map(str, wanted.difference(content.video_ids)))
+    given, known = several(among, "among", "ids of videos"), set(content.video_ids)
+    unknown = sorted({str(one) if isinstance(one, str) else shown(one) for one in given if not _is_one_of(one, known)})
     if unknown:
         raise UserError(
             f"among names {counted(len(unknown), 'id')} not there ({first_of(unknown)}); expected ids of the library's "
             "videos; choose them with `chosen_videos`"
         )
-    return wanted
+    return frozenset(given)
+
+
+def _is_one_of(given: object, known: Collection[str]) -> bool:
+    return isinstance(given, str) and given in known
 
 
 def _hidden(content: Content, wanted: frozenset[str] | None) -> Bool[Tensor, " V"] | None:

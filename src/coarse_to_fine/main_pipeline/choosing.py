@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from coarse_to_fine.arguments import require_kind
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.library import StoredVideo
 
@@ -22,18 +23,36 @@ def chosen_videos(videos: Iterable[StoredVideo], path: str | None = None, since:
         path: shell pattern that the name or the absolute path must match: `*.mp4`, `*/2024/*`.
         since: the file was last changed at this time or later; without a time zone it is local time.
 
+    Raises:
+        UserError: what is given are no videos, no pattern or no time.
+
     Example:
         pipeline = Pipeline.load("videos.ctf")
         among = chosen_videos(pipeline.library.videos(), path="*/holidays/*")
         pipeline.search("a dog jumps into the water", among=among)
     """
-    earliest_us = None if since is None else round(since.timestamp() * 1e6)  # the precision of a datetime
+    require_kind(videos, Iterable, "videos", "stored videos", "give library.videos()")
+    require_kind(path, str | None, "path", "a shell pattern", 'give one as text, such as "*.mp4"')
+    step = "give datetime(2024, 5, 31), or read_since('7d') of coarse_to_fine.main_pipeline.choosing"
+    require_kind(since, datetime | None, "since", "a datetime", step)
+    videos = list(videos)
+    for video in videos:
+        require_kind(video, StoredVideo, "one of the videos", "a stored video", "give library.videos()")
+    earliest_us = None if since is None else _microseconds(since)
     return [
         video.video_id
         for video in videos
         if path is None or fnmatch.fnmatch(Path(video.path).name, path) or fnmatch.fnmatch(video.path, path)
         if earliest_us is None or round(video.mtime_ns / 1000) >= earliest_us
     ]
+
+
+def _microseconds(time: datetime) -> int:
+    """Since 1970: the precision of a datetime."""
+    try:
+        return round(time.timestamp() * 1e6)
+    except (ValueError, OverflowError, OSError):
+        raise UserError(f"since is {time}; expected a time that a file can have; give one since 1970") from None
 
 
 def read_since(text: str, now: datetime | None = None) -> datetime:
@@ -50,6 +69,7 @@ def read_since(text: str, now: datetime | None = None) -> datetime:
         >>> read_since("2d", datetime(2024, 6, 3, 12))
         datetime.datetime(2024, 6, 1, 12, 0)
     """
+    require_kind(text, str, "the date", "text", "write 2024-05-31, or a time back from now such as 7d")
     back = re.fullmatch(r"(\d{1,5})([hdw])", text.strip())
     if back:
         return (now or datetime.now()) - timedelta(**{UNITS[back[2]]: int(back[1])})

@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_positive, require_seed, several, shown
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.candidates import CandidateEngine
@@ -23,7 +24,7 @@ from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.fusion import FusionConfig, bundled_fusion
 from coarse_to_fine.library import Library, StoredVideo
 from coarse_to_fine.main_pipeline.joining import joined_hits, moments_of_video, video_hits
-from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, wordless
+from coarse_to_fine.main_pipeline.query import AskedFeatures, Query, asked_features, sentence_video_pairs, wordless
 from coarse_to_fine.main_pipeline.stage_models import (
     AskedFor,
     foreign_towers,
@@ -197,7 +198,9 @@ class Pipeline:
         Raises:
             UserError: an empty sentence, an unreadable image, unknown ids in `among`, or a count below 1.
         """
-        _require_positive(top_videos=top_videos, top_moments=top_moments)
+        require_positive(top_videos=top_videos, top_moments=top_moments)
+        require_seed(seed)
+        among = None if among is None else several(among, "among", "ids of videos")
         asked = self._asked(queries)
         texts = [one.coarse for one in asked]
         ranked, features, stored = self._settled(lambda: self._ranked_features(texts, top_videos, seed, among))
@@ -223,8 +226,9 @@ class Pipeline:
         Raises:
             UserError: an empty sentence or a count below 1.
         """
-        _require_positive(top_videos=top_videos)
-        _require_several(queries)
+        require_positive(top_videos=top_videos)
+        require_seed(seed)
+        queries = several(queries, "queries", "several sentences")
         texts = self._encode(queries)
         return self._settled(lambda: self._video_hits([texts[query] for query in queries], top_videos, seed))
 
@@ -235,7 +239,8 @@ class Pipeline:
         Raises:
             UserError: an empty sentence.
         """
-        _require_several(queries)
+        require_seed(seed)
+        queries = several(queries, "queries", "several sentences")
         texts = self._encode(queries)
         embeddings = torch.stack([texts[query].embedding for query in queries])
         return self._settled(lambda: self._coarse.score_videos(embeddings, seed))
@@ -255,6 +260,7 @@ class Pipeline:
         Raises:
             UserError: an empty sentence, or no video of an id.
         """
+        pairs = sentence_video_pairs(pairs)
         asked = self._asked([query for query, _ in pairs])
         stored, own, features = self._settled(lambda: self._whole_videos([video_id for _, video_id in pairs]))
         outputs = self._locate(asked, [own[video] for _, video in pairs], features)
@@ -282,8 +288,8 @@ class Pipeline:
         return [*([warning] if warning is not None else []), *self._foreign, *empty, *without, *cut]
 
     def _asked(self, queries: Sequence[str | Query]) -> list[AskedFeatures]:
-        _require_several(queries)
-        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        given = several(queries, "queries", "several sentences")
+        asked = [query if isinstance(query, Query) else Query(query) for query in given]
         texts = self._encode([text for query in asked for text in query.sentences])
         return [asked_features(query, texts, self.library.encoder) for query in asked]
 
@@ -312,7 +318,7 @@ class Pipeline:
     def _encode(self, sentences: Sequence[str]) -> Mapping[str, TextFeatures]:
         for sentence in sentences:
             if not isinstance(sentence, str):
-                raise UserError(f"the sentence is {sentence!r}; expected text; give it as a string")
+                raise UserError(f"the sentence is {shown(sentence)}; expected text; give it as a string")
             if not any(letter.isalnum() for letter in sentence):
                 raise wordless(sentence)
         fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
@@ -385,14 +391,3 @@ def _rebuilt(
     device: str,
 ) -> Pipeline:
     return kind(*parts)._loaded(asked_for, device)
-
-
-def _require_several(queries: Sequence[object]) -> None:
-    if isinstance(queries, str):
-        raise UserError(f"the queries are the text {queries!r}; expected several; put it into a list: [{queries!r}]")
-
-
-def _require_positive(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise UserError(f"{name} is {count}; expected 1 or more")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_path, several, shown
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.types import TextFeatures
 from coarse_to_fine.wording import why
@@ -55,11 +56,13 @@ class Query:
         for name in ("text", "moment"):
             value = getattr(self, name)
             if not isinstance(value, str) and not (name == "moment" and value is None):
-                raise UserError(f"{name} is {value!r}; expected a sentence; give it as text")
+                raise UserError(f"{name} is {shown(value)}; expected a sentence; give it as text")
         for name in ("plus", "minus"):
             value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(sentence, str) for sentence in value):
-                raise UserError(f"{name} is {value!r}; expected several sentences; give a tuple of texts")
+            if not isinstance(value, tuple | list) or not all(isinstance(sentence, str) for sentence in value):
+                raise UserError(f"{name} is {shown(value)}; expected several sentences; give a tuple of texts")
+        if self.image is not None:
+            require_path(self.image, "image", "save the picture to a file and give its path")
 
     @property
     def fine_text(self) -> str:
@@ -103,6 +106,20 @@ class Query:
                 )
             if not says_something(sentence):
                 raise wordless(sentence)
+
+
+def sentence_video_pairs(given: Iterable[tuple[str | Query, str]]) -> list[tuple[str | Query, str]]:
+    """The pairs of a sentence and a video id.
+
+    Raises:
+        UserError: they are no pairs.
+    """
+    expected = "(sentence, video id) pairs"
+    pairs = several(given, "pairs", expected)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise UserError(f"pairs holds {shown(pair)}; expected {expected}; give a list such as [(sentence, id)]")
+    return pairs
 
 
 def says_something(sentence: str) -> bool:

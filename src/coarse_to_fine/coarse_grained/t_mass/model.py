@@ -154,7 +154,7 @@ class TMass(CoarseModel):
         last seed is kept, so do not write into it."""
         if self._noise is None or self._noise[0] != (seed, self.device):
             shape = (self.config.trials, self.config.embed_dim)
-            generator = torch.Generator().manual_seed(seed)
+            generator = torch.Generator().manual_seed(int(seed))  # one of numpy is none of PyTorch's
             noise = draw_noise(shape, self.config.prior, self.config.prior_std, generator).to(self.device)
             self._noise = (seed, self.device), noise
         return self._noise[1]
