@@ -75,6 +75,16 @@ def require_positive(**counts: int) -> None:
             raise UserError(f"{name} is {count}; expected 1 or more")
 
 
+def require_function(given: object, name: str, of: str) -> None:
+    """Raise unless an argument can be called, or is None.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if given is not None and not callable(given):
+        raise UserError(f"{name} is {shown(given)}; expected a function of {of}; give one, or leave it out")
+
+
 def require_seed(seed: int) -> None:
     """Raise unless a generator of PyTorch can start from this.
 

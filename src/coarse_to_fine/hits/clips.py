@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from coarse_to_fine.arguments import require_function, require_kind, require_path, require_whole, shown
 from coarse_to_fine.errors import UserError, VideoError, naming_video
 from coarse_to_fine.hits.files import require_file
+from coarse_to_fine.hits.given import given_hits
 from coarse_to_fine.hits.times import clock_range, clocks
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.video import Piece, copy_clip, cut_clip, cut_reel, splice_clip
@@ -74,13 +77,19 @@ def cut_hits(
         progress: told about each clip.
 
     Raises:
-        UserError: a negative `pad_s`, a `max_height` below 16 or together with `coding="none"`.
+        UserError: no hits, a negative `pad_s`, an unknown `coding`, a `max_height` below 16 or together with
+            `coding="none"`.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
         report = cut_hits(pipeline.search("a dog jumps into the water"), "clips", pad_s=1)
     """
     _check(pad_s, max_height)
+    hits = given_hits(hits)
+    require_path(folder, "folder")
+    require_function(progress, "progress", "(done, total, name)")
+    if coding not in get_args(Coding):
+        raise UserError(f"coding is {shown(coding)}; expected one of {', '.join(get_args(Coding))}; name one of them")
     if max_height is not None and coding == "none":
         raise UserError(f"the height is {max_height}, and copying is asked for; expected one of them; leave one out")
     written, failed = [], []
@@ -160,6 +169,8 @@ def make_reel(
         make_reel(pipeline.search("a goal", top_moments=20), "goals.mp4")
     """
     _check(pad_s, max_height)
+    hits = given_hits(hits)
+    require_path(out, "out")
     if not hits:
         raise UserError("no moment to join; expected at least one hit; search for something else or lower the filters")
     if Path(out).suffix.lower() != ".mp4":
@@ -197,7 +208,10 @@ def _stem(hit: MomentHit) -> str:
 
 
 def _check(pad_s: float, max_height: int | None) -> None:
-    if pad_s < 0:
+    require_kind(pad_s, Real, "pad_s", "seconds", "give a number")
+    if max_height is not None:
+        require_whole(max_height=max_height)
+    if not pad_s >= 0:
         raise UserError(f"the padding is {pad_s:g} s; expected 0 or more; leave it out for the moment alone")
     if max_height is not None and max_height < 16:
         raise UserError(f"the height is {max_height}; expected 16 pixels or more; leave it out to keep the video's")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.hits.files import as_unicode
+from coarse_to_fine.hits.given import given_hits
 from coarse_to_fine.hits.times import clock_range
 from coarse_to_fine.types import MomentHit
 
@@ -44,10 +45,14 @@ def display_hits(hits: Sequence[MomentHit], pictures: bool = True) -> ShownHits:
         hits: what a search gave.
         pictures: decode a frame of each hit and put it into the HTML; a file that cannot be read gets its reason.
 
+    Raises:
+        UserError: they are no hits.
+
     Example:
         pipeline = Pipeline.load("videos.ctf")
         display_hits(pipeline.search("a dog jumps into the water"))
     """
+    hits = given_hits(hits)
     cards = "".join(_card(hit, place, pictures) for place, hit in enumerate(hits, start=1))
     html = f'<ol style="{LIST_STYLE}">{cards}</ol>' if hits else "<p>no moment found</p>"
     return ShownHits(tuple(hits), as_unicode(html))

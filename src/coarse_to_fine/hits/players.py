@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from coarse_to_fine.errors import UserError, VideoError
+from coarse_to_fine.hits.given import require_hit
 from coarse_to_fine.types import MomentHit
 from coarse_to_fine.video import player_clock
 
@@ -61,12 +62,13 @@ def open_hit(hit: MomentHit, player: str | None = None) -> bool:
     """Start a player with a hit and return at once; whether the player starts at the hit's time.
 
     Raises:
-        UserError: the video is not there, or there is no player.
+        UserError: this is no hit, the video is not there, or there is no player.
 
     Example:
         pipeline = Pipeline.load("videos.ctf")
         open_hit(pipeline.search("a dog jumps into the water")[0])
     """
+    require_hit(hit, "hit")
     if not Path(hit.path).is_file():
         raise UserError(f"{hit.path} is not there; expected the video that was indexed; index its folder again")
     command, at_the_time = player_command(hit, player)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coarse_to_fine.arguments import require_kind, require_path, require_whole
 from coarse_to_fine.errors import UserError, naming_video
 from coarse_to_fine.hits.files import require_file
+from coarse_to_fine.hits.given import require_hit
 from coarse_to_fine.hits.times import clock, clock_range
 from coarse_to_fine.types import MomentHit, VideoMoments
 from coarse_to_fine.video import PictureSize, VideoFile, probe, read_frames
@@ -60,7 +62,7 @@ def plot_moments(
         width: of the picture in pixels, 400 or more.
 
     Raises:
-        UserError: the width is too small.
+        UserError: the width is too small, or something is of another kind.
         VideoError: the file cannot be read; it is named.
 
     Example:
@@ -71,6 +73,11 @@ def plot_moments(
     """
     from PIL import Image, ImageDraw
 
+    require_kind(found, VideoMoments, "found", "VideoMoments", "give what `Pipeline.moments` gave")
+    require_path(path, "path", "give that of the video, `hit.path`")
+    if shown is not None:
+        require_hit(shown, "shown")
+    require_whole(width=width)
     if width < NARROWEST:
         raise UserError(f"the width is {width} pixels; expected {NARROWEST} or more; leave it out for {WIDTH}")
     with naming_video(path):

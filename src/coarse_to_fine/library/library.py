@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from coarse_to_fine.arguments import require_kind, require_whole, several, shown
+from coarse_to_fine.arguments import require_function, require_kind, require_whole, several, shown
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import LibraryError, UserError
@@ -290,8 +290,7 @@ class Library:
         """
         require_whole(workers=workers)
         require_kind(only, str | None, "only", "a shell pattern", 'give one as text, such as "*.mp4"')
-        if progress is not None and not callable(progress):
-            raise UserError(f"progress is {shown(progress)}; expected a function of (done, total, path); give one")
+        require_function(progress, "progress", "(done, total, path)")
         if workers < 1:
             raise UserError(f"workers is {workers}; expected 1 or more; say how many files to decode side by side")
         # these load a video library, which a search does not need
