@@ -7,7 +7,7 @@ import torch
 from coarse_to_fine.errors import ConfigError
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str | torch.device) -> torch.device:
     """'auto' is CUDA if there is a device, else MPS, else the CPU.
 
     Raises:

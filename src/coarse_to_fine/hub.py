@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coarse_to_fine import __version__
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.hub_errors import reason_of
@@ -42,6 +43,7 @@ def from_pretrained(
     Raises:
         WeightsError: no such folder or local copy, or it holds another model.
     """
+    require_path(name_or_folder, "the name or folder", "give one as text")
     folder = Path(name_or_folder).expanduser()
     if not folder.is_dir():
         folder = _local_copy(str(name_or_folder), allow_download, cache_dir)
@@ -62,6 +64,7 @@ def save_pretrained(model: StoredModel, folder: str | Path, *, half: bool = Fals
         folder: made where absent.
         half: store float16.
     """
+    require_path(folder, "the folder")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CARD_FILE).exists():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from coarse_to_fine import __version__
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
+from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import UserError, WeightsError
 from coarse_to_fine.modes import building, undisturbed
 from coarse_to_fine.recipes import Recipe
@@ -92,12 +93,14 @@ def load_by_name(
         device: where the model is put.
 
     Raises:
+        ConfigError: no such device here.
         UserError: an unknown name.
         WeightsError: no weights for this model and encoder, or a folder that holds something else.
     """
+    place = resolve_device(device)
     name, known = str(name_or_folder), ", ".join(models)
     if name in models and weights is None and models[name].training_free:
-        return models[name](models[name].config_class()).eval().to(device)
+        return models[name](models[name].config_class()).eval().to(place)
     if weights is not None:
         folder = Path(weights)
     elif name in models:
@@ -117,7 +120,7 @@ def load_by_name(
         raise WeightsError(f"{folder} holds a model {stored!r}, expected one of {known}; use another folder")
     if name in models and stored != name:
         raise WeightsError(f"{folder} holds a {stored} model, expected {name}; use another folder or name")
-    return build(models[stored], document, folder).to(device)
+    return build(models[stored], document, folder).to(place)
 
 
 def stored_model_at(folder: Path) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.check_values import require_check_values
 from coarse_to_fine.encoders.clip import ClipEncoder
@@ -15,7 +16,7 @@ from coarse_to_fine.encoders.config import parse_clip_config, read_json
 from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
 from coarse_to_fine.encoders.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from coarse_to_fine.encoders.open_clip import load_open_clip
-from coarse_to_fine.encoders.precision import Precision, fingerprint_in
+from coarse_to_fine.encoders.precision import Precision, fingerprint_in, require_precision
 from coarse_to_fine.encoders.preprocessing import load_preprocessing
 from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES
 from coarse_to_fine.encoders.siglip import load_siglip
@@ -77,11 +78,12 @@ def load_encoder(
         precision: of the image tower; `bf16` is faster, close to `fp32` and has another fingerprint.
 
     Raises:
+        ConfigError: no such device here, or no such precision.
         WeightsError: the model is unknown, not on this machine, incomplete, of another kind, or does not compute
             the check values that are kept beside it.
     """
     folder = encoder_folder(name_or_path, allow_download)
-    encoder = LOADERS[kind_of(folder)](str(name_or_path), folder, device, precision)
+    encoder = LOADERS[kind_of(folder)](str(name_or_path), folder, resolve_device(device), require_precision(precision))
     require_check_values(encoder, folder)
     return encoder
 
