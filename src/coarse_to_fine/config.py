@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.shipped_configs import find_config
 from coarse_to_fine.spelling import nearest
@@ -36,6 +37,8 @@ def load_config(model_class: type[Model], path: Path | str | None = None, overri
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value is out of range; one line.
     """
+    if path is not None:
+        require_path(path, "the configuration")
     values = {} if path is None else read_yaml(find_config(path))
     for override in overrides:
         apply_override(values, override)

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_function, require_kind, shown
 from coarse_to_fine.datasets.layout import queries_file
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.evaluation.ambiguity import right_videos
-from coarse_to_fine.evaluation.evaluate import check_thresholds
+from coarse_to_fine.evaluation.evaluate import check_resamples, check_thresholds
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS
 from coarse_to_fine.evaluation.overlap import intersection_over_union
 from coarse_to_fine.evaluation.pipeline_report import PipelineReportConfig, pipeline_report
@@ -91,8 +92,14 @@ def evaluate_pipeline(
     Raises:
         ConfigError: a threshold that is no IoU.
         DataError: a true video is not in the library.
+        UserError: no pipeline, or no queries.
     """
+    _require_parts(pipeline, asked, train)
     check_thresholds(thresholds)
+    check_resamples(resamples)
+    require_function(progress, "progress", "(done, total, what)")
+    if missing not in ("refuse", "drop"):
+        raise ConfigError(f"missing is {shown(missing)}; expected refuse or drop; name one of them")
     stored = {video.video_id for video in pipeline.library.videos()}
     asked = AskedQueries(asked) if isinstance(asked, Truth) else asked
     truth, lost = _of_stored(asked.truth, stored, missing)
@@ -116,6 +123,13 @@ def evaluate_pipeline(
     )
     report = pipeline_report(searched, answers, train, config, describe(pipeline, seed), asked.owners)
     return answers, replace(report, warnings=(*lost, *report.warnings))
+
+
+def _require_parts(pipeline: object, asked: object, train: object = None) -> None:
+    require_kind(pipeline, Pipeline, "pipeline", "a Pipeline", "load one: Pipeline.load(LIBRARY)")
+    step = "read them: read_truth(FILE) of evaluation.truth, or read_queries(FOLDER, SPLIT) of experiment"
+    require_kind(asked, Truth | AskedQueries, "what is asked", "queries", step)
+    require_kind(train, Truth | None, "train", "queries", step)
 
 
 def _of_stored(
@@ -168,6 +182,7 @@ def choose_fusion(
         threshold: IoU that counts as found.
         seed: of the coarse model's stochastic text.
     """
+    _require_parts(pipeline, truth)
     pools = []
     for start in range(0, len(truth.queries), QUERIES_A_BATCH):
         part = truth.queries[start : start + QUERIES_A_BATCH]

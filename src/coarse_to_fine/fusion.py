@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.model_folders import BUNDLED
 from coarse_to_fine.wording import why
@@ -46,6 +47,7 @@ def read_fusion(path: str | Path) -> FusionConfig:
     Raises:
         ConfigError: the file does not hold them.
     """
+    require_path(path, "the fusion")
     try:
         return FusionConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.gallery_scores import SEGMENTS_AT_ONCE, video_scores
 from coarse_to_fine.datasets.layout import queries_file
 from coarse_to_fine.errors import ConfigError, DataError
-from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, evaluate, evaluate_ranks
+from coarse_to_fine.evaluation.evaluate import check_names, check_resamples, check_thresholds, evaluate, evaluate_ranks
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import QueryPrediction, RankedVideos, predictions_in_memory
 from coarse_to_fine.evaluation.report import Report
@@ -76,6 +77,8 @@ def answer_fine(
     Raises:
         DataError: features are missing, or of other streams than the model reads.
     """
+    require_kind(model, FineModel, "model", "a fine model", "load one: load_fine(NAME) of fine_grained")
+    require_path(folder, "the folder of features")
     if official is not None and official not in OFFICIAL:
         raise ConfigError(
             f"official post-processing of {official!r}; expected one of {', '.join(OFFICIAL)}; name one of them"
@@ -142,6 +145,7 @@ def evaluate_fine(
     """
     check_names("moments", "default", lengths=lengths)
     check_thresholds(thresholds)
+    check_resamples(resamples)
     found = answer_fine(model, folder, split, nms=nms, official=official)
     report = measure_fine(found, thresholds=thresholds, lengths=lengths, resamples=resamples, title=title)
     return found.answers, report
@@ -186,6 +190,9 @@ def evaluate_coarse(
     Raises:
         DataError: features are missing, or an import without coarse frames.
     """
+    require_kind(model, CoarseModel, "model", "a coarse model", "load one: load_coarse(NAME) of coarse_grained")
+    require_path(folder, "the folder of features")
+    check_resamples(resamples)
     if listed < 1 or segments_at_once < 1:
         raise ConfigError(f"listed is {listed}, segments_at_once {segments_at_once}; expected 1 or more; raise them")
     folder = Path(folder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.atomic_files import write_json_lines, write_text_atomically
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.rows import (
@@ -99,6 +100,7 @@ def queries_file(folder: str | Path, split: str, kind: str = "fine") -> Path:
     Raises:
         DataError: no such kind or file.
     """
+    require_path(folder, "the folder of annotations")
     if kind not in QUERIES:
         raise DataError(f"kind of queries {kind!r}; expected {' or '.join(QUERIES)}; name one of them")
     path = Path(folder) / f"{QUERIES[kind]}.{split}.jsonl"

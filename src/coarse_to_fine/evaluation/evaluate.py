@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from coarse_to_fine.arguments import require_path, require_whole, shown
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import ConfigError, CtfError
 from coarse_to_fine.evaluation import corpus_task, highlight_task, moment_task
@@ -92,6 +94,9 @@ def evaluate_predictions(
             videos.
     """
     check_names(task, convention, missing, lengths)
+    check_resamples(resamples, seed)
+    if gallery is not None:
+        require_path(gallery, "gallery")
     truth = read_for(convention, truth_path, split, Path(gallery) if gallery is not None else None)
     if train is not None:
         refuse_shared_videos({f"{train} (learned from)": read_truth(train).gallery, str(truth_path): truth.gallery})
@@ -120,6 +125,7 @@ def evaluate(
     """`evaluate_predictions` for a truth and answers that are already read."""
     check_names(task, convention, missing, lengths)
     check_thresholds(thresholds)
+    check_resamples(resamples, seed)
     aligned = align(truth, predictions, missing)
     groups, official, warnings = task_columns(task, aligned, convention, thresholds, lengths)
     sources = predictions.source, (*aligned.warnings, *warnings)
@@ -206,10 +212,19 @@ def _tie_rule(convention: str) -> str:
 
 def check_thresholds(thresholds: Sequence[float]) -> None:
     """Refuse what is no IoU above 0."""
-    if not thresholds or not all(0 < each <= 1 for each in thresholds):
+    listed: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else []
+    if not listed or not all(isinstance(each, Real) and 0 < float(each) <= 1 for each in listed):
         raise ConfigError(
-            f"IoU thresholds {list(thresholds)}; expected at least one, each above 0 and at most 1; correct them"
+            f"IoU thresholds {listed or shown(thresholds)}; expected at least one, each above 0 and at most 1; "
+            "correct them"
         )
+
+
+def check_resamples(resamples: int, seed: int = 0) -> None:
+    """Refuse what is no number of draws, or no seed of them."""
+    require_whole(resamples=resamples, seed=seed)
+    if min(resamples, seed) < 0:
+        raise ConfigError(f"resamples is {resamples}, their seed {seed}; expected 0 or more; give 0 for no intervals")
 
 
 def check_names(task: str, convention: str, missing: str = "refuse", lengths: str = "qvhighlights") -> None:
@@ -219,7 +234,7 @@ def check_names(task: str, convention: str, missing: str = "refuse", lengths: st
         "missing": (missing, get_args(Missing)),
         "lengths": (lengths, get_args(Lengths)),
     }
-    if task in CONVENTIONS:
+    if isinstance(task, str) and task in CONVENTIONS:
         known[f"convention of the task {task}"] = (convention, tuple(CONVENTIONS[task]))
     for what, (value, names) in known.items():
         if value not in names:

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import Comparison
@@ -47,9 +48,11 @@ svg { max-width: 100%; height: auto; } .wide { overflow-x: auto; }
 )
 
 
-def write_html(path: Path, report: Report, comparison: Comparison | None = None) -> None:
+def write_html(path: str | Path, report: Report, comparison: Comparison | None = None) -> None:
     """Write the page."""
-    write_text_atomically(path, to_html(report, comparison))
+    require_path(path, "path")
+    require_kind(report, Report, "report", "a Report", "give what an evaluation gave")
+    write_text_atomically(Path(path), to_html(report, comparison))
 
 
 def to_html(report: Report, comparison: Comparison | None = None) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.atomic_files import replacing
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.evaluation.json_rows import PREDICTION_FIELDS, WINDOW_FIELDS, Row, read_document, read_rows
@@ -180,6 +181,7 @@ def read_predictions(path: str | Path) -> Predictions:
         DataError: names file and row: a broken line, a NaN, a window that ends before it starts, a field that only some
             rows have, one query in two rows.
     """
+    require_path(path, "the file of answers")
     path = Path(path)
     document = read_document(path, {"video2idx", *TVR_SECTIONS})
     if document is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.evaluation.columns import Metric
@@ -98,9 +99,10 @@ class Report:
             "figures": dict(self.figures),
         }
 
-    def write_json(self, path: Path) -> None:
+    def write_json(self, path: str | Path) -> None:
         """One JSON document."""
-        write_text_atomically(path, json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n")
+        require_path(path, "path")
+        write_text_atomically(Path(path), json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n")
 
     def to_table(self) -> Table:
         """A table for a terminal."""

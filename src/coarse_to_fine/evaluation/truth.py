@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.datasets.formats import annotation_file, guess_split, load_annotations
 from coarse_to_fine.datasets.records import MomentQuery, VideoInfo
 from coarse_to_fine.datasets.repair import windows_inside
@@ -128,6 +129,7 @@ def read_truth(
     Raises:
         DataError: names file and row.
     """
+    require_path(path, "the truth")
     path = annotation_file(Path(path), split)
     name = split or guess_split(path)
     if not _is_json_lines(path):

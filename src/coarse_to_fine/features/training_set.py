@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.datasets.layout import (
     DATASET,
     AnnotationSet,
@@ -52,6 +53,7 @@ def training_examples(
     Raises:
         DataError: no such split, or features of a query are missing.
     """
+    require_path(folder, "the folder of features")
     folder = Path(folder)
     annotations = read_annotations(folder / "annotations", split or only_split(folder))
     queries = with_alternates(annotations.queries) if alternates else list(annotations.queries)
