@@ -105,7 +105,10 @@ def warn(message: str) -> None:
 
 @contextmanager
 def progress_bar(what: str, quiet: bool = False) -> Iterator[Advance]:
-    """A bar with time left on stderr; nothing at all where stderr is no terminal or `quiet`."""
+    """A bar with time left on stderr; nothing at all where stderr is no terminal or `quiet`.
+
+    Work of several pieces, each counted from the start, shows the time of the piece.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -129,6 +132,8 @@ def progress_bar(what: str, quiet: bool = False) -> Iterator[Advance]:
         task = bar.add_task(what, total=None, item="")
 
         def advance(done: int, total: int, item: str) -> None:
+            if bar.tasks[0].finished and done < total:
+                bar.reset(task)
             bar.update(task, completed=done, total=total, item=item[-40:])
 
         yield advance
