@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from coarse_to_fine import model_folders
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.model_folders import CONFIG_FILE, WEIGHTS_FILE, StoredModel, build, read_document, save_model
 
 
@@ -130,3 +131,11 @@ def test_weights_that_share_memory_are_stored(tmp_path: Path):
     loaded = build(Tied, read_document(tmp_path), tmp_path)
     assert torch.equal(loaded.linear.weight, model.linear.weight)
     assert loaded.linear.weight is loaded.other.weight
+
+
+def test_a_model_of_ones_own_is_not_found_by_name(model: Small, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
+    with pytest.raises(
+        WeightsError, match=r"holds a model 'small', .*give a model of your own as an object: CLASS.from"
+    ):
+        load_fine(tmp_path)

@@ -117,7 +117,10 @@ def load_by_name(
     document = read_document(folder)
     stored = document["model"]
     if stored not in models:
-        raise WeightsError(f"{folder} holds a model {stored!r}, expected one of {known}; use another folder")
+        raise WeightsError(
+            f"{folder} holds a model {stored!r}, expected one of {known}; use another folder, or give a model of your "
+            "own as an object: CLASS.from_pretrained(FOLDER)"
+        )
     if name in models and stored != name:
         raise WeightsError(f"{folder} holds a {stored} model, expected {name}; use another folder or name")
     return build(models[stored], document, folder).to(place)
