@@ -10,6 +10,8 @@ import pytest
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
 from coarse_to_fine.config import load_config
+from coarse_to_fine.datasets.formats import load_annotations
+from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.errors import ConfigError, CtfError, UserError
 from coarse_to_fine.evaluation.evaluate import evaluate_predictions
@@ -17,6 +19,7 @@ from coarse_to_fine.evaluation.html_report import write_html
 from coarse_to_fine.evaluation.predictions import read_predictions
 from coarse_to_fine.evaluation.truth import read_truth
 from coarse_to_fine.experiment import choose_fusion, evaluate_pipeline, read_queries
+from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.features.training_set import training_examples
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.train import FineTraining
@@ -59,6 +62,9 @@ def test_files_and_folders_are_paths(files, given):
         lambda: evaluate_coarse(load_coarse("mean-pool"), given),
         lambda: evaluate_fine(load_fine("similarity"), given),
         lambda: training_examples(given),
+        lambda: FeatureReader(given),
+        lambda: load_annotations(given),
+        lambda: read_annotations(given, "test"),
         lambda: read_fusion(given),
         lambda: TMass.from_pretrained(given),
         lambda: load_coarse("mean-pool").save_pretrained(given),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.datasets import (
     activitynet,
     charades_cd,
@@ -94,6 +95,7 @@ def read_annotation_file(
     Raises:
         DataError: the file cannot be read at all, or its format is unknown.
     """
+    require_path(path, "the annotation file")
     source = read_source(annotation_file(Path(path), split), encoding)
     name = format or guess_format(source)
     part = split or guess_split(source.path)

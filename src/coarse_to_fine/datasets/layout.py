@@ -73,6 +73,7 @@ def read_annotations(folder: str | Path, split: str) -> AnnotationSet:
     Raises:
         DataError: a file is missing or a line does not hold what it should; names file and line.
     """
+    require_path(folder, "the folder of annotations")
     folder = Path(folder)
     videos = read_videos(folder)
     queries = _read(folder / f"queries.{split}.jsonl", "query_id", lambda line: _query(line, split, videos))

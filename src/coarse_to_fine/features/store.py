@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.errors import DataError, FingerprintError
 from coarse_to_fine.file_hashes import sha256_of, sha256_of_values
@@ -77,6 +78,7 @@ class FeatureReader:
             DataError: no manifest, or one of another format version.
             UserError: its path is no text.
         """
+        require_path(folder, "the folder of features")
         self.folder = Path(folder)
         require_utf8(self.folder)
         self.manifest = read_manifest(self.folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from coarse_to_fine.arguments import require_path
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.container import describe, open_container, packets_of, pick_video_stream
 from coarse_to_fine.video.packet_walk import PacketWalk
@@ -47,6 +48,7 @@ def probe(path: str | Path) -> VideoFile:
     Raises:
         VideoError: no frame can be had from the file; the message is one line without the path.
     """
+    require_path(path, "the video")
     path = Path(path)
     with open_container(path) as container:
         stream, streams = pick_video_stream(path, container)

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 
+from coarse_to_fine.arguments import require_kind, several
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.container import describe
 from coarse_to_fine.video.decode_plan import DecodePlan, Run
@@ -89,6 +90,9 @@ def read_frames(
         threads: decoder threads; 1 when several files are read side by side, `auto` for a single file.
         stand_in_seconds: how far a decodable frame may lie from one that is not, to stand in for it (half a clip).
     """
+    require_kind(video, VideoFile, "video", "a probed file", "probe it first: probe(PATH)")
+    require_kind(size, PictureSize | None, "size", "a PictureSize", "give one: PictureSize(112)")
+    times_s = several(times_s, "times_s", "seconds from the first frame")
     return FrameReader(video, times_s, prepare, size, threads, stand_in_seconds)
 
 

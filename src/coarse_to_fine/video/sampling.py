@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coarse_to_fine.arguments import require_kind
 from coarse_to_fine.errors import ConfigError, VideoError
 from coarse_to_fine.video.video_file import Integers, Times, VideoFile
 
@@ -131,6 +132,7 @@ def plan_reading(
     frames_per_segment: int = 12,
 ) -> ReadingPlan:
     """The one list of frames to decode for a video, and which of them serves which clip and segment."""
+    require_kind(video, VideoFile, "video", "a probed file", "probe it first: probe(PATH)")
     return plan_times(
         video.frame_times_s, video.duration_s, clip_seconds, segment_seconds, overlap_seconds, frames_per_segment
     )
