@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.arguments import shown
+from coarse_to_fine.errors import DataError, UserError
 from coarse_to_fine.model_folders import StoredModel
 
 VideoCache = dict[str, Tensor]
@@ -55,7 +56,9 @@ class CoarseModel(StoredModel, ABC):
     ) -> Float[Tensor, "T V"]:
         """`score_cached` of a gallery that is cached in blocks, at least one; what depends on the texts alone may be
         computed once for all of them."""
-        return torch.cat([self.score_cached(text, cache, seed) for cache in caches], dim=1)
+        return torch.cat(
+            [checked_scores(self.score_cached(text, cache, seed), self.name, len(text)) for cache in caches], dim=1
+        )
 
     def compact(self, cache: VideoCache) -> VideoCache:
         """A smaller cache for large galleries, where there is one; scores from it differ by less than 1e-4."""
@@ -70,6 +73,26 @@ class CoarseModel(StoredModel, ABC):
     @abstractmethod
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:
         """The plain path, written as in the paper: nothing cached."""
+
+
+def checked_scores(scores: object, name: str, texts: int, segments: int | None = None) -> Tensor:
+    """The scores that a coarse model gave, which may be one of the caller's own.
+
+    Args:
+        scores: what it gave.
+        name: of the model.
+        texts, segments: T and V; None leaves V unchecked.
+
+    Raises:
+        UserError: no (T, V) tensor.
+    """
+    if isinstance(scores, Tensor) and scores.ndim == 2 and len(scores) == texts and segments in (None, scores.shape[1]):
+        return scores
+    got = f"a tensor of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a value {shown(scores)}"
+    raise UserError(
+        f"`score_cached` of the coarse model {name!r} gave {got}; expected a tensor of shape "
+        f"({texts}, {'V' if segments is None else segments}), a row a text and a column a segment; mend the model"
+    )
 
 
 def unit(x: Tensor) -> Tensor:

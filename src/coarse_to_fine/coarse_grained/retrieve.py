@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coarse_to_fine.arguments import several, shown
-from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks
+from coarse_to_fine.arguments import require_kind, several, shown
+from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks, checked_scores
 from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, FrameCosines
 from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
@@ -156,9 +156,12 @@ class CoarseRetriever:
     def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
         held = [block.cache for block in content.blocks if block.cache is not None]
         if len(held) == len(content.blocks):
-            return self._ranker.score_blocks(text, held, seed)
+            return self._all(self._ranker.score_blocks(text, held, seed), content, text)
         caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)
-        return self._ranker.score_blocks(text, caches, seed)
+        return self._all(self._ranker.score_blocks(text, caches, seed), content, text)
+
+    def _all(self, scores: Tensor, content: Content, text: Tensor) -> Tensor:
+        return checked_scores(scores, self._ranker.name, len(text), len(content.segment_ids))
 
     def _chosen(self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int) -> Float[Tensor, "T V"]:
         """Exact scores of the candidates of each text, -inf for all others."""
@@ -174,6 +177,8 @@ class CoarseRetriever:
 
     def _new_cache(self, frames: Float[Tensor, "V F D"]) -> VideoCache:
         cache = self._ranker.video_cache(frames)
+        step = "mend `video_cache` of the model"
+        require_kind(cache, dict, f"the cache of {self._ranker.name!r}", "a dict of tensors, a row a segment", step)
         return self._ranker.compact(cache) if self._compact else cache
 
     def _refresh(self) -> Content:

@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
+from coarse_to_fine.encoders.outputs import embedded_pictures
 from coarse_to_fine.errors import VideoError
 from coarse_to_fine.video.sampling import ReadingPlan
 
@@ -189,7 +190,7 @@ def _collect(pool: _Pool, encoder: ImageTextEncoder, total: int) -> Iterator[Out
             video.source = message.source
         elif message.pictures is not None:
             video.positions += message.positions
-            video.rows.append(encoder.encode_images(message.pictures))
+            video.rows.append(embedded_pictures(encoder, message.pictures))
         else:
             done[message.index] = _outcome(message, gathering.pop(message.index))
         while expected in done:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from torch import Tensor
+
+from coarse_to_fine.arguments import shown
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
@@ -44,13 +47,17 @@ class FineRetriever:
             texts: the sentences.
             candidates: for each sentence the ids of its segments.
             features: gives the features of a segment by id.
+
+        Raises:
+            UserError: not one list a sentence, or a model that does not keep its contract.
         """
         if len(texts) != len(candidates):
             lists = counted(len(candidates), "candidate list")
             raise UserError(f"{counted(len(texts), 'sentence')} with {lists}; give one list a sentence")
         pairs = [(segment, text) for text, own in zip(texts, candidates, strict=True) for segment in own]
         caches = self._prepare([segment for segment, _ in pairs], features)
-        outputs = iter(self.model.locate([(caches[segment], text) for segment, text in pairs], self.batch_size))
+        found = self.model.locate([(caches[segment], text) for segment, text in pairs], self.batch_size)
+        outputs = iter(_checked(found, len(pairs), self.model.name))
         return [{segment: next(outputs) for segment in own} for own in candidates]
 
     def forget(self) -> None:
@@ -66,3 +73,38 @@ class FineRetriever:
         for segment in list(self._caches)[: max(0, len(self._caches) - self.keep)]:
             del self._caches[segment]
         return prepared
+
+
+def _checked(found: object, count: int, name: str) -> list[MomentOutput]:
+    """What a model gave for so many pairs, which may be a model of the caller's own.
+
+    Raises:
+        UserError: no `MomentOutput` a pair, or one of other shapes.
+    """
+    outputs = list(found) if isinstance(found, Iterable) else None
+    wrong = next((one for one in outputs or () if not _is_output(one)), None)
+    if outputs is None or len(outputs) != count or wrong is not None:
+        got = f"a value {shown(found)}" if outputs is None else f"a list of {len(outputs)}"
+        got += f", one of them {_described(wrong)}" if wrong is not None else ""
+        raise UserError(
+            f"`locate` of the fine model {name!r} gave {got} for {counted(count, 'pair')}; expected a MomentOutput a "
+            "pair, with windows_s (Q, 2), scores (Q,) and saliency (L,); mend the model"
+        )
+    return outputs
+
+
+def _is_output(given: object) -> bool:
+    if not isinstance(given, MomentOutput):
+        return False
+    parts = given.windows_s, given.scores, given.saliency
+    if not all(isinstance(part, Tensor) for part in parts):
+        return False
+    return tuple(given.windows_s.shape) == (len(given.scores), 2) and given.scores.ndim == given.saliency.ndim == 1
+
+
+def _described(given: object) -> str:
+    if not isinstance(given, MomentOutput):
+        return shown(given)
+    parts = ("windows_s", "scores", "saliency")
+    shapes = [(name, getattr(getattr(given, name), "shape", None)) for name in parts]
+    return "with " + ", ".join(f"{name} {tuple(s) if s is not None else 'no tensor'}" for name, s in shapes)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coarse_to_fine.arguments import require_path, several, shown
+from coarse_to_fine.encoders.outputs import embedded_pictures
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.types import TextFeatures
 from coarse_to_fine.wording import why
@@ -221,7 +222,7 @@ def image_embedding(path: str | Path, encoder: ImageTextEncoder) -> Float[Tensor
             f"the image {str(path)!r} cannot be read ({why(error)}); expected a picture file such as JPEG or PNG; "
             "check it"
         ) from error
-    return encoder.encode_images(encoder.prepare(torch.from_numpy(picture)).unsqueeze(0))[0]
+    return embedded_pictures(encoder, encoder.prepare(torch.from_numpy(picture)).unsqueeze(0))[0]
 
 
 def _unit(vector: Float[Tensor, " D"]) -> Float[Tensor, " D"]:
