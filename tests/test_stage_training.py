@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
-from coarse_to_fine.errors import DataError, FingerprintError
+from coarse_to_fine.coarse_grained.train import train_coarse
+from coarse_to_fine.errors import DataError, FingerprintError, UserError
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 from coarse_to_fine.stage_evaluation import evaluate_coarse, evaluate_fine
@@ -70,3 +71,11 @@ def test_nothing_is_measured_on_features_of_several_encoders(tmp_path):
     for measure, model in ((evaluate_coarse, MeanPool()), (evaluate_fine, load_fine("similarity"))):
         with pytest.raises(FingerprintError, match="expected one encoder"):
             measure(model, mixed)
+
+
+@pytest.mark.parametrize(("train", "kind"), [(train_fine, "FineTraining"), (train_coarse, "CoarseTraining")])
+def test_a_training_takes_its_configuration_read(tmp_path, train, kind):
+    for given in ("configs/fine/qd-detr-world.yaml", {}, None):
+        with pytest.raises(UserError, match=f"config is .*; expected a {kind}; read it: load_config"):
+            train(given, [], [], tmp_path / "run")
+    assert not (tmp_path / "run").exists()

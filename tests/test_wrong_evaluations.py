@@ -14,6 +14,7 @@ from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.layout import read_annotations
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.errors import ConfigError, CtfError, UserError
+from coarse_to_fine.evaluation.compare import compare_predictions
 from coarse_to_fine.evaluation.evaluate import evaluate_predictions
 from coarse_to_fine.evaluation.html_report import write_html
 from coarse_to_fine.evaluation.predictions import read_predictions
@@ -111,6 +112,10 @@ def test_more_options_are_checked(pipeline, files):
     refused(lambda: evaluate_predictions(["moments"], *files), r"task is \['moments'\]; expected one of", ConfigError)
     truth = read_truth(files[1])
     refused(lambda: evaluate_pipeline(pipeline, truth, progress=True), "progress is True; expected a function")
+
+
+def test_a_comparison_checks_its_resamples_first(files):
+    refused(lambda: compare_predictions("moments", files[1], files[0], files[0], resamples=-1), "resamples is -1, .*;")
 
 
 def test_thresholds_may_be_an_array(files):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.learning import require_others
 from coarse_to_fine.coarse_grained.load import COARSE_MODELS
@@ -96,6 +97,8 @@ def train_coarse(
         FingerprintError: the features were made by several encoders.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
+    require_kind(config, CoarseTraining, "config", "a CoarseTraining", "read it: load_config(CoarseTraining, FILE)")
+    require_path(out, "out")
     out = Path(out)
     refuse_other_encoders(train, validation)
     learned, held_out = coarse_pairs(train), coarse_pairs(validation)

@@ -13,7 +13,13 @@ from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.evaluation.alignment import Missing, align
 from coarse_to_fine.evaluation.bootstrap import RESAMPLES, PairedDifference, paired_bootstrap
 from coarse_to_fine.evaluation.columns import Column
-from coarse_to_fine.evaluation.evaluate import check_names, check_thresholds, read_for, task_columns
+from coarse_to_fine.evaluation.evaluate import (
+    check_names,
+    check_resamples,
+    check_thresholds,
+    read_for,
+    task_columns,
+)
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.evaluation.predictions import Predictions, read_predictions
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
@@ -137,6 +143,7 @@ def compare_predictions(
         DataError: a file that does not hold what the task needs.
     """
     check_names(task, convention, missing, lengths)
+    check_resamples(resamples, seed)
     truth = read_for(convention, truth_path, gallery=Path(gallery) if gallery is not None else None)
     answers = read_predictions(a_path), read_predictions(b_path)
     return compare(task, truth, *answers, convention, deciding, missing, resamples, seed, thresholds, lengths)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
@@ -73,6 +74,8 @@ def train_fine(
         FingerprintError: the features were made by several encoders.
         TrainingError: a loss is not finite, or `out` holds another run.
     """
+    require_kind(config, FineTraining, "config", "a FineTraining", "read it: load_config(FineTraining, FILE)")
+    require_path(out, "out")
     out = Path(out)
     refuse_shared_videos({"training": video_ids(train), "validation": video_ids(validation)})
     refuse_other_encoders(train, validation)
