@@ -155,12 +155,10 @@ class CoarseRetriever:
 
     def _scores(self, content: Content, text: Float[Tensor, "T D"], seed: int) -> Float[Tensor, "T V"]:
         held = [block.cache for block in content.blocks if block.cache is not None]
-        if len(held) == len(content.blocks):
-            return self._all(self._ranker.score_blocks(text, held, seed), content, text)
-        caches = (block.cache if block.cache is not None else self._new_cache(block.frames) for block in content.blocks)
-        return self._all(self._ranker.score_blocks(text, caches, seed), content, text)
-
-    def _all(self, scores: Tensor, content: Content, text: Tensor) -> Tensor:
+        caches: Iterable[VideoCache] = held
+        if len(held) < len(content.blocks):
+            caches = (self._new_cache(block.frames) if block.cache is None else block.cache for block in content.blocks)
+        scores = self._ranker.score_blocks(text, caches, seed)
         return checked_scores(scores, self._ranker.name, len(text), len(content.segment_ids))
 
     def _chosen(self, content: Content, text: Float[Tensor, "T D"], seed: int, kept: int) -> Float[Tensor, "T V"]:
