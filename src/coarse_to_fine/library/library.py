@@ -17,6 +17,7 @@ from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import LibraryError, UserError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.library import changes, maintenance, reading, schema
+from coarse_to_fine.library.absolute import absolute
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
 from coarse_to_fine.library.exporting import export_videos
@@ -305,7 +306,7 @@ class Library:
             self._blocks.delete(emptied)
             plan.failed += found.problems
             wanted = paths.items() if isinstance(paths, Mapping) else ()
-            plan.ids = {os.path.abspath(path): video_id for path, video_id in wanted}  # noqa: PTH100 (links stay)
+            plan.ids = {str(absolute(path)): video_id for path, video_id in wanted}
             storer = Storer(self.path, self._catalogue, self._blocks)
             report = index_files(plan, lambda: self.encoder, self.sampling, self._catalogue, storer, indexer, progress)
             maintenance.merge_small_blocks(self.path, self._catalogue, self._blocks)

@@ -14,6 +14,7 @@ from coarse_to_fine.errors import LibraryError, UserError
 from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library import changes
+from coarse_to_fine.library.absolute import absolute
 from coarse_to_fine.library.blocks import BlockStore, read_block, write_block
 from coarse_to_fine.library.catalogue import BlockRow, Catalogue, Placement
 from coarse_to_fine.library.connection import CATALOGUE
@@ -102,7 +103,7 @@ def named_videos(videos: Sequence[StoredVideo], names: Sequence[str], library: P
     by_path = sorted((video.path, video.video_id) for video in videos)
     chosen: dict[str, None] = {}
     for name in names:
-        path = os.path.abspath(name)  # noqa: PTH100 (stored paths are made the same way)
+        path = str(absolute(name))
         found = [name] if name in ids else [*_starting_with(by_path, path, whole=True)]
         found = found or [*_starting_with(by_path, os.path.join(path, ""))]  # noqa: PTH118
         if not found:

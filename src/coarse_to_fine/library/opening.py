@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +12,7 @@ from coarse_to_fine.arguments import require_path
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import FingerprintError, LibraryError
 from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.library.absolute import absolute
 from coarse_to_fine.library.catalogue import is_library
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.own_encoder import STORED_PRECISION, stored_name
@@ -24,13 +24,13 @@ LOCK = "writer.lock"
 
 
 def folder_of(path: StrPath) -> Path:
-    """The absolute folder of a library; links in the path stay as the user wrote them.
+    """The absolute folder of a library.
 
     Raises:
         UserError: it is no path, or no text.
     """
     require_path(path, "the library", "give the path of its folder as text or as a Path")
-    folder = Path(os.path.abspath(path))  # noqa: PTH100
+    folder = absolute(path)
     require_utf8(folder)
     return folder
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coarse_to_fine.arguments import require_path, several
+from coarse_to_fine.library.absolute import absolute
 from coarse_to_fine.library.changes import FileState
 from coarse_to_fine.library.records import FileNote
 
@@ -45,7 +46,7 @@ def scan_videos(paths: Sequence[StrPath], only: str | None = None, include_hidde
     """
     from coarse_to_fine.video.folder import find_videos  # loads a video library, which a search does not need
 
-    listed = find_videos(map(os.path.abspath, paths), include_hidden=include_hidden)
+    listed = find_videos(map(absolute, paths), include_hidden=include_hidden)
     files: list[FileState] = []
     problems = [
         FileNote(str(path), reason) for path, reason in listed.problems if path.is_dir() or _matches(str(path), only)
