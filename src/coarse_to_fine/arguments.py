@@ -31,6 +31,17 @@ def shown(value: object) -> str:
     return text if isinstance(value, str) or len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def described(given: object) -> str:
+    """What a model or an encoder gave as a message names it: a tensor by its shape.
+
+    Example:
+        >>> described(None)
+        'a value None'
+    """
+    shape = getattr(given, "shape", None)
+    return f"a value {shown(given)}" if shape is None else f"a tensor of shape {tuple(shape)}"
+
+
 def require_kind(given: object, kind: type | UnionType, name: str, expected: str, step: str) -> None:
     """Raise unless an argument is of a type.
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coarse_to_fine.arguments import shown
+from coarse_to_fine.arguments import described
 from coarse_to_fine.errors import DataError, UserError
 from coarse_to_fine.model_folders import StoredModel
 
@@ -88,9 +88,8 @@ def checked_scores(scores: object, name: str, texts: int, segments: int | None =
     """
     if isinstance(scores, Tensor) and scores.ndim == 2 and len(scores) == texts and segments in (None, scores.shape[1]):
         return scores
-    got = f"a tensor of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a value {shown(scores)}"
     raise UserError(
-        f"`score_cached` of the coarse model {name!r} gave {got}; expected a tensor of shape "
+        f"`score_cached` of the coarse model {name!r} gave {described(scores)}; expected a tensor of shape "
         f"({texts}, {'V' if segments is None else segments}), a row a text and a column a segment; mend the model"
     )
 

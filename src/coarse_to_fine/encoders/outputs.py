@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from coarse_to_fine.arguments import shown
+from coarse_to_fine.arguments import described, shown
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.types import TextFeatures
@@ -25,11 +25,11 @@ def embedded_pictures(encoder: ImageTextEncoder, pictures: UInt8[Tensor, "N S S 
     rows = encoder.encode_images(pictures)
     wanted = (len(pictures), encoder.embed_dim)
     if not isinstance(rows, Tensor) or tuple(rows.shape) != wanted:
-        raise _broken(encoder, "encode_images", _described(rows), f"a tensor of shape {wanted}")
+        raise _broken(encoder, "encode_images", described(rows), f"a tensor of shape {wanted}")
     return rows
 
 
-def understood(encoder: ImageTextEncoder, sentences: Sequence[str]) -> list[TextFeatures]:
+def encoded_sentences(encoder: ImageTextEncoder, sentences: Sequence[str]) -> list[TextFeatures]:
     """The features of sentences.
 
     Raises:
@@ -39,9 +39,9 @@ def understood(encoder: ImageTextEncoder, sentences: Sequence[str]) -> list[Text
     found = list(given) if isinstance(given, Iterable) and not isinstance(given, Tensor) else []
     wrong = next((text for text in found if not _fits(text, encoder.embed_dim)), None)
     if len(found) != len(sentences) or wrong is not None:
-        got = _described(given) if not found else f"{len(found)} for {len(sentences)}"
+        got = described(given) if not found else f"{len(found)} for {len(sentences)}"
         if isinstance(wrong, TextFeatures):
-            got = f"embedding {_described(wrong.embedding)} and tokens {_described(wrong.tokens)}"
+            got = f"embedding {described(wrong.embedding)} and tokens {described(wrong.tokens)}"
         elif wrong is not None:
             got = f"a list with a value {shown(wrong)}"
         expected = f"a TextFeatures a sentence, with embedding ({encoder.embed_dim},) and tokens (T, W)"
@@ -53,10 +53,6 @@ def _fits(text: object, width: int) -> bool:
     if not isinstance(text, TextFeatures) or not isinstance(text.embedding, Tensor):
         return False
     return tuple(text.embedding.shape) == (width,) and isinstance(text.tokens, Tensor) and text.tokens.ndim == 2
-
-
-def _described(given: object) -> str:
-    return f"a tensor of shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"a value {shown(given)}"
 
 
 def _broken(encoder: ImageTextEncoder, method: str, got: str, expected: str) -> UserError:

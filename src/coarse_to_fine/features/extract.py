@@ -15,7 +15,7 @@ import torch
 
 from coarse_to_fine.datasets.layout import AnnotationSet
 from coarse_to_fine.encoders.base import ImageTextEncoder
-from coarse_to_fine.encoders.outputs import understood
+from coarse_to_fine.encoders.outputs import encoded_sentences
 from coarse_to_fine.errors import CtfError, DataError
 from coarse_to_fine.features.drawn import DrawnVideo, drawing_tasks
 from coarse_to_fine.features.files import FilePictures
@@ -134,7 +134,7 @@ def extract_texts(
         missing = [text for text in wanted if not writer.has(text)]
         for start in range(0, len(missing), TEXTS_A_BATCH):
             batch = missing[start : start + TEXTS_A_BATCH]
-            for text, made in zip(batch, understood(encoder, batch), strict=True):
+            for text, made in zip(batch, encoded_sentences(encoder, batch), strict=True):
                 writer.add(text, {"embedding": made.embedding, "tokens": made.tokens}, truncated=made.truncated)
             if progress is not None:
                 progress(start + len(batch), len(missing), "sentences")

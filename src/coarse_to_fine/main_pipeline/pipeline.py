@@ -16,7 +16,7 @@ from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.candidates import CandidateEngine
 from coarse_to_fine.coarse_grained.retrieve import CoarseRetriever, RankedVideo
 from coarse_to_fine.devices import resolve_device
-from coarse_to_fine.encoders.outputs import understood
+from coarse_to_fine.encoders.outputs import encoded_sentences
 from coarse_to_fine.encoders.sentences import in_other_letters
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained import load_fine
@@ -326,7 +326,7 @@ class Pipeline:
         if len(self._texts) + len(fresh) > KEPT_TEXTS:
             self._texts.clear()
             fresh = list(dict.fromkeys(sentences))
-        self._texts.update(zip(fresh, understood(self.library.encoder, fresh), strict=True))
+        self._texts.update(zip(fresh, encoded_sentences(self.library.encoder, fresh), strict=True))
         return {sentence: self._texts[sentence] for sentence in sentences}
 
     def _rank(
