@@ -38,8 +38,9 @@ def described(given: object) -> str:
         >>> described(None)
         'a value None'
     """
-    shape = getattr(given, "shape", None)
-    return f"a value {shown(given)}" if shape is None else f"a tensor of shape {tuple(shape)}"
+    from torch import Tensor  # slow to load, and paths and numbers are checked without it
+
+    return f"a tensor of shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"a value {shown(given)}"
 
 
 def require_kind(given: object, kind: type | UnionType, name: str, expected: str, step: str) -> None:
