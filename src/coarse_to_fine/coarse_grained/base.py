@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from coarse_to_fine.arguments import described
 from coarse_to_fine.errors import DataError, UserError
@@ -96,8 +97,7 @@ def checked_scores(scores: object, name: str, texts: int, segments: int | None =
 
 def unit(x: Tensor) -> Tensor:
     """x / ||x|| on the last axis; a zero vector stays zero."""
-    norm = x.norm(dim=-1, keepdim=True)
-    return x / torch.where(norm > 0, norm, torch.ones_like(norm))
+    return functional.normalize(x, dim=-1, eps=torch.finfo(x.dtype).tiny)
 
 
 def check_features(text: Tensor | None, frames: Tensor | None, num_frames: int | None, embed_dim: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Memory that is written to again and again: new pages cost more than the arithmetic on them."""
+"""Memory that is written to again and again, in inference mode: new pages cost more than the arithmetic on them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ class Buffers:
             return given
         numbers = math.prod(shape)
         held = self._held.get(name)
-        with torch.inference_mode(False):  # else it could only be written to in inference mode
-            if held is None or held.numel() < numbers:
-                held = self._held[name] = torch.empty(numbers, device=self.device)
-            given = self._given[name] = held[:numbers].view(shape)
+        if held is None or held.numel() < numbers:
+            held = self._held[name] = torch.empty(numbers, device=self.device)
+        given = self._given[name] = held[:numbers].view(shape)
         return given
 
     def widened(self, name: str, values: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
@@ -80,8 +81,8 @@ class Folded:
     """What depends on the weights only; matrices that a product takes from the right are stored as (in, out).
 
     Attributes:
-        query, query_bias: (D, D) and (D,): a text after its layer norm to the direction whose products with unit frames
-            are the pooling's logits.
+        query, query_bias: (D, D) and (D,): a text of mean 0 and variance 1 to the direction whose products with frames
+            of variance 1 are the pooling's logits.
         output, output_bias: (D, D) and (D,): a mixture of frames of mean 0 and variance 1 to what the attention gives.
         common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
         common_variance: of c̄0, with the epsilon of the layer norm.
@@ -103,17 +104,19 @@ class Folded:
 def folded(pooling: FramePooling, radius: Radius) -> Folded:
     """The products of weights in float64, so that folding adds no error of its own."""
     binary = 1 / math.log(2)  # powers of 2 cost a third of powers of e
-    query = torch.cat([pooling.query.weight.T, pooling.query.bias[None]]).double() @ pooling.key.weight.double()
-    query = _centred(query * pooling.norm_input.weight)  # takes the mean of each frame out as well
-    query = (query / math.sqrt(query.shape[1])).float()
     norm = pooling.norm_input
-    value = torch.stack([norm.bias, *norm.weight.diag()]).double() @ pooling.value.weight.T.double()
+    normed = torch.stack([norm.bias, *norm.weight.diag()]).double()
+    query = normed @ pooling.query.weight.T.double()
+    query[0] += pooling.query.bias
+    query = _centred(query @ pooling.key.weight.double() * norm.weight)  # takes the mean of each frame out as well
+    query = (query / math.sqrt(query.shape[1])).float()
+    value = normed @ pooling.value.weight.T.double()
     value[0] += pooling.value.bias
     output = (value @ pooling.output.weight.T.double()).float()
     common = offset(pooling)
     return Folded(
-        query=query[:-1],
-        query_bias=query[-1],
+        query=query[1:],
+        query_bias=query[0],
         output=output[1:],
         output_bias=output[0] + pooling.output.bias,
         common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
@@ -123,16 +126,28 @@ def folded(pooling: FramePooling, radius: Radius) -> Folded:
     )
 
 
+class ScaledNoise(NamedTuple):
+    """(S, D) the noise times the radius for cosines of zero, and its squares."""
+
+    scaled: Tensor
+    squared: Tensor
+
+    @classmethod
+    def of(cls, noise: Float[Tensor, "S D"], weights: Folded) -> ScaledNoise:
+        scaled = noise * weights.radius_at_zero
+        return cls(scaled, scaled.square())
+
+
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What depends on texts and weights only.
+    """What depends on texts, weights and noise only.
 
     Attributes:
         text: (T, D) the texts.
         text_squared: (T,) their squared lengths.
-        directions: (2 T, D) unit texts, then the directions whose products with unit frames are the pooling's logits.
+        directions: (2 T, D) unit texts, then the directions whose products with frames of variance 1 are the logits.
         noise, noise_squared: (S, D), the noise times the radius for cosines of zero.
-        weights: what does not depend on the texts.
+        weights: what depends on neither texts nor noise.
     """
 
     text: Tensor
@@ -143,17 +158,14 @@ class Constants:
     weights: Folded
 
 
-def constants(
-    weights: Folded, norm_input: nn.LayerNorm, text: Float[Tensor, "T D"], noise: Float[Tensor, "S D"]
-) -> Constants:
-    asked = torch.addmm(weights.query_bias, norm_input(text), weights.query)
-    noise = noise * weights.radius_at_zero
+def constants(weights: Folded, noise: ScaledNoise, text: Float[Tensor, "T D"]) -> Constants:
+    normed = torch.layer_norm(text, text.shape[-1:], eps=EPSILON)
     return Constants(
         text=text,
         text_squared=text.square().sum(dim=-1),
-        directions=torch.cat([unit(text), asked]),
-        noise=noise,
-        noise_squared=noise.square(),
+        directions=torch.cat([unit(text), torch.addmm(weights.query_bias, normed, weights.query)]),
+        noise=noise.scaled,
+        noise_squared=noise.squared,
         weights=weights,
     )
 

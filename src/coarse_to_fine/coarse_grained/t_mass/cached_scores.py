@@ -93,12 +93,32 @@ def _score_text(
 def _score_many(cache: VideoCache, known: Constants, scores: Float[Tensor, "T V"]) -> None:
     """Many texts at once over small blocks."""
     buffers = buffers_of_thread(scores.device)
+    columns = Columns.of(known)
     at_once = max(1, torch.get_num_threads() * PAIR_FLOATS // known.text.numel())
     for part in blocks(scores.shape[1], max(VIDEOS_AT_ONCE, at_once)):
-        pairs = _pairs(_rows(cache, part), known, buffers)
-        dot, longer = _trials(pairs, known, buffers, at_once)
+        pairs = _pairs(_rows(cache, part), known, columns, buffers)
+        dot, longer = _trials(pairs, known, columns, buffers, at_once)
         found = best(dot.add_(pairs.with_text), longer.add_(known.text_squared), dim=1)
         scores[:, part] = found.mul_(pairs.inverse_length).T
+
+
+class Columns(NamedTuple):
+    """What the texts multiply from the right, a column each.
+
+    Attributes:
+        text: (D, T).
+        directions: (D, 2 T).
+        with_common: (2, T) their products with what all pooled videos have in common.
+    """
+
+    text: Tensor
+    directions: Tensor
+    with_common: Tensor
+
+    @classmethod
+    def of(cls, known: Constants) -> Columns:
+        text = known.text.T.contiguous()
+        return cls(text, known.directions.T.contiguous(), known.weights.common @ text)
 
 
 class Pairs(NamedTuple):
@@ -119,11 +139,11 @@ class Pairs(NamedTuple):
     inverse_length: Tensor
 
 
-def _pairs(block: VideoCache, known: Constants, buffers: Buffers) -> Pairs:
+def _pairs(block: VideoCache, known: Constants, columns: Columns, buffers: Buffers) -> Pairs:
     videos, frames, width = block["frames"].shape
     texts, device = len(known.text), known.text.device
     rows = buffers.widened("frames", block["frames"]).reshape(-1, width)
-    products = torch.mm(rows, known.directions.T, out=buffers.get("products", videos * frames, 2 * texts))
+    products = torch.mm(rows, columns.directions, out=buffers.get("products", videos * frames, 2 * texts))
     products = products.view(videos, frames, 2 * texts)
     cosines = buffers.get("cosines", videos, frames, texts)
     torch.mul(products[..., :texts], block["inverse_norm"].to(device).unsqueeze(-1), out=cosines)
@@ -135,32 +155,32 @@ def _pairs(block: VideoCache, known: Constants, buffers: Buffers) -> Pairs:
     mixing[:, frames], mixing[:, frames + 1] = last, 1.0
     mixed = buffers.get("mixed", videos, frames + 2, width)
     mixed[:, :frames], mixed[:, frames:] = block["mixed"], known.weights.common
-    with_text = (mixed.view(-1, width) @ known.text.T).view_as(mixing).mul_(mixing).sum(dim=1, keepdim=True)
+    with_text = torch.bmm(mixed[:, :frames], columns.text.expand(videos, -1, -1)).mul_(mixing[:, :frames]).sum(dim=1)
+    with_text = with_text.addcmul_(last, columns.with_common[0]).add_(columns.with_common[1]).unsqueeze(1)
     squared = ((mixed @ mixed.mT) @ mixing).mul_(mixing).sum(dim=1)
     return Pairs(cosines, mixed, mixing, with_text, squared.clamp_(min=SMALLEST).rsqrt_())
 
 
 def _trials(
-    pairs: Pairs, known: Constants, buffers: Buffers, videos: int
+    pairs: Pairs, known: Constants, columns: Columns, buffers: Buffers, videos: int
 ) -> tuple[Float[Tensor, "V S T"], Float[Tensor, "V S T"]]:
     """Of random texts less the texts: their products with the pooled videos, and by what they are longer.
 
     A few videos at a time, in few operations: what they need beside the arithmetic counts.
     """
-    text = known.text.T.contiguous()
-    shape = (len(pairs.mixed), len(known.noise), len(known.text))
-    found = buffers.get("dot", *shape), buffers.get("longer", *shape)
-    of_all = [
-        each.expand(len(pairs.mixed), -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)
-    ]
-    of_each = (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found)
-    for own in zip(*(torch.split(each, videos) for each in (*of_all, *of_each))):
-        weights, noise, noise_squared, cosines, mixed, mixing, dot, longer = own
-        radius, scaled = (buffers.get(name, len(mixed), *text.shape) for name in ("radius", "scaled"))
+    count, (width, texts) = len(pairs.mixed), columns.text.shape
+    found = tuple(buffers.get(name, count, len(known.noise), texts) for name in ("dot", "longer"))
+    spaces = [buffers.get(name, videos, width, texts) for name in ("radius", "scaled")]
+    matrices = [each.expand(videos, -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)]
+    for own in zip(*(torch.split(each, videos) for each in (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found))):
+        cosines, mixed, mixing, dot, longer = own
+        if len(dot) < videos:
+            spaces, matrices = ([each[: len(dot)] for each in group] for group in (spaces, matrices))
+        (radius, scaled), (weights, noise, noise_squared) = spaces, matrices
         torch.bmm(weights, cosines, out=radius).exp2_()
         torch.bmm(noise, torch.bmm(mixed, mixing, out=scaled).mul_(radius), out=dot)
         torch.bmm(noise_squared, torch.mul(radius, radius, out=scaled), out=longer)
-        longer.baddbmm_(noise, radius.mul_(text), alpha=2)
+        longer.baddbmm_(noise, radius.mul_(columns.text), alpha=2)
     return found
 
 
