@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained.ranking import stable_top
-from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores, model, unprepared
+from coarse_to_fine.coarse_grained.t_mass import cached, cached_scores, exponential, model, unprepared
 from coarse_to_fine.coarse_grained.t_mass.config import TMassConfig
 from coarse_to_fine.coarse_grained.t_mass.evaluation_scores import evaluation_scores
 from coarse_to_fine.coarse_grained.t_mass.model import TMass
@@ -88,7 +88,42 @@ def test_a_search_in_inference_mode_and_one_outside_follow_each_other(two_thread
             torch.testing.assert_close(scores, plain, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", ["in place", "loaded", "replaced"])
+@pytest.mark.parametrize("texts", [1, 2 * cached_scores.MANY_TEXTS])
+def test_scores_can_be_changed_and_trained_on(texts: int):
+    head = small_model("t-mass")
+    text, frames = features(texts, 5)
+    scores = [head.score_cached(text, head.video_cache(frames)), head.score_once(text, frames)]
+    head.noise_bank(1)
+    for each in scores:
+        weight = torch.ones(5, requires_grad=True)
+        each.mul_(2)
+        (each * weight).sum().backward()
+        torch.testing.assert_close(weight.grad, each.sum(dim=0))
+
+
+@pytest.mark.parametrize("texts", [1, 2 * cached_scores.MANY_TEXTS])
+@pytest.mark.parametrize("power", [exponential.OF_E, exponential.OF_2])
+def test_powers_of_either_base_give_the_scores_of_the_plain_path(
+    monkeypatch: pytest.MonkeyPatch, power: exponential.Exponential, texts: int
+):
+    monkeypatch.setattr(cached, "faster_exponential", lambda: power)
+    head = small_model("t-mass")
+    text, frames = features(texts, 5)
+    plain = head.score(text, frames)
+    torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(head.score_once(text, frames), plain, rtol=0, atol=1e-5)
+
+
+def test_the_faster_exponential_is_one_of_the_two_and_stays():
+    exponential.faster_exponential.cache_clear()
+    found = exponential.faster_exponential()
+    assert found in (exponential.OF_E, exponential.OF_2)
+    assert exponential.faster_exponential() is found
+    powers = torch.tensor([-1.0, 0.0, 2.0])
+    torch.testing.assert_close(found.in_place(powers * found.scale), powers.exp())
+
+
+@pytest.mark.parametrize("change", ["in place", "loaded", "replaced", "layer replaced"])
 def test_scores_follow_the_weights_after_a_search(change: str):
     head, other = small_model("t-mass"), small_model("t-mass", seed=1)
     text, frames = features(2, 5)
@@ -97,6 +132,10 @@ def test_scores_follow_the_weights_after_a_search(change: str):
         with torch.no_grad():
             for weight, new in zip(head.parameters(), other.parameters()):
                 weight.copy_(new)
+    elif change == "layer replaced":
+        for name, layer in other.named_children():
+            setattr(head, name, layer)
+        head.logit_scale = other.logit_scale
     else:
         head.load_state_dict(other.state_dict(), assign=change == "replaced")
     torch.testing.assert_close(head.score_cached(text, head.video_cache(frames)), other.score(text, frames))

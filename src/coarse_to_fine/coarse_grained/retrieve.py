@@ -207,17 +207,15 @@ def _best_videos(
 ) -> list[list[RankedVideo]]:
     videos = best_per_video(scores, content.video_of_segment, len(content.video_ids))
     best = stable_top(videos, top_videos)
-    ranked = []
-    for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist()):
-        found = zip(range(1, len(columns) + 1), columns, values)
-        ranked.append(
-            [
-                RankedVideo(content.video_ids[video], value, rank, content.best_segments(row, video, segments_a_video))
-                for rank, video, value in found
-                if value > -torch.inf
-            ]
-        )
-    return ranked
+    ids, best_segments, hidden = content.video_ids, content.best_segments, -torch.inf
+    return [
+        [
+            RankedVideo(ids[video], value, rank, best_segments(row, video, segments_a_video))
+            for rank, (video, value) in enumerate(zip(columns, values), start=1)
+            if value > hidden
+        ]
+        for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist())
+    ]
 
 
 def _wanted(content: Content, among: Collection[str] | None) -> frozenset[str] | None:

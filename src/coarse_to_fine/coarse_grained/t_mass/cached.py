@@ -10,6 +10,7 @@ Axes: T texts, V videos, F frames, D width, S trials.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coarse_to_fine.coarse_grained.base import VideoCache, blocks, unit
+from coarse_to_fine.coarse_grained.t_mass.exponential import faster_exponential
 from coarse_to_fine.coarse_grained.t_mass.pooling import EPSILON, FramePooling
 from coarse_to_fine.coarse_grained.t_mass.stochastic import Radius
 
@@ -38,6 +40,8 @@ def video_cache(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoC
         frames: (V, F, D) as given, in their own dtype.
         mixed: (V, F, D) γ3 ⊙ Z̄_f.
         forms: (V, F, 2 F + 1) [Ū Ūᵀ | Z̄ Z̄ᵀ | 2 Z̄ c̄0] / D, from which follow the variances of every mixture.
+        products: (V, F + 2, F + 2) of the rows of `mixed` and of what all pooled videos have in common with each other,
+            from which follow the lengths of pooled videos.
         inverse_norm: (V, F) 1 / ||f||, 0 for a zero frame.
         inverse_std: (V, F) 1 / std(f).
     """
@@ -52,10 +56,13 @@ def _derived(pooling: FramePooling, frames: Float[Tensor, "V F D"]) -> VideoCach
     values = _centred(pooling.output(pooling.value(pooling.norm_input(frames))))
     weighted = values * pooling.norm_attended.weight
     mixed = _centred(weighted + functional.linear(weighted, pooling.linear.weight))
-    products = [values @ values.mT, mixed @ mixed.mT, (mixed @ offset(pooling)).mul_(2).unsqueeze(-1)]
+    forms = [values @ values.mT, mixed @ mixed.mT, (mixed @ offset(pooling)).mul_(2).unsqueeze(-1)]
+    mixed *= pooling.norm_pooled.weight
+    rows = torch.cat([mixed, common(pooling).expand(len(mixed), -1, -1)], dim=1)
     return {
-        "mixed": mixed * pooling.norm_pooled.weight,
-        "forms": torch.cat(products, dim=-1) / frames.shape[-1],
+        "mixed": mixed,
+        "forms": torch.cat(forms, dim=-1) / frames.shape[-1],
+        "products": rows @ rows.mT,
         "inverse_norm": inverse_norm(frames),
         "inverse_std": torch.rsqrt(_centred(frames).square().mean(dim=-1) + EPSILON),
     }
@@ -65,6 +72,11 @@ def offset(pooling: FramePooling) -> Float[Tensor, " D"]:
     """c̄0: what all mixtures have in common before the last layer norm, minus its mean."""
     bias = pooling.norm_attended.bias
     return _centred(bias + functional.linear(bias, pooling.linear.weight, pooling.linear.bias))
+
+
+def common(pooling: FramePooling) -> Float[Tensor, "2 D"]:
+    """What all pooled videos have in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not."""
+    return torch.stack([pooling.norm_pooled.weight * offset(pooling), pooling.norm_pooled.bias])
 
 
 def inverse_norm(frames: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows"]:
@@ -84,10 +96,11 @@ class Folded:
         query, query_bias: (D, D) and (D,): a text of mean 0 and variance 1 to the direction whose products with frames
             of variance 1 are the pooling's logits.
         output, output_bias: (D, D) and (D,): a mixture of frames of mean 0 and variance 1 to what the attention gives.
-        common: (2, D) what every pooled video has in common: γ3 ⊙ c̄0, which is scaled, and β3, which is not.
+        common: (2, D) what all pooled videos have in common.
         common_variance: of c̄0, with the epsilon of the layer norm.
-        radius: (F, D) weights of the cosines for powers of 2.
-        radius_at_zero: (D,) the radius for cosines of zero, by which the others are multiplied.
+        radius: (F, D) weights of the cosines, whose powers are the radius in units of that for cosines of zero.
+        radius_at_zero: (D,) the radius for cosines of zero.
+        power: raises to these powers, in place.
     """
 
     query: Tensor
@@ -98,12 +111,13 @@ class Folded:
     common_variance: Tensor
     radius: Tensor
     radius_at_zero: Tensor
+    power: Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
 def folded(pooling: FramePooling, radius: Radius) -> Folded:
     """The products of weights in float64, so that folding adds no error of its own."""
-    binary = 1 / math.log(2)  # powers of 2 cost a third of powers of e
+    exponential = faster_exponential()
     norm = pooling.norm_input
     normed = torch.stack([norm.bias, *norm.weight.diag()]).double()
     query = normed @ pooling.query.weight.T.double()
@@ -113,16 +127,16 @@ def folded(pooling: FramePooling, radius: Radius) -> Folded:
     value = normed @ pooling.value.weight.T.double()
     value[0] += pooling.value.bias
     output = (value @ pooling.output.weight.T.double()).float()
-    common = offset(pooling)
     return Folded(
         query=query[1:],
         query_bias=query[0],
         output=output[1:],
         output_bias=output[0] + pooling.output.bias,
-        common=torch.stack([pooling.norm_pooled.weight * common, pooling.norm_pooled.bias]),
-        common_variance=common.square().mean() + EPSILON,
-        radius=radius.linear.weight.T * binary,
+        common=common(pooling),
+        common_variance=offset(pooling).square().mean() + EPSILON,
+        radius=radius.linear.weight.T * exponential.scale,
         radius_at_zero=radius.linear.bias.exp(),
+        power=exponential.in_place,
     )
 
 
@@ -171,21 +185,20 @@ def constants(weights: Folded, noise: ScaledNoise, text: Float[Tensor, "T D"]) -
 
 
 def mixing_scales(
-    weights: Float[Tensor, "V F T"], sums: Float[Tensor, "V 2*F+1 T"], common_variance: Tensor
+    squares: Float[Tensor, "V 2 T"], linear: Float[Tensor, "V T"], common_variance: Tensor
 ) -> tuple[Float[Tensor, "V T"], Float[Tensor, "V T"]]:
     """By what the two layer norms after the attention divide, without the mixtures themselves.
 
     Args:
-        weights: of the frames.
-        sums: of the rows of the forms with these weights; overwritten.
+        squares: the two quadratic forms of the weights.
+        linear: the linear form.
+        common_variance: of what all have in common.
 
     Returns:
         The factor of the weighted frames, and that of what all mixtures have in common.
     """
-    videos, frames, texts = weights.shape
-    squares = sums[:, :-1].view(videos, 2, frames, texts).mul_(weights.unsqueeze(1)).sum(dim=2)  # (V, 2, T)
     first = torch.rsqrt(squares[:, 0] + EPSILON)
-    variance = torch.addcmul(sums[:, -1], squares[:, 1], first)
+    variance = torch.addcmul(linear, squares[:, 1], first)
     last = torch.rsqrt(torch.addcmul(common_variance, variance, first))
     return first * last, last
 

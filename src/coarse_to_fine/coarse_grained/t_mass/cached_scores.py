@@ -82,11 +82,12 @@ def _score_text(
     """All videos of a block for one text, from the cosines and the logits of its frames."""
     cosines, logits = products
     weights = torch.softmax(logits.unsqueeze(-1), dim=1)  # (V, F, 1): beside an axis of one in a third of the time
-    sums = _weighted_sums("forms", block["forms"], weights.squeeze(-1), buffers).unsqueeze(-1)
-    scale, last = mixing_scales(weights, sums, known.weights.common_variance)
+    sums = _weighted_sums("forms", block["forms"], weights.squeeze(-1), buffers)
+    squares = torch.bmm(sums[:, :-1].view(len(sums), 2, -1), weights)
+    scale, last = mixing_scales(squares, sums[:, -1:], known.weights.common_variance)
     pooled = _weighted_sums("mixed", block["mixed"], (weights * scale.unsqueeze(1)).squeeze(-1), buffers)
     pooled.addcmul_(last, known.weights.common[0]).add_(known.weights.common[1])
-    radius = torch.mm(cosines, known.weights.radius, out=buffers.get("radius", *pooled.shape)).exp2_()
+    radius = known.weights.power(torch.mm(cosines, known.weights.radius, out=buffers.get("radius", *pooled.shape)))
     return best_trial(pooled, radius, known, text)
 
 
@@ -148,8 +149,9 @@ def _pairs(block: VideoCache, known: Constants, columns: Columns, buffers: Buffe
     cosines = buffers.get("cosines", videos, frames, texts)
     torch.mul(products[..., :texts], block["inverse_norm"].to(device).unsqueeze(-1), out=cosines)
     weights = torch.softmax(products[..., texts:] * block["inverse_std"].to(device).unsqueeze(-1), dim=1)  # (V, F, T)
-    forms = buffers.widened("forms", block["forms"])
-    scale, last = mixing_scales(weights, forms.mT.contiguous() @ weights, known.weights.common_variance)
+    sums = buffers.widened("forms", block["forms"]).mT.contiguous() @ weights  # (V, 2 F + 1, T)
+    squares = sums[:, :-1].view(videos, 2, frames, texts).mul_(weights.unsqueeze(1)).sum(dim=2)
+    scale, last = mixing_scales(squares, sums[:, -1], known.weights.common_variance)
     mixing = buffers.get("mixing", videos, frames + 2, texts)
     torch.mul(weights, scale.unsqueeze(1), out=mixing[:, :frames])
     mixing[:, frames], mixing[:, frames + 1] = last, 1.0
@@ -157,7 +159,7 @@ def _pairs(block: VideoCache, known: Constants, columns: Columns, buffers: Buffe
     mixed[:, :frames], mixed[:, frames:] = block["mixed"], known.weights.common
     with_text = torch.bmm(mixed[:, :frames], columns.text.expand(videos, -1, -1)).mul_(mixing[:, :frames]).sum(dim=1)
     with_text = with_text.addcmul_(last, columns.with_common[0]).add_(columns.with_common[1]).unsqueeze(1)
-    squared = ((mixed @ mixed.mT) @ mixing).mul_(mixing).sum(dim=1)
+    squared = (block["products"].to(device) @ mixing).mul_(mixing).sum(dim=1)
     return Pairs(cosines, mixed, mixing, with_text, squared.clamp_(min=SMALLEST).rsqrt_())
 
 
@@ -168,16 +170,18 @@ def _trials(
 
     A few videos at a time, in few operations: what they need beside the arithmetic counts.
     """
-    count, (width, texts) = len(pairs.mixed), columns.text.shape
-    found = tuple(buffers.get(name, count, len(known.noise), texts) for name in ("dot", "longer"))
+    width, texts = columns.text.shape
+    shape = (len(pairs.mixed), len(known.noise), texts)
+    found = buffers.get("dot", *shape), buffers.get("longer", *shape)
     spaces = [buffers.get(name, videos, width, texts) for name in ("radius", "scaled")]
     matrices = [each.expand(videos, -1, -1) for each in (known.weights.radius.T, known.noise, known.noise_squared)]
+    power = known.weights.power
     for own in zip(*(torch.split(each, videos) for each in (pairs.cosines, pairs.mixed.mT, pairs.mixing, *found))):
         cosines, mixed, mixing, dot, longer = own
         if len(dot) < videos:
             spaces, matrices = ([each[: len(dot)] for each in group] for group in (spaces, matrices))
         (radius, scaled), (weights, noise, noise_squared) = spaces, matrices
-        torch.bmm(weights, cosines, out=radius).exp2_()
+        power(torch.bmm(weights, cosines, out=radius))
         torch.bmm(noise, torch.bmm(mixed, mixing, out=scaled).mul_(radius), out=dot)
         torch.bmm(noise_squared, torch.mul(radius, radius, out=scaled), out=longer)
         longer.baddbmm_(noise, radius.mul_(columns.text), alpha=2)

@@ -47,7 +47,7 @@ def _score_block(pooling: FramePooling, known: Constants, frames: Float[Tensor, 
         own = frames[part]
         _mix(known, buffers.get("frames", *own.shape).copy_(own), mixtures[part], cosines[part])
     pooled = pooling.project(torch.addmm(known.weights.output_bias, mixtures, known.weights.output))
-    radius = torch.mm(cosines, known.weights.radius, out=buffers.get("radius", videos, width)).exp2_()
+    radius = known.weights.power(torch.mm(cosines, known.weights.radius, out=buffers.get("radius", videos, width)))
     return best_trial(pooled, radius, known)
 
 
