@@ -7,11 +7,10 @@ import subprocess
 import sys
 
 import pytest
-import typer
 
-from coarse_to_fine.cli.main import app
+from coarse_to_fine.cli.main import command as whole_command
 
-COMMAND = typer.main.get_command(app)
+COMMAND = whole_command()
 
 
 def verbs(command=COMMAND, path=()):

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from safetensors.torch import load_file
 
-from coarse_to_fine.cli.main import app
+from coarse_to_fine.cli.main import command as whole_command
 from coarse_to_fine.coarse_grained import load_coarse
 from coarse_to_fine.coarse_grained.t_mass.weights import DROPPED, export_release
 from coarse_to_fine.encoders import load_encoder
@@ -424,7 +423,7 @@ def test_documented_commands_exist_with_their_options(page):
     commands = documented(page)
     assert len(commands) >= 4
     for words in commands:
-        command = typer.main.get_command(app)
+        command = whole_command()
         while hasattr(command, "commands"):
             command, words = command.commands[words[0]], words[1:]
         known = {name for parameter in command.params for name in parameter.opts}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import typer
 
-from coarse_to_fine.cli.main import app
+from coarse_to_fine.cli.main import command as whole_command
 from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.encoders.load import load_encoder
 from coarse_to_fine.features.training_set import extract_annotated
@@ -71,7 +71,7 @@ def mentioned(page: Path) -> list[str]:
 def parse(line: str) -> None:
     """Let the real command read the arguments, without running it."""
     words = shlex.split(line, comments=True)[1:]
-    current = typer.main.get_command(app)
+    current = whole_command()
     context = current.context_class(current, info_name="ctf")
     while hasattr(current, "resolve_command"):
         if words == ["--help"] or words == ["--version"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import cache
 from typing import Any, NoReturn
 
 import typer
@@ -95,12 +96,18 @@ def wait_asleep(environment: MutableMapping[str, str]) -> None:
         environment.setdefault("KMP_BLOCKTIME", "0")
 
 
+@cache
+def command() -> Callable[..., Any]:
+    """All verbs with their options; made once, also where a process calls `run` again and again."""
+    return typer.main.get_command(app)
+
+
 def run() -> None:
     """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
     output.write_any_letter()
     wait_asleep(os.environ)
     try:
-        code = app(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
+        code = command()(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
         sys.stdout.flush()  # a full disk is noticed here, where it gets its line
     except CtfError as error:
         if os.environ.get("CTF_VERBOSE"):
