@@ -16,10 +16,9 @@ from torch import Tensor
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.features.pictures import PictureSource
 from coarse_to_fine.features.sampling import Sampling
+from coarse_to_fine.video.picture import Picture
 from coarse_to_fine.video.sampling import ReadingPlan, plan_times
 from coarse_to_fine.worker_processes import WorkerProcesses
-
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)

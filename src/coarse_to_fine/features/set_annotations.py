@@ -105,10 +105,10 @@ def data_report_lines(folder: Path) -> list[str]:
     return lines
 
 
-def _caption_row(query: MomentQuery) -> dict[str, Any]:
-    return {**query.extras, "caption_id": query.query_id, "video_id": query.video_id, "text": query.text}
-
-
 def named_videos(queries: Sequence[MomentQuery]) -> list[str]:
     """Ids of the videos of queries, each once, in their order."""
     return list(dict.fromkeys(query.video_id for query in queries))
+
+
+def _caption_row(query: MomentQuery) -> dict[str, Any]:
+    return {**query.extras, "caption_id": query.query_id, "video_id": query.video_id, "text": query.text}

@@ -35,7 +35,7 @@ class FeatureItem:
         item_id: unique in the folder.
         shard: file that holds its tensors.
         shapes: shape of each tensor by name.
-        about: JSON values that the maker recorded (duration_s, start_s, source, ...).
+        about: JSON values that the maker recorded (video_id, start_s, source, ...).
     """
 
     item_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.encoders.base import ImageTextEncoder, require_encoder
 from coarse_to_fine.errors import DataError, VideoError
 from coarse_to_fine.features.examples import ExampleSet
-from coarse_to_fine.features.extract import ExtractReport, extract_files, extract_texts
+from coarse_to_fine.features.extract import ExtractReport, Progress, extract_files, extract_texts
 from coarse_to_fine.features.set_annotations import (
     count_truncated,
     named_videos,
@@ -36,7 +36,6 @@ from coarse_to_fine.features.video_lookup import locate_videos, refuse_absent
 from coarse_to_fine.video.probe import probe
 
 Missing = Literal["refuse", "drop"]
-Progress = Callable[[int, int, str], None]
 
 
 def training_examples(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from coarse_to_fine.datasets.layout import AnnotationSet, read_annotations, with
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.pretraining.pictures import degraded
 from coarse_to_fine.features.drawn import DrawnVideo
-from coarse_to_fine.features.extract import ExtractReport, extract_drawn, extract_texts
-
-Progress = Callable[[int, int, str], None]
+from coarse_to_fine.features.extract import ExtractReport, Progress, extract_drawn, extract_texts
+from coarse_to_fine.video.picture import Picture
 
 
 def extract_world(
@@ -74,7 +72,7 @@ def drawn_video(scene: Scene) -> DrawnVideo:
     return DrawnVideo(scene.video_id, scene.duration_s, times_s, partial(coded_picture, scene), "coding noise 1")
 
 
-def coded_picture(scene: Scene, time_s: float) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def coded_picture(scene: Scene, time_s: float) -> Picture:
     """The frame at `time_s` with the marks of a lossy codec, the same for the same scene and time."""
     rng = random.Random(f"{scene.video_id}/{time_s:.4f}")
     return np.array(degraded(Image.fromarray(render_frame(scene, time_s)), rng))

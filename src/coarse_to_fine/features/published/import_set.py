@@ -12,12 +12,12 @@ from coarse_to_fine.datasets.formats import load_annotations
 from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.features.extract import Progress
 from coarse_to_fine.features.published.config import PublishedFeatures, Texts, WordTexts
 from coarse_to_fine.features.published.importing import (
     SHOWN,
     ImportReport,
     Missing,
-    Progress,
     import_texts,
     import_videos,
 )

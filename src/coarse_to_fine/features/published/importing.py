@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ import torch
 
 from coarse_to_fine.datasets.records import VideoInfo
 from coarse_to_fine.errors import DataError
-from coarse_to_fine.features.extract import TEXT_KIND, VIDEO_KIND
+from coarse_to_fine.features.extract import TEXT_KIND, VIDEO_KIND, Progress
 from coarse_to_fine.features.published.config import PublishedFeatures, Texts
 from coarse_to_fine.features.published.texts import NamedQuery, PublishedTexts, refuse_other_values
 from coarse_to_fine.features.published.videos import PublishedVideos, VideoRows
@@ -24,7 +24,6 @@ from coarse_to_fine.types import TextFeatures
 from coarse_to_fine.wording import counted, first_of
 
 Missing = Literal["refuse", "drop"]
-Progress = Callable[[int, int, str], None]
 SHOWN = 5
 
 

@@ -39,7 +39,7 @@ class VideoRows:
         rows: (L, sum of D) the streams side by side.
         step_s: seconds from row to row.
         end_s: end of what the rows cover, at most the duration.
-        notes: what was accepted, in the words of the counts (`rows beside the duration`, ...).
+        notes: what was accepted, in the words of the counts (`more rows than the duration`, ...).
     """
 
     rows: Float[Tensor, "L D"]
