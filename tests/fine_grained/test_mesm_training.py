@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from coarse_to_fine.config import load_config
-from coarse_to_fine.errors import DataError, TrainingError
+from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import Saliency, TrainingExample
 from coarse_to_fine.features.word_vectors import WordVectors
 from coarse_to_fine.fine_grained import load_fine
@@ -205,6 +205,16 @@ def test_foreign_rows_are_of_other_videos_and_other_sentences() -> None:
     assert not bool(found.any()) and chosen.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("part", ["clip features", "word states", "windows"])
+def test_values_that_are_not_finite_name_the_query(part: str) -> None:
+    data = task(MesmLossConfig(), 2).data
+    example = data.examples[0]
+    values = {"clip features": example.segment.clips, "word states": example.text.tokens, "windows": example.windows_s}
+    values[part][0, 0] = float("nan")
+    with pytest.raises(DataError, match=f"{part} of query {example.query_id!r}"):
+        data.batch([0, 1], generator())
+
+
 def test_features_that_are_not_finite_stop_the_run_with_their_sample(tmp_path: Path) -> None:
     made = worded(6, 0)
     made[4].segment.clips[2, 3] = float("inf")
@@ -213,7 +223,7 @@ def test_features_that_are_not_finite_stop_the_run_with_their_sample(tmp_path: P
     config = FineTraining.model_validate(
         {"recipe": recipe, "run": {"epochs": 1, "batch_size": 6, "select": None, "device": "cpu"}}
     )
-    with pytest.raises(TrainingError, match=made[4].query_id):
+    with pytest.raises(DataError, match=made[4].query_id):
         train_fine(config, made, [], tmp_path)
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.features.examples import TrainingExample
-from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_untrainable, video_ids
+from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite, refuse_untrainable, video_ids
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.features import clip_rows
 from coarse_to_fine.fine_grained.mesm.loss import MesmTargets
@@ -102,6 +102,8 @@ class MesmData(TrainingData):
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> Batch:
         examples = [self.examples[index] for index in indices]
+        for example in examples:
+            refuse_not_finite(example)
         video, video_mask = pad_rows([clip_rows(example.segment.clips, self.architecture) for example in examples])
         text, text_mask = pad_rows([word_rows(example.text.tokens, self.architecture) for example in examples])
         targets = self._targets(examples, video_mask.sum(1).tolist(), generator)
