@@ -56,7 +56,7 @@ def code_like(
         The pictures in the order of decoding, which is that of display, and the sets that they refer to.
 
     Raises:
-        VideoError: the frames are interlaced or change their shape.
+        VideoError: the frames are interlaced or change their shape, or pictures of that profile cannot be coded here.
     """
     encoder: Any = None
     packets: list[Any] = []

@@ -48,6 +48,7 @@ TS_LOOK = 1024
 BOX_NAMES = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pnot")
 )
+MOST_BOXES = 1000
 
 
 def open_container(path: Path) -> InputContainer:
@@ -198,13 +199,13 @@ def _index_is_cut(path: Path) -> bool:
     return _top_level_boxes(path).get(b"moov", 0) > path.stat().st_size
 
 
-def _top_level_boxes(path: Path, limit: int = 1000) -> dict[bytes, int]:
+def _top_level_boxes(path: Path) -> dict[bytes, int]:
     """Names of the outermost boxes of an MP4 and where the last one of each ends, as far as they make sense."""
     ends: dict[bytes, int] = {}
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         place = 0
-        for _ in range(limit):
+        for _ in range(MOST_BOXES):
             if place + 8 > end:
                 break
             file.seek(place)

@@ -108,12 +108,10 @@ def _missing_tail(
     path: Path, container: InputContainer, stream: VideoStream, timeline: Timeline, walk: PacketWalk
 ) -> list[LostSpan]:
     """What the container promises and the packets do not hold."""
-    end = timeline.duration_s
+    end, promised = timeline.duration_s, _promised_end(path, container, stream, timeline)
     if walk.read_error is not None:
-        promised = _promised_end(path, container, stream, timeline)
         reason = f"the file cannot be read further ({describe(walk.read_error)})"
         return [LostSpan(end, max(promised or end, end), reason)]
-    promised = _promised_end(path, container, stream, timeline)
     if promised is not None and promised - end > max(MISSING_TAIL_S, 3 * end / len(timeline.frame_times_s)):
         return [LostSpan(end, promised, "the file is cut off")]
     return []

@@ -89,6 +89,10 @@ def read_frames(
         size: size after the decoder's scaler; None: full size, pixels as decoded.
         threads: decoder threads; 1 when several files are read side by side, `auto` for a single file.
         stand_in_seconds: how far a decodable frame may lie from one that is not, to stand in for it (half a clip).
+
+    Raises:
+        UserError: something of another kind than expected.
+        VideoError: the times go back.
     """
     require_kind(video, VideoFile, "video", "a probed file", "probe it first: probe(PATH)")
     require_kind(size, PictureSize | None, "size", "a PictureSize", "give one: PictureSize(112)")

@@ -98,6 +98,9 @@ def coarse_frame_indices(frame_count: int, frames: int = 12) -> Integers:
 
     The frames are cut into min(F, N) equal parts and the middle frame of each is taken.
 
+    Raises:
+        ConfigError: there is no frame, or none is wanted.
+
     Source: T-MASS, `datasets/video_capture.py` (uniform mode).
     """
     parts = min(frames, frame_count)
@@ -131,7 +134,12 @@ def plan_reading(
     overlap_seconds: float = 30.0,
     frames_per_segment: int = 12,
 ) -> ReadingPlan:
-    """The one list of frames to decode for a video, and which of them serves which clip and segment."""
+    """The one list of frames to decode for a video, and which of them serves which clip and segment.
+
+    Raises:
+        ConfigError: as `segment_clips`.
+        UserError: `video` is no probed file.
+    """
     require_kind(video, VideoFile, "video", "a probed file", "probe it first: probe(PATH)")
     return plan_times(
         video.frame_times_s, video.duration_s, clip_seconds, segment_seconds, overlap_seconds, frames_per_segment
@@ -149,6 +157,7 @@ def plan_times(
     """`plan_reading` from frame times and duration alone.
 
     Raises:
+        ConfigError: as `segment_clips`.
         VideoError: there is no frame.
     """
     if not len(frame_times_s):

@@ -25,6 +25,7 @@ FEW_WITHOUT_STAMP = 0.1
 STEADY_SHARE = 0.95
 HOLE_FACTOR = 3.0
 HOLE_S = 0.25
+JOINED_GAP_S = 0.25
 MISSING_FRAMES = "the file holds no frames here"
 NO_STAMP = np.iinfo(np.int64).min
 
@@ -148,11 +149,11 @@ def packets_behind(holes: Sequence[int], frame_packets: Integers) -> frozenset[i
     return frozenset(int(frame_packets[: at + 1].max()) + 1 for at in holes)
 
 
-def join_spans(spans: Iterable[LostSpan], gap_s: float = 0.25) -> list[LostSpan]:
-    """Ascending spans without overlap; those with at most `gap_s` between them become one, with the first's reason."""
+def join_spans(spans: Iterable[LostSpan]) -> list[LostSpan]:
+    """Ascending spans without overlap; those at most JOINED_GAP_S apart become one, with the first's reason."""
     joined: list[LostSpan] = []
     for span in sorted(spans, key=lambda span: span.start_s):
-        if joined and span.start_s <= joined[-1].end_s + gap_s:
+        if joined and span.start_s <= joined[-1].end_s + JOINED_GAP_S:
             earlier = joined.pop()
             span = LostSpan(earlier.start_s, max(earlier.end_s, span.end_s), earlier.reason)
         joined.append(span)

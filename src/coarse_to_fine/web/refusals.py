@@ -34,9 +34,8 @@ def add_refusals(app: FastAPI) -> None:
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        found = json.dumps(
-            {"detail": jsonable_encoder(error.errors())}
-        )  # in ASCII, for what was asked need not be text
+        # in ASCII, for what was asked need not be text
+        found = json.dumps({"detail": jsonable_encoder(error.errors())})
         return Response(found, 422, media_type="application/json")
 
     app.add_exception_handler(CtfError, of_package)
