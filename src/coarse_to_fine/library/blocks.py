@@ -150,6 +150,12 @@ def read_block(path: Path) -> Block:
         ) from error
 
 
+def rows_of(block: Block, place: Placement) -> tuple[Tensor, Tensor]:
+    """The mapped (S, F, D) frames and (L, D) clips of one video of a block."""
+    frames = block.frames[place.first_segment_row : place.first_segment_row + place.segment_count]
+    return frames, block.clips[place.first_clip_row : place.first_clip_row + place.clip_count]
+
+
 def live_frames(block: Block, placements: Sequence[Placement]) -> Tensor:
     """(V, F, D) frames of the placed videos: the mapped tensor itself where it has no dead rows."""
     if sum(placement.segment_count for placement in placements) == len(block.frames):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from coarse_to_fine.arguments import require_function, require_kind, require_whole, several, shown
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.precision import Precision
 from coarse_to_fine.errors import LibraryError, UserError
 from coarse_to_fine.features.sampling import Sampling
-from coarse_to_fine.library import changes, maintenance, reading, schema
+from coarse_to_fine.library import changes, maintenance, schema
 from coarse_to_fine.library.absolute import absolute
 from coarse_to_fine.library.blocks import BlockStore
 from coarse_to_fine.library.catalogue import Catalogue, create_catalogue, is_library
@@ -25,6 +25,7 @@ from coarse_to_fine.library.merging import copy_videos, stored_videos
 from coarse_to_fine.library.opening import LOCK, first_meta, folder_of, require_free, require_same_features
 from coarse_to_fine.library.own_encoder import STORED_PRECISION, Given, OwnEncoder, given_tower, require_same_precision
 from coarse_to_fine.library.planning import settle
+from coarse_to_fine.library.reading import BlockReader, features_of_segments, frame_blocks
 from coarse_to_fine.library.records import (
     AddReport,
     CheckReport,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from coarse_to_fine.library.indexing import Progress
 
 DEFAULT_ENCODER = "tiny-world"
-READ_ATTEMPTS = 5
-T = TypeVar("T")
 
 
 class Library:
@@ -66,7 +65,7 @@ class Library:
         self.path = folder
         self._catalogue = catalogue
         self._blocks = BlockStore(folder)
-        self._blocks_generation = -1
+        self._reader = BlockReader(catalogue, self._blocks)
         meta = catalogue.meta()
         self.embed_dim = int(meta["embed_dim"])
         self.sampling = Sampling.from_stored(meta["sampling"])
@@ -246,9 +245,9 @@ class Library:
             UserError: an unknown id.
             LibraryError: a block is damaged.
         """
-        clip_seconds = self.sampling.clip_seconds
         wanted = several(segment_ids, "segment_ids", "ids of segments")
-        return self._reading(lambda: reading.features_of_segments(self._catalogue, self._blocks, wanted, clip_seconds))
+        clip_seconds = self.sampling.clip_seconds
+        return self._reader.read(partial(features_of_segments, segment_ids=wanted, clip_seconds=clip_seconds))
 
     def frames_matrix(self) -> Iterator[FrameBlock]:
         """Coarse frames of all segments, block by block, float16 and memory-mapped; equal rows for equal content.
@@ -258,7 +257,7 @@ class Library:
         Raises:
             LibraryError: a block is damaged.
         """
-        yield from self._reading(lambda: reading.frame_blocks(self._catalogue, self._blocks))
+        yield from self._reader.read(frame_blocks)
 
     @undisturbed()
     def add(
@@ -366,24 +365,7 @@ class Library:
         return maintenance.info(self._catalogue, self.path)
 
     def _stored_videos(self) -> list[FinishedVideo]:
-        return self._reading(lambda: stored_videos(self._catalogue, self._blocks))
-
-    def _reading(self, read: Callable[[], T]) -> T:
-        """Read again when a writer has replaced blocks between the catalogue's answer and their opening."""
-        for attempt in range(READ_ATTEMPTS):
-            before = self.generation
-            if before != self._blocks_generation:
-                self._blocks.keep_only(row.file for row in self._catalogue.blocks())
-                self._blocks_generation = before
-            try:
-                return read()
-            except (FileNotFoundError, KeyError) as error:
-                if self.generation == before or attempt == READ_ATTEMPTS - 1:
-                    raise LibraryError(
-                        f"{self.path} lacks a block ({error}); expected every file that its catalogue names; run "
-                        "`ctf library check`, remove the videos that it names, and index them again"
-                    ) from error
-        raise AssertionError("unreachable")
+        return self._reader.read(stored_videos)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from coarse_to_fine.features.sampling import Sampling
 from coarse_to_fine.file_hashes import sha256_of
 from coarse_to_fine.library import changes
 from coarse_to_fine.library.absolute import absolute
-from coarse_to_fine.library.blocks import BlockStore, read_block, write_block
+from coarse_to_fine.library.blocks import BlockStore, read_block, rows_of, write_block
 from coarse_to_fine.library.catalogue import BlockRow, Catalogue, Placement
 from coarse_to_fine.library.connection import CATALOGUE
 from coarse_to_fine.library.records import CheckReport, CompactReport, LibraryInfo, StoredVideo
@@ -155,8 +155,9 @@ def _swap(
     for row in group:
         block = blocks.block(row.file)
         for place in placements.get(row.block_id, ()):
-            frames.append(block.frames[place.first_segment_row : place.first_segment_row + place.segment_count])
-            clips.append(block.clips[place.first_clip_row : place.first_clip_row + place.clip_count])
+            own_frames, own_clips = rows_of(block, place)
+            frames.append(own_frames)
+            clips.append(own_clips)
             moved.append((place.video_id, segment_row, clip_row))
             segment_row += place.segment_count
             clip_row += place.clip_count

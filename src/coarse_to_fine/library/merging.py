@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from coarse_to_fine.library.blocks import BlockStore
+from coarse_to_fine.library.blocks import BlockStore, rows_of
 from coarse_to_fine.library.catalogue import Catalogue
 from coarse_to_fine.library.maintenance import merge_small_blocks
 from coarse_to_fine.library.records import FileNote, MergeReport
@@ -26,9 +26,7 @@ def stored_videos(catalogue: Catalogue, blocks: BlockStore) -> list[FinishedVide
     found = []
     for video in videos:
         place = placements[video.video_id]
-        block = blocks.block(by_id[place.block_id])
-        frames = block.frames[place.first_segment_row : place.first_segment_row + place.segment_count]
-        clips = block.clips[place.first_clip_row : place.first_clip_row + place.clip_count]
+        frames, clips = rows_of(blocks.block(by_id[place.block_id]), place)
         found.append(FinishedVideo(video, tuple(windows[video.video_id]), frames, clips))
     return found
 

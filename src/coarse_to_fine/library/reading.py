@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from coarse_to_fine.arguments import shown
-from coarse_to_fine.errors import UserError
+from coarse_to_fine.errors import LibraryError, UserError
 from coarse_to_fine.library import maintenance
 from coarse_to_fine.library.blocks import BlockStore, SegmentIds, live_frames
 from coarse_to_fine.library.catalogue import Catalogue, SegmentPlace
 from coarse_to_fine.library.records import FrameBlock
 from coarse_to_fine.types import SegmentFeatures
+
+READ_ATTEMPTS = 5
+T = TypeVar("T")
+
+
+class BlockReader:
+    """Reads from blocks that another process may replace meanwhile."""
+
+    def __init__(self, catalogue: Catalogue, blocks: BlockStore) -> None:
+        self._catalogue = catalogue
+        self._blocks = blocks
+        self._generation = -1
+
+    def read(self, what: Callable[[Catalogue, BlockStore], T]) -> T:
+        """Read, and again when a writer has replaced blocks between the catalogue's answer and their opening.
+
+        Raises:
+            LibraryError: a block is missing that the catalogue names.
+        """
+        for attempt in range(READ_ATTEMPTS):
+            before = self._catalogue.generation()
+            if before != self._generation:
+                self._blocks.keep_only(row.file for row in self._catalogue.blocks())
+                self._generation = before
+            try:
+                return what(self._catalogue, self._blocks)
+            except (FileNotFoundError, KeyError) as error:
+                if self._catalogue.generation() == before or attempt == READ_ATTEMPTS - 1:
+                    raise LibraryError(
+                        f"{self._catalogue.folder} lacks a block ({error}); expected every file that its catalogue "
+                        "names; run `ctf library check`, remove the videos that it names, and index them again"
+                    ) from error
+        raise AssertionError("unreachable")
 
 
 def features_of_segments(
