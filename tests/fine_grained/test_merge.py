@@ -76,4 +76,3 @@ def test_moments_that_read_alike_are_one() -> None:
     kept = [(0.0, 0.01), (0.0, 0.8), (0.5, 0.8)]
     moments = merge_moments([FIRST], [output(flash)], duration_s=150.0)
     assert [(moment.start_s, round(moment.end_s, 3)) for moment in moments] == kept
-    assert len(merge_moments([FIRST], [output(flash)], duration_s=150.0, limit=2)) == 2

@@ -16,10 +16,10 @@ from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.wording import counted, first_of
 
 
-def unit_rows(x: Float[Tensor, "L C"], epsilon: float = 1e-5) -> Float[Tensor, "L C"]:
-    """x / (||x|| + epsilon) on the last axis."""
+def unit_rows(x: Float[Tensor, "L C"]) -> Float[Tensor, "L C"]:
+    """x / (||x|| + 1e-5) on the last axis."""
     norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x / (norm + epsilon)
+    return x / (norm + 1e-5)
 
 
 def temporal_endpoints(clips: int, like: Tensor | None = None) -> Float[Tensor, "L 2"]:

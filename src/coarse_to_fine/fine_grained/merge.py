@@ -64,7 +64,6 @@ def merge_moments(
     outputs: Sequence[MomentOutput],
     duration_s: float,
     nms: float = 0.7,
-    limit: int | None = None,
 ) -> list[LocatedMoment]:
     """Moments of one video from its segments, best first, each event once.
 
@@ -74,7 +73,6 @@ def merge_moments(
         duration_s: duration of the video.
         nms: moments that overlap a better one by more IoU are dropped, and those that begin and end where it does, to
             a tenth of a second: in a video of one frame all moments are one.
-        limit: at most this many.
     """
     found = [
         moment
@@ -86,7 +84,7 @@ def merge_moments(
         return []
     spans = torch.tensor([[moment.start_s, moment.end_s] for moment in whole], dtype=torch.float64)
     scores = torch.tensor([moment.score for moment in whole], dtype=torch.float64)
-    return _told_apart([whole[index] for index in temporal_nms(spans, scores, nms)])[:limit]
+    return _told_apart([whole[index] for index in temporal_nms(spans, scores, nms)])
 
 
 def _told_apart(moments: Sequence[LocatedMoment]) -> list[LocatedMoment]:
