@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from coarse_to_fine.fine_grained.layers.attention import attend, split_heads
+from coarse_to_fine.fine_grained.layers.attention import attend, key_padding, split_heads
 from coarse_to_fine.fine_grained.layers.positions import inverse_sigmoid, reference_code
 from coarse_to_fine.fine_grained.layers.projection import Perceptron
 
@@ -100,8 +100,8 @@ class DecoderLayer(nn.Module):
         if self.is_first:
             key = key + key_position
         value = split_heads(self.ca_v_proj(memory), self.heads)
-        mask = memory_mask[:, None, None, :]
-        attended = attend(side.query, self._side_by_side(key, key_position), value, mask, self._attention_dropout())
+        keys, mask = self._side_by_side(key, key_position), key_padding(memory_mask)
+        attended = attend(side.query, keys, value, mask, self._attention_dropout())
         x = self.norm2(side.content + self.drop(self.cross_attn.out_proj(attended)))
         hidden = self.drop(self.activation(self.linear1(x)))
         return self.norm3(x + self.drop(self.linear2(hidden)))  # type: ignore[no-any-return]

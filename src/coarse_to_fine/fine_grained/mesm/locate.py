@@ -20,6 +20,7 @@ from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
 from coarse_to_fine.fine_grained.layers.decoder_parts import DecoderParts
 from coarse_to_fine.fine_grained.layers.heads import saliency_of, windows_of
+from coarse_to_fine.fine_grained.layers.shared_parts import SharedParts
 from coarse_to_fine.fine_grained.layers.text_to_video import KeyValue, TextToVideoLayer
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.features import clip_rows
@@ -105,7 +106,9 @@ class Mesm(MesmNetwork, FineModel):
     ) -> Tensor:
         """Enhancement and alignment of the padded clips, (B, L, D), by the words of their sentences."""
         query, _ = pad_rows([video.query for video, _ in pairs])
-        enhancing, aligning, mask = shared.words([text for _, text in pairs])
+        key_values, mask = shared.words([text for _, text in pairs])
+        enhancing = key_values[: self.config.enhancement_layers]
+        aligning = key_values[self.config.enhancement_layers :]
         first: Tensor | None = query
         if self.config.enhancement_layers:
             clips = self.enhance_encoder.t2v_encoder.read(clips, position, enhancing, key_padding(mask), first)
@@ -128,33 +131,15 @@ class Mesm(MesmNetwork, FineModel):
         return layers[0]
 
 
-class _Shared(DecoderParts):
-    """Parts of one `locate` call that several pairs share; each is computed when it is first needed."""
+class _Shared(SharedParts):
+    """What the pairs of one `locate` call share."""
 
     def __init__(self, model: MesmNetwork) -> None:
         super().__init__(model.transformer.decoder, model.query_embed.weight)
         self.model = model
-        self._sentences: dict[int, tuple[TextFeatures, list[KeyValue]]] = {}
 
-    def words(self, texts: Sequence[TextFeatures]) -> tuple[list[KeyValue], list[KeyValue], Tensor]:
-        """Keys and values of the words in each enhancement and each alignment layer, and the mask (B, T)."""
-        for text in texts:
-            if id(text) not in self._sentences:
-                self._sentences[id(text)] = text, self._key_values(text)
-        each = [self._sentences[id(text)][1] for text in texts]
-        _, mask = pad_rows([key_values[0][0] for key_values in each])
-        if len({id(text) for text in texts}) == 1:  # one sentence, many videos: no copy
-            batch = len(texts)
-            padded = [(key.expand(batch, -1, -1), value.expand(batch, -1, -1)) for key, value in each[0]]
-        else:
-            padded = [
-                (pad_rows([key for key, _ in layer])[0], pad_rows([value for _, value in layer])[0])
-                for layer in zip(*each, strict=True)
-            ]
-        split = self.model.config.enhancement_layers
-        return padded[:split], padded[split:], mask
-
-    def _key_values(self, text: TextFeatures) -> list[KeyValue]:
+    def key_values(self, text: TextFeatures) -> list[KeyValue]:
+        """Of the enhancement layers, then of the alignment layers."""
         model = self.model
         rows = word_rows(text.tokens, model.config).to(model.global_rep_token.device)
         words = model.input_txt_proj(rows)[None]  # (1, T, D)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from coarse_to_fine.fine_grained.base import FineModel
@@ -18,7 +17,7 @@ from coarse_to_fine.fine_grained.batching import evaluating, run_by_length
 from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
-from coarse_to_fine.fine_grained.layers.decoder_parts import DecoderParts
+from coarse_to_fine.fine_grained.layers.shared_parts import SharedParts
 from coarse_to_fine.fine_grained.layers.text_to_video import KeyValue
 from coarse_to_fine.fine_grained.postprocess import moment_output
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -93,31 +92,14 @@ class QdDetr(QdDetrNetwork, FineModel):
         ]
 
 
-class _Shared(DecoderParts):
-    """Parts of one `locate` call that several pairs share; each is computed when it is first needed."""
+class _Shared(SharedParts):
+    """What the pairs of one `locate` call share."""
 
     def __init__(self, model: QdDetrNetwork) -> None:
         super().__init__(model.transformer.decoder, model.query_embed.weight)
         self.model = model
-        self._words: dict[int, tuple[TextFeatures, list[KeyValue]]] = {}
 
-    def words(self, texts: Sequence[TextFeatures]) -> tuple[list[KeyValue], Tensor]:
-        """Keys and values of the words in each text-to-video layer, and the mask (B, T)."""
-        for text in texts:
-            if id(text) not in self._words:
-                self._words[id(text)] = text, self._key_values(text)
-        each = [self._words[id(text)][1] for text in texts]
-        if len({id(text) for text in texts}) == 1:  # one sentence, many videos: no copy
-            batch, words = len(texts), len(each[0][0][0])
-            mask = torch.ones(batch, words, dtype=torch.bool, device=each[0][0][0].device)
-            return [(key.expand(batch, -1, -1), value.expand(batch, -1, -1)) for key, value in each[0]], mask
-        padded = [
-            (pad_rows([key for key, _ in layer])[0], pad_rows([value for _, value in layer])[0])
-            for layer in zip(*each, strict=True)
-        ]
-        return padded, pad_rows([key_values[0][0] for key_values in each])[1]
-
-    def _key_values(self, text: TextFeatures) -> list[KeyValue]:
+    def key_values(self, text: TextFeatures) -> list[KeyValue]:
         model = self.model
         rows = word_rows(text.tokens, model.config).to(model.global_rep_token.device)
         words = model.input_txt_proj(rows)[None]  # (1, T, D)
