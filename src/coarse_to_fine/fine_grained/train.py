@@ -16,8 +16,8 @@ from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample
 from coarse_to_fine.features.published.order import check_stream_order
 from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.examples import video_ids, widths_of
 from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
-from coarse_to_fine.fine_grained.inputs import video_ids, widths_of
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.fine_grained.recipe import FineRecipe
 from coarse_to_fine.recipes import recipe_of

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from coarse_to_fine.features.examples import TrainingExample
-from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite, refuse_untrainable, video_ids
+from coarse_to_fine.fine_grained.examples import refuse_not_finite, refuse_untrainable, video_ids
+from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.features import clip_rows
 from coarse_to_fine.fine_grained.mesm.loss import MesmTargets

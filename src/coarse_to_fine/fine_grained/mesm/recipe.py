@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.aligned_start import shared_space, start_aligned
 from coarse_to_fine.fine_grained.base import FineModel
-from coarse_to_fine.fine_grained.inputs import sentences_of
+from coarse_to_fine.fine_grained.examples import sentences_of
 from coarse_to_fine.fine_grained.mesm.batches import MesmData, MesmTargetsConfig
 from coarse_to_fine.fine_grained.mesm.config import MesmConfig
 from coarse_to_fine.fine_grained.mesm.locate import Mesm

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from coarse_to_fine.features.examples import TrainingExample
 from coarse_to_fine.fine_grained.batching import random_batches_by_length
-from coarse_to_fine.fine_grained.inputs import pad_rows, refuse_not_finite, refuse_untrainable
+from coarse_to_fine.fine_grained.examples import refuse_not_finite, refuse_untrainable
+from coarse_to_fine.fine_grained.inputs import pad_rows
 from coarse_to_fine.fine_grained.layers.positions import video_position_code
 from coarse_to_fine.fine_grained.objective import (
     DetectorLossConfig,
