@@ -50,13 +50,16 @@ def bad_inputs(data: Any, name: str = "") -> Iterator[str]:
 
 def not_finite(step: int, what: Sequence[str], samples: Sequence[str], causes: Sequence[str]) -> TrainingError:
     """The one line for the user."""
-    shown = ", ".join(samples[:SHOWN]) + (f" and {len(samples) - SHOWN} more" if len(samples) > SHOWN else "")
     found = f"; {'; '.join(causes[:SHOWN])}" if causes else ""
-    terms = ", ".join(what[:SHOWN]) + (f" and {len(what) - SHOWN} more" if len(what) > SHOWN else "")
     return TrainingError(
-        f"step {step}: {terms} (samples {shown}{found}); expected finite numbers; correct or remove these "
-        "samples or lower the learning rate, then start again: it goes on from the last good checkpoint if there is one"
+        f"step {step}: {_some(what)} (samples {_some(samples)}{found}); expected finite numbers; correct or remove "
+        "these samples or lower the learning rate, then start again: it goes on from the last good checkpoint if there "
+        "is one"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def causes(task: TrainingTask, part: PartPlan, device: torch.device) -> list[str]:
