@@ -15,7 +15,7 @@ from coarse_to_fine.atomic_files import replacing, write_atomically, write_text_
 from coarse_to_fine.checkpoint_files import count_parts, shape_of
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig, parse_clip_config, read_json
 from coarse_to_fine.encoders.fingerprint import present
-from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.encoders.preprocessing import PICTURE_RULE, Preprocessing
 from coarse_to_fine.encoders.tokenizer import OPENAI_FILES, TOKENIZER_FILES
 from coarse_to_fine.encoders.weights import DROPPED, SAFE_FILE, build_towers
 from coarse_to_fine.errors import WeightsError
@@ -24,7 +24,7 @@ HEAD_WIDTH = 64
 """Channels of an attention head in every CLIP that OpenAI published."""
 
 OPENAI_VOCABULARY = 49408
-CONFIG, PICTURE_RULE = "config.json", "preprocessor_config.json"
+CONFIG = "config.json"
 
 _shape = partial(shape_of, expected="a CLIP with both towers")
 

@@ -17,7 +17,7 @@ from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
 from coarse_to_fine.encoders.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from coarse_to_fine.encoders.open_clip import load_open_clip
 from coarse_to_fine.encoders.precision import Precision, fingerprint_in, require_precision
-from coarse_to_fine.encoders.preprocessing import load_preprocessing
+from coarse_to_fine.encoders.preprocessing import PICTURE_RULE, load_preprocessing, require_side
 from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES
 from coarse_to_fine.encoders.siglip import load_siglip
 from coarse_to_fine.encoders.tokenizer import TOKENIZER_FILES, load_tokenizer
@@ -41,7 +41,7 @@ ALIASES = {
 
 SMALL_FILES = (
     "config.json",
-    "preprocessor_config.json",
+    PICTURE_RULE,
     "processor_config.json",
     *TOKENIZER_FILES,
     *TRANSFORMERS_FILES,
@@ -98,13 +98,7 @@ def load_clip(name: str, folder: Path, device: torch.device | str, precision: Pr
     config = parse_clip_config(read_json(config_path, "the architecture"), str(config_path))
     tokenizer = load_tokenizer(folder, config.text_config.max_position_embeddings)
     preprocessing = load_preprocessing(folder)
-    side = config.vision_config.image_size
-    produced = preprocessing.crop or preprocessing.resize
-    if produced != (side, side):
-        raise WeightsError(
-            f"{folder}: the rule for pictures makes {produced}, the image tower takes ({side}, {side}); "
-            "use the preprocessor_config.json of the same model"
-        )
+    require_side(preprocessing, config.vision_config.image_size, folder)
     if tokenizer.vocabulary_size > config.text_config.vocab_size:
         raise WeightsError(
             f"{folder}: the tokenizer knows {tokenizer.vocabulary_size} tokens, the text tower "

@@ -20,6 +20,7 @@ from torch import Tensor
 from coarse_to_fine.encoders.config import read_json
 from coarse_to_fine.errors import WeightsError
 
+PICTURE_RULE = "preprocessor_config.json"
 BICUBIC = 3
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -109,20 +110,38 @@ def centre_crop(pixels: UInt8[Tensor, "H W 3"], height: int, width: int) -> UInt
     return pixels[top : top + height, left : left + width]
 
 
+def require_side(rule: Preprocessing, side: int, folder: Path) -> None:
+    """Raise unless a folder's rule makes the pictures that its image tower takes.
+
+    Raises:
+        WeightsError: it makes others.
+    """
+    produced = rule.crop or rule.resize
+    if produced != (side, side):
+        raise WeightsError(
+            f"{folder}: the rule for pictures makes {produced}, the image tower takes ({side}, {side}); "
+            f"use the {PICTURE_RULE} of the same model"
+        )
+
+
 def load_preprocessing(folder: Path) -> Preprocessing:
     """The rules of a model folder: `preprocessor_config.json`, or the image part of `processor_config.json`.
 
     Raises:
         WeightsError: neither is there, or a value is not understood.
     """
-    own, joint = folder / "preprocessor_config.json", folder / "processor_config.json"
+    own, joint = folder / PICTURE_RULE, folder / "processor_config.json"
     if own.is_file() or not joint.is_file():
         return parse_preprocessing(read_json(own, "the rule for pictures"), str(own))
     return parse_preprocessing(read_json(joint, "the rule for pictures").get("image_processor", {}), str(joint))
 
 
 def parse_preprocessing(document: Mapping[str, Any], source: str) -> Preprocessing:
-    """From the content of a `preprocessor_config.json`; sizes may be numbers (old files) or named sides."""
+    """From the content of a `preprocessor_config.json`; sizes may be numbers (old files) or named sides.
+
+    Raises:
+        WeightsError: a value is not understood.
+    """
 
     def wanted(step: str) -> bool:
         return bool(document.get(step, True))
@@ -131,7 +150,7 @@ def parse_preprocessing(document: Mapping[str, Any], source: str) -> Preprocessi
         return Preprocessing(
             resize=_size(document.get("size", 224)) if wanted("do_resize") else None,
             crop=_square(document.get("crop_size", 224)) if wanted("do_center_crop") else None,
-            resample=document.get("resample", 3),
+            resample=document.get("resample", BICUBIC),
             rescale=document.get("rescale_factor", 1 / 255) if wanted("do_rescale") else 1.0,
             mean=tuple(document.get("image_mean", CLIP_MEAN)) if wanted("do_normalize") else (0.0, 0.0, 0.0),
             std=tuple(document.get("image_std", CLIP_STD)) if wanted("do_normalize") else (1.0, 1.0, 1.0),

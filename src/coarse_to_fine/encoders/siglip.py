@@ -19,7 +19,7 @@ from torch import Tensor
 from coarse_to_fine.encoders.config import read_json
 from coarse_to_fine.encoders.fingerprint import fingerprint_of, present
 from coarse_to_fine.encoders.precision import Precision, fingerprint_in
-from coarse_to_fine.encoders.preprocessing import Preprocessing, parse_preprocessing
+from coarse_to_fine.encoders.preprocessing import PICTURE_RULE, Preprocessing, parse_preprocessing, require_side
 from coarse_to_fine.encoders.sentences import TRANSFORMERS_FILES, TokenizedSentence, cut_at_a_word
 from coarse_to_fine.encoders.tokenizer import clean
 from coarse_to_fine.encoders.two_towers import TwoTowers
@@ -27,7 +27,6 @@ from coarse_to_fine.encoders.weights import weight_files
 from coarse_to_fine.errors import WeightsError
 from coarse_to_fine.wording import counted, first_of, why
 
-PICTURE_RULE = "preprocessor_config.json"
 DEFAULT_RULE = {"do_center_crop": False, "image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 
 
@@ -81,12 +80,7 @@ def load_siglip(name: str, folder: Path, device: torch.device | str, precision: 
         )
     model, tokenizer = _read(folder)
     rule = parse_preprocessing({**DEFAULT_RULE, **read_json(folder / PICTURE_RULE, "the rule for pictures")}, name)
-    side = int(model.config.vision_config.image_size)
-    if (rule.crop or rule.resize) != (side, side):
-        raise WeightsError(
-            f"{folder}: the rule for pictures makes {rule.crop or rule.resize}, the image tower takes ({side}, "
-            f"{side}); use the {PICTURE_RULE} of the same model"
-        )
+    require_side(rule, int(model.config.vision_config.image_size), folder)
     rules = {"architecture": _architecture(folder), "pictures": rule.model_dump(), "text": "lower case, padded"}
     fingerprint = fingerprint_of(rules, [*present(folder, TRANSFORMERS_FILES), *weight_files(folder)])
     return SiglipEncoder(name, model, tokenizer, rule, fingerprint_in(precision, fingerprint), device, precision)

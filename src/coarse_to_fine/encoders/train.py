@@ -86,8 +86,9 @@ def _architecture(config: EncoderTrainingConfig) -> dict[str, Any]:
         "crowd_share",
         "question_weight",
         "patch_weight",
+        "validation_scenes",
     }
-    return config.model_dump(mode="json", exclude={*later, "validation_scenes"})
+    return config.model_dump(mode="json", exclude=later)
 
 
 def world_tokenizer(config: EncoderTrainingConfig) -> Tokenizer:

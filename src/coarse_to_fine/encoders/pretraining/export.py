@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.encoders.check_values import CHECK_FILE, write_check_values
 from coarse_to_fine.encoders.load import load_encoder
+from coarse_to_fine.encoders.preprocessing import PICTURE_RULE
 from coarse_to_fine.encoders.pretraining.config import EncoderTrainingConfig
 from coarse_to_fine.encoders.towers import ClipTowers
 from coarse_to_fine.training.checkpoints import write_json
@@ -27,7 +28,7 @@ def export_encoder(folder: Path, config: EncoderTrainingConfig, towers: ClipTowe
         save_file(half, unfinished, metadata={"format": "pt"})
         for name in ("config.json", CHECK_FILE):
             (folder / name).unlink(missing_ok=True)
-    write_json(folder / "preprocessor_config.json", config.preprocessing.to_hugging_face())
+    write_json(folder / PICTURE_RULE, config.preprocessing.to_hugging_face())
     write_text_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False))
     reader = {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.context}
     write_json(folder / "tokenizer_config.json", reader)
