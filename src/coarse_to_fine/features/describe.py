@@ -10,12 +10,12 @@ import numpy as np
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.published.arrays import Array
-from coarse_to_fine.features.published.files import Hdf5File, read_arrays
+from coarse_to_fine.features.published.files import Form, Hdf5File, read_arrays
 from coarse_to_fine.features.store import MANIFEST, FeatureReader
 
 PARTS = ("videos", "texts")
 SHOWN = 20
-FORMS = {".npz": "npz", ".npy": "npy", ".pt": "pt", ".pth": "pt"}
+FORMS: dict[str, Form] = {".npz": "npz", ".npy": "npy", ".pt": "pt", ".pth": "pt"}
 HDF5_ENDINGS = (".hdf5", ".h5")
 
 
@@ -54,7 +54,7 @@ def describe(path: Path) -> list[dict[str, Any]]:
     if form is None:
         known = ", ".join([*FORMS, *HDF5_ENDINGS])
         raise DataError(f"{path} ends in {path.suffix!r}; expected a folder or a file of {known}; check the path")
-    arrays = read_arrays(path, form)  # type: ignore[arg-type]
+    arrays = read_arrays(path, form)
     return [{"file": str(path), "arrays": [describe_array(name, array) for name, array in arrays.items()]}]
 
 

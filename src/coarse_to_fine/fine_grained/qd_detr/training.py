@@ -136,12 +136,12 @@ class QdDetrTask(TrainingTask):
         losses = whole_step(losses, batch, matched_pairs(targets.spans, output.logits.shape[2]))
         return Losses(total_loss(losses, self.loss), losses)
 
+    def validate(self) -> dict[str, float]:
+        return moment_metrics(self.model, self.validation)
+
     @property
     def _official(self) -> bool:
         return self.data.targets.negatives == "official"
-
-    def validate(self) -> dict[str, float]:
-        return moment_metrics(self.model, self.validation)
 
     def _foreign_logits(self, clips: Tensor, video_mask: Tensor) -> Tensor:
         model = self.model
