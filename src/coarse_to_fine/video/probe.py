@@ -46,6 +46,7 @@ def probe(path: str | Path) -> VideoFile:
     """Frame times, geometry and losses of a file.
 
     Raises:
+        UserError: what is given is no path.
         VideoError: no frame can be had from the file; the message is one line without the path.
     """
     require_path(path, "the video")

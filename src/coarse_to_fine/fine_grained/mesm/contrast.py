@@ -72,6 +72,7 @@ def same_moment(
     Args:
         moments: (start, end), for several windows from the first start to the last end.
         group: number of the video that a row belongs to.
+        least_overlap: from which on two moments are the same.
     """
     near = pairwise_giou(moments, moments) >= least_overlap
     own = torch.eye(len(group), dtype=torch.bool, device=group.device)

@@ -46,6 +46,7 @@ def guess_words(
     """Logits over the word classes for every word, masked or not.
 
     Args:
+        network: its enhancement layers read the clips, its head guesses.
         words, words_mask: projected words.
         targets: which words are unknown and which are masked.
         clips, position: projected clips and their positions.

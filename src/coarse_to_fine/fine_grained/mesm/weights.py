@@ -149,7 +149,11 @@ def split_unused(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[s
 
 
 def known_features(state: Mapping[str, Tensor]) -> Features:
-    """The features that a checkpoint wants, by the width of its first projection."""
+    """The features that a checkpoint wants, by the width of its first projection.
+
+    Raises:
+        WeightsError: no known features have this width.
+    """
     width = _shape(state, FIRST + "LayerNorm.weight")[0]
     if width not in KNOWN_FEATURES:
         raise WeightsError(
@@ -167,6 +171,9 @@ def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int,
         features: the blocks of a clip; their widths must add up to the input of the first projection.
         heads: number of attention heads.
         **fields: further fields of `MesmConfig`.
+
+    Raises:
+        WeightsError: a tensor is missing, or the features do not give the input of the first projection.
     """
     enhancement = "enhance_encoder.t2v_encoder"
     given: dict[str, Any] = {

@@ -19,6 +19,7 @@ def clip_rows(clips: Float[Tensor, "L C"], config: QdDetrConfig) -> Float[Tensor
 
     Args:
         clips: the video blocks in the order of the config, then the audio block, on the channel axis.
+        config: widths of the blocks, whether they are normalised, and whether audio has time channels.
 
     Raises:
         DataError: the width is not that of the model's features.

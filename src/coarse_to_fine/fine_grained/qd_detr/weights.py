@@ -80,7 +80,11 @@ def import_checkpoint(path: Source, origin: Origin | None = None, block_order: S
 
 
 def known_features(state: Mapping[str, Tensor], origin: Origin) -> Features:
-    """The features that a checkpoint wants, by the width of its first projection."""
+    """The features that a checkpoint wants, by the width of its first projection.
+
+    Raises:
+        WeightsError: no known features have this width.
+    """
     width = _shape(state, FIRST + "LayerNorm.weight")[0]
     if (width, origin) not in KNOWN_FEATURES:
         known = ", ".join(f"{number} ({by})" for number, by in KNOWN_FEATURES)
@@ -99,6 +103,9 @@ def architecture_of(state: Mapping[str, Tensor], features: Features, heads: int,
         features: the blocks of a clip; their widths must add up to the input of the first projection.
         heads: number of attention heads.
         **fields: further fields of `QdDetrConfig`.
+
+    Raises:
+        WeightsError: a tensor is missing, or the features do not give the input of the first projection.
     """
     config = QdDetrConfig(
         video_feature_dims=features.widths,
