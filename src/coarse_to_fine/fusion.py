@@ -10,19 +10,18 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from coarse_to_fine.arguments import require_path
 from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.model_folders import BUNDLED
 from coarse_to_fine.wording import why
 
 
-class FusionConfig(BaseModel):
+class FusionConfig(FrozenConfig):
     """Weight and temperature of the fusion; chosen on a validation split and stored beside the stage models."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(default=0.5, ge=0, le=1, description="weight of the coarse stage, 0 = fine stage alone")
     temperature: float = Field(default=0.05, gt=0, description="what coarse scores (cosines) are divided by")

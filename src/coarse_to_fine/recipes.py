@@ -7,20 +7,20 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 if TYPE_CHECKING:
     from coarse_to_fine.model_folders import StoredModel
 
 
-class Recipe(BaseModel):
+class Recipe(FrozenConfig):
     """A model and how it learns: the section `recipe` of a training configuration.
 
     Each model has its own with `name: Literal["..."]`, the architecture that it is built from, and whatever decides
     how it learns.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     architecture: BaseModel

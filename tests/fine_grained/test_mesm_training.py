@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from coarse_to_fine.config import load_config
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.features.examples import Saliency, TrainingExample
 from coarse_to_fine.features.word_vectors import WordVectors
 from coarse_to_fine.fine_grained import load_fine
@@ -288,7 +287,7 @@ def test_moments_without_clips_are_left_out_of_the_contrast() -> None:
 
 
 def test_guessing_words_needs_a_head() -> None:
-    with pytest.raises(ValidationError, match="word_classes"):
+    with pytest.raises(ConfigError, match="word_classes"):
         MesmRecipe(name="mesm", loss=MesmLossConfig(words=0.1))
 
 

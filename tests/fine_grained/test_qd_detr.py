@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
-from coarse_to_fine.errors import DataError
+from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.fine_grained.inputs import pad_rows, unit_rows
 from coarse_to_fine.fine_grained.postprocess import moment_output
 from coarse_to_fine.fine_grained.qd_detr.config import QdDetrConfig
@@ -124,7 +123,7 @@ def test_a_wrong_width_names_the_features_that_are_wanted() -> None:
 
 @pytest.mark.parametrize("fields", [{"heads": 7}, {"audio_endpoints": True}, {"hiden_dim": 3}, {"mask": "both"}])
 def test_impossible_architectures_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         QdDetrConfig(**fields)
 
 

@@ -15,11 +15,12 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int, Int8, Shaped
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import blocks, unit
 from coarse_to_fine.cores import cores_for
+from coarse_to_fine.frozen_config import FrozenConfig
 
 ROUNDED_AT_ONCE = 2**22
 """V * F * D."""
@@ -33,10 +34,8 @@ SAMPLED_FRAMES = 8192
 """Width of a shortened frame, the share of the energy that it must hold, and how many frames decide both."""
 
 
-class CandidateConfig(BaseModel):
+class CandidateConfig(FrozenConfig):
     """When candidates are chosen, and how many. The default is read off the curve of `benchmarks/candidates.py`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     from_segments: int = Field(default=50_000, ge=0, description="galleries below this size are scored whole")
     kept: int = Field(default=1000, ge=1, description="segments a text that get an exact score, at least")

@@ -9,21 +9,20 @@ from abc import ABC
 from collections.abc import Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.coarse_grained.pairs import CoarsePairs
 from coarse_to_fine.coarse_grained.validation import METRICS, retrieval_metrics
 from coarse_to_fine.errors import ConfigError, DataError
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.training.task import Batch, ContrastiveTask, TrainingData
 from coarse_to_fine.wording import counted
 
 
-class CoarseLearning(BaseModel):
+class CoarseLearning(FrozenConfig):
     """How a model learns; none of it changes what a trained model computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     distinct: bool = Field(
         default=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.coarse_grained.base import CoarseModel
@@ -21,6 +21,7 @@ from coarse_to_fine.coarse_grained.validation import retrieval_metrics
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.features.examples import TrainingExample
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.recipes import recipe_of
 from coarse_to_fine.stage_training import data_hashes, refuse_other_encoders, store_trained
 from coarse_to_fine.training.config import RunConfig
@@ -47,10 +48,8 @@ RELEASE_RUN = RunConfig(
 """The release's settings for MSR-VTT 9k, but for the split that selects."""
 
 
-class CoarseTraining(BaseModel):
+class CoarseTraining(FrozenConfig):
     """Everything that decides a training run of stage one but the examples."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: AnyRecipe = Field(description="the model and its objective")
     run: RunConfig = Field(default=RELEASE_RUN, description="optimisation, seeds, selection")

@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from coarse_to_fine.config import parse_config
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.wording import why
 
 LEGACY_END_ID = 2
 """`eos_token_id` of the first published configurations: wrong, it stands for "the largest id"."""
 
 
-class TransformerConfig(BaseModel):
+class TransformerConfig(FrozenConfig):
     """What both towers have; names and defaults are those of `config.json`, whose other keys do not change a result."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     hidden_size: int = Field(gt=0, description="width of the residual stream")
     intermediate_size: int = Field(gt=0, description="width inside the MLP")
@@ -54,10 +55,10 @@ class VisionConfig(TransformerConfig):
     patch_size: int = Field(default=32, gt=0, description="side of a patch, pixels")
 
 
-class ClipConfig(BaseModel):
+class ClipConfig(FrozenConfig):
     """Both towers and the width of the space that they share."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     text_config: TextConfig = Field(default_factory=TextConfig, description="text tower")
     vision_config: VisionConfig = Field(default_factory=VisionConfig, description="image tower")

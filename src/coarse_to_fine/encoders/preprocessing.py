@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.encoders.config import read_json
 from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.frozen_config import FrozenConfig
 
 PICTURE_RULE = "preprocessor_config.json"
 BICUBIC = 3
@@ -26,10 +27,8 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class Preprocessing(BaseModel):
+class Preprocessing(FrozenConfig):
     """What is done to an upright RGB picture before it reaches the tower."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resize: tuple[int, int] | int | None = Field(
         default=224, description="height and width in pixels, or the shorter side, or nothing"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from coarse_to_fine.evaluation import corpus_task, moment_task
 from coarse_to_fine.evaluation.alignment import Aligned, Missing
@@ -19,12 +19,11 @@ from coarse_to_fine.evaluation.overlap import FloatArray, inside
 from coarse_to_fine.evaluation.predictions import RankedMoments
 from coarse_to_fine.evaluation.protocols import Protocol
 from coarse_to_fine.evaluation.truth import Truth, TruthQuery
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class PipelineReportConfig(BaseModel):
+class PipelineReportConfig(FrozenConfig):
     """What a pipeline report computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: int = Field(default=10, ge=1, description="K_v, videos that go to the fine stage")
     spans: int = Field(default=10, ge=1, description="N, spans of the fine stage a video")

@@ -6,10 +6,11 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.frozen_config import FrozenConfig
 
 SAMPLING_RULES = "clip-middle, t-mass-uniform, 1"
 """Names of the rules for clips and coarse frames with their version; a change of either makes other features."""
@@ -17,10 +18,8 @@ SAMPLING_RULES = "clip-middle, t-mass-uniform, 1"
 Scaling = Literal["decoder", "processor"]
 
 
-class Sampling(BaseModel):
+class Sampling(FrozenConfig):
     """Stored with a library and never changed afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip_seconds: float = Field(default=2.0, gt=0, description="length of a clip, seconds")
     segment_seconds: float = Field(

@@ -5,19 +5,18 @@ Axes: L clips, T word tokens, C channels.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.errors import DataError
+from coarse_to_fine.frozen_config import FrozenConfig
 
 TIME_CHANNELS = 2
 """Start and end of a clip, which detectors append to its features."""
 
 
-class FeatureBlocks(BaseModel):
+class FeatureBlocks(FrozenConfig):
     """Base of the architectures of models that are trained on extracted or published features."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     video_feature_dims: tuple[int, ...] = Field(
         default=(512,), min_length=1, description="widths of the clip feature blocks, in the order of the channels"

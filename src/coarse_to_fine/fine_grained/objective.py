@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,12 +16,11 @@ from coarse_to_fine.fine_grained.losses import negative_pair_loss, saliency_marg
 from coarse_to_fine.fine_grained.matching import CostWeights
 from coarse_to_fine.fine_grained.targets import WindowTargets
 from coarse_to_fine.fine_grained.window_losses import layer_losses, weighted_sum
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class DetectorLossConfig(BaseModel):
+class DetectorLossConfig(FrozenConfig):
     """Weights of the terms; the first three stand in the matching cost too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     span: float = Field(default=10.0, ge=0, description="weight of the span distance")
     giou: float = Field(default=1.0, ge=0, description="weight of the overlap term")

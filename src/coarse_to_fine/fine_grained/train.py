@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.datasets.leaks import refuse_shared_videos
@@ -20,6 +20,7 @@ from coarse_to_fine.fine_grained.examples import video_ids, widths_of
 from coarse_to_fine.fine_grained.feature_blocks import FeatureBlocks
 from coarse_to_fine.fine_grained.load import FINE_MODELS
 from coarse_to_fine.fine_grained.recipe import FineRecipe
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.recipes import recipe_of
 from coarse_to_fine.stage_training import data_hashes, refuse_other_encoders, store_trained
 from coarse_to_fine.training.config import RunConfig
@@ -32,10 +33,8 @@ else:
     AnyRecipe = recipe_of(FINE_MODELS)
 
 
-class FineTraining(BaseModel):
+class FineTraining(FrozenConfig):
     """Everything that decides a training run of stage two but the examples."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: AnyRecipe = Field(description="the model and its objective")
     run: RunConfig = Field(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from coarse_to_fine.foreign_weights.recognise import Kind
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class ImportSettings(BaseModel):
+class ImportSettings(FrozenConfig):
     """Base: nothing but the named fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TowerSettings(ImportSettings):

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from coarse_to_fine.evaluation.moment_retrieval import RECALL_THRESHOLDS, Lengths
 from coarse_to_fine.features.published.config import PublishedFeatures
 from coarse_to_fine.fine_grained.postprocess import Official
+from coarse_to_fine.frozen_config import FrozenConfig
 
 Missing = Literal["refuse", "drop"]
 QueryKind = Literal["fine", "coarse", "coarse+fine", "joined"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WorldData(_Frozen):
+class WorldData(FrozenConfig):
     """The drawn world: training features from drawn frames, validation and test from rendered and decoded files."""
 
     kind: Literal["world"] = Field(description="the drawn world")
@@ -28,7 +25,7 @@ class WorldData(_Frozen):
     test: int = Field(default=100, ge=1, description="videos that are reported on")
 
 
-class SplitFile(_Frozen):
+class SplitFile(FrozenConfig):
     """The annotations of one split."""
 
     annotations: str = Field(description="annotation file of any supported data set")
@@ -37,7 +34,7 @@ class SplitFile(_Frozen):
     )
 
 
-class _AnnotatedData(_Frozen):
+class _AnnotatedData(FrozenConfig):
     root: str = Field(default=".", description="folder that the other paths of this section start from")
     train: SplitFile = Field(description="what is learned from")
     val: SplitFile | None = Field(
@@ -71,7 +68,7 @@ class PublishedData(_AnnotatedData):
     float32: bool = Field(default=False, description="store float32 instead of float16")
 
 
-class Captions(_Frozen):
+class Captions(FrozenConfig):
     """Coarse captions of whole videos, from which the coarse stage learns too."""
 
     file: str | None = Field(
@@ -86,7 +83,7 @@ class Captions(_Frozen):
     endpoint: str | None = Field(default=None, description="YAML file of a chat endpoint that is asked first")
 
 
-class Stage(_Frozen):
+class Stage(FrozenConfig):
     """A stage: trained by a configuration file, or a model that is there."""
 
     config: str | None = Field(default=None, description="training configuration, such as configs/fine/...yaml")
@@ -107,7 +104,7 @@ class Stage(_Frozen):
         return self.config is not None
 
 
-class Evaluation(_Frozen):
+class Evaluation(FrozenConfig):
     """How both stages are measured."""
 
     queries: tuple[QueryKind, ...] = Field(
@@ -132,7 +129,7 @@ class Evaluation(_Frozen):
     seed: int = Field(default=0, ge=0, description="of the stochastic text of T-MASS")
 
 
-class RunFile(_Frozen):
+class RunFile(FrozenConfig):
     """Everything that decides the outcome of an experiment."""
 
     name: str = Field(min_length=1, description="title of the report")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 CONTINUABLE = frozenset(
     {
@@ -21,21 +23,17 @@ CONTINUABLE = frozenset(
 """Settings that may differ between the run that wrote a checkpoint and the one that continues it."""
 
 
-class ParameterGroup(BaseModel):
+class ParameterGroup(FrozenConfig):
     """Parameters with a learning rate of their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pattern: str = Field(description="glob over full parameter names, for instance 'clip.*'; the first match counts")
     learning_rate: float = Field(ge=0, description="peak learning rate of these parameters")
     weight_decay: float | None = Field(default=None, ge=0, description="decay of these parameters; none: the run's")
 
 
-class RunConfig(BaseModel):
+class RunConfig(FrozenConfig):
     """How a model is trained. One optimiser step sees `batch_size` samples, whatever `accumulate` and the number of
     processes are: they only say into how many parts a step is cut."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=10, ge=1, description="passes over the training samples")
     max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimiser steps")

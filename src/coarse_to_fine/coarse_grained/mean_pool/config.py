@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class MeanPoolConfig(BaseModel):
+class MeanPoolConfig(FrozenConfig):
     """Nothing of it changes a score: any number of frames is averaged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_frames: int = Field(default=12, ge=1, description="coarse frames that are sampled from a segment")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class MilvusConfig(BaseModel):
+class MilvusConfig(FrozenConfig):
     """A collection of a Milvus server; a collection belongs to one library."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     address: str = Field(description="http://HOST:19530 of a server or a cluster, or a local file `*.db`")
     collection: str = Field(

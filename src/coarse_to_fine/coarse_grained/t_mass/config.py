@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class TMassConfig(BaseModel):
+class TMassConfig(FrozenConfig):
     """Everything that decides what a trained head computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     embed_dim: int = Field(default=512, ge=1, description="width D of the encoder's embeddings")
     num_frames: int = Field(default=12, ge=1, description="coarse frames F of a segment, fixed by training")

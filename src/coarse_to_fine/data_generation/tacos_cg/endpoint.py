@@ -15,11 +15,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from coarse_to_fine.atomic_files import write_text_atomically
 from coarse_to_fine.data_generation.tacos_cg import prompt
 from coarse_to_fine.errors import CtfError, UserError
+from coarse_to_fine.frozen_config import FrozenConfig
 
 MOST_TRIES = 6
 TRIED_AGAIN = (408, 429)
@@ -39,10 +40,8 @@ class CostLimitError(CtfError):
     """The next request would exceed the limit of cost."""
 
 
-class EndpointConfig(BaseModel):
+class EndpointConfig(FrozenConfig):
     """Where and how to ask; the key itself stays in the environment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base_url: str = Field(description="address up to and without /v1/chat/completions")
     model: str = Field(description="name of the model at the endpoint")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from coarse_to_fine.encoders.config import ClipConfig, TextConfig, VisionConfig
 from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.training import RunConfig
 
 SCOPE_WARNING = (
@@ -16,10 +17,8 @@ SCOPE_WARNING = (
 )
 
 
-class EncoderTrainingConfig(BaseModel):
+class EncoderTrainingConfig(FrozenConfig):
     """Architecture, data and run of a small CLIP for the drawn world."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vocabulary_size: int = Field(default=1100, ge=600, description="tokens, 512 of them for single bytes")
     vocabulary_scenes: int = Field(default=2000, ge=1, description="scenes whose sentences the tokenizer is made from")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from coarse_to_fine.features.published.files import Form
+from coarse_to_fine.frozen_config import FrozenConfig
 
 Normalisation = Literal["raw", "unit-eps", "unit"]
 VIDEO_FIELDS = ("{video_id}",)
 TEXT_FIELDS = ("{query_id}", "{video_id}", "{index}")
 
 
-class Stream(BaseModel):
+class Stream(FrozenConfig):
     """One kind of clip features, such as SlowFast."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="name of the encoder that made it, as the user declares it")
     form: Form = Field(description="how the arrays are stored: npz, npy, pt or hdf5")
@@ -36,10 +35,8 @@ class Stream(BaseModel):
         return self
 
 
-class Texts(BaseModel):
+class Texts(FrozenConfig):
     """Text features, one file a query."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(default="text", min_length=1, description="name of the encoder, as the user declares it")
     form: Form = Field(default="npz", description="how the arrays are stored: npz, npy, pt or hdf5")
@@ -64,10 +61,8 @@ class Texts(BaseModel):
         return self
 
 
-class WordTexts(BaseModel):
+class WordTexts(FrozenConfig):
     """Sentences as the vectors of their words, made here from a file in GloVe's text format."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     form: Literal["glove"] = Field(description="says that words are looked up, not read from a file a query")
     path: str = Field(description="for instance glove.6B.300d.txt")
@@ -84,10 +79,8 @@ def _texts_kind(value: object) -> str:
 AnyTexts = Annotated[Annotated[Texts, Tag("files")] | Annotated[WordTexts, Tag("words")], Discriminator(_texts_kind)]
 
 
-class PublishedFeatures(BaseModel):
+class PublishedFeatures(FrozenConfig):
     """The features of one data set as its release stores them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     streams: tuple[Stream, ...] = Field(
         min_length=1, description="concatenated in this order, which must be that of the model's blocks"

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.features.examples import TrainingExample
@@ -26,15 +26,14 @@ from coarse_to_fine.fine_grained.mesm.text import word_rows
 from coarse_to_fine.fine_grained.mesm.vocabulary import Vocabulary
 from coarse_to_fine.fine_grained.targets import window_targets
 from coarse_to_fine.fine_grained.window_losses import matched_pairs
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.training.task import Batch, TrainingData
 
 Item = TypeVar("Item")
 
 
-class MesmTargetsConfig(BaseModel):
+class MesmTargetsConfig(FrozenConfig):
     """How batches and targets are made; none of it changes what a trained model computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     relevant: Literal["middle", "inclusive", "annotated"] = Field(
         default="middle",

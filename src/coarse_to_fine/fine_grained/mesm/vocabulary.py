@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.encoders.config import parse_clip_config, read_json
@@ -21,6 +21,7 @@ from coarse_to_fine.encoders.load import encoder_folder
 from coarse_to_fine.encoders.tokenizer import ClipTokenizer, load_tokenizer
 from coarse_to_fine.errors import ConfigError, DataError
 from coarse_to_fine.features.word_vectors import WordVectors, load_vectors
+from coarse_to_fine.frozen_config import FrozenConfig
 
 FUNCTION_LIST = """a an the this that these those some any each every no both all another other such
     i you he she it we they me him her us them my your his its our their mine yours hers ours theirs
@@ -36,10 +37,8 @@ FUNCTION_WORDS = frozenset(FUNCTION_LIST.split())
 CONTENT_WEIGHT, FUNCTION_WEIGHT = 2.0, 1.0
 
 
-class MesmWordsConfig(BaseModel):
+class MesmWordsConfig(FrozenConfig):
     """How sentences are split for guessing words; none of it changes what a trained model computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     units: Literal["clip", "words"] = Field(
         default="clip", description="what a row of the text features is: a token of a CLIP encoder, or a word"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from coarse_to_fine.features.examples import TrainingExample
@@ -32,13 +32,12 @@ from coarse_to_fine.fine_grained.qd_detr.negatives import negative_memory, next_
 from coarse_to_fine.fine_grained.targets import WindowTargets, window_targets
 from coarse_to_fine.fine_grained.validation import METRICS, moment_metrics
 from coarse_to_fine.fine_grained.window_losses import matched_pairs, whole_step
+from coarse_to_fine.frozen_config import FrozenConfig
 from coarse_to_fine.training.task import Batch, Losses, TrainingData, TrainingTask
 
 
-class QdDetrTargetsConfig(BaseModel):
+class QdDetrTargetsConfig(FrozenConfig):
     """How targets are made; none of it changes what a trained model computes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     saliency: Literal["middle", "lighthouse", "annotated"] = Field(
         default="middle",

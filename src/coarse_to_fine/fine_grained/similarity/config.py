@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from coarse_to_fine.frozen_config import FrozenConfig
 
 
-class SimilarityConfig(BaseModel):
+class SimilarityConfig(FrozenConfig):
     """How windows are read off the curve of frame-sentence cosines."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     windows: int = Field(default=10, ge=1, description="windows returned at most")
     smoothing_clips: int = Field(
