@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coarse_to_fine.coarse_grained import load_coarse
+from coarse_to_fine.coarse_grained import COARSE_MODELS, load_coarse
 from coarse_to_fine.coarse_grained.base import CoarseModel
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.features.extract import extract_texts
-from coarse_to_fine.fine_grained import load_fine
+from coarse_to_fine.fine_grained import FINE_MODELS, load_fine
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
@@ -161,3 +161,14 @@ def test_an_encoder_gives_features_a_sentence(tmp_path, library, encode, got):
         pipeline = Pipeline(broken, load_coarse("mean-pool"), load_fine("similarity"))
         for way in (lambda: pipeline.search(SENTENCE), lambda: extract_texts([SENTENCE], encoder, tmp_path / "texts")):
             refused(way, f"`encode_text` of the encoder 'small-0' gave .*{got}.*; expected a TextFeatures a sentence")
+
+
+@pytest.mark.parametrize("model_class", [*COARSE_MODELS.values(), *FINE_MODELS.values()])
+@pytest.mark.parametrize("given", [{}, {"embed_dim": 4}, "t-mass", 5, Library])
+def test_a_model_is_built_from_its_own_config(model_class, given):
+    wanted = model_class.config_class.__name__
+    refused(
+        lambda: model_class(given),
+        rf"^the architecture of '{model_class.name}' is .*; expected a {wanted}; "
+        rf"make one: {model_class.__name__}\({wanted}\(\.\.\.\)\)$",
+    )

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coarse_to_fine import __version__
+from coarse_to_fine.arguments import require_kind
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import UserError, WeightsError
@@ -33,6 +34,7 @@ MODEL_FOLDER = "model"
 
 
 Model = TypeVar("Model", bound="StoredModel")
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class StoredModel(nn.Module):
@@ -47,6 +49,18 @@ class StoredModel(nn.Module):
     config_class: ClassVar[type[BaseModel]]
     config: BaseModel
     origin: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def checked_config(cls, given: Config) -> Config:
+        """What this model is built from, if it is that.
+
+        Raises:
+            UserError: it is no `config_class`.
+        """
+        wanted = cls.config_class.__name__
+        step = f"make one: {cls.__name__}({wanted}(...))"
+        require_kind(given, cls.config_class, f"the architecture of {cls.name!r}", f"a {wanted}", step)
+        return given
 
     @classmethod
     def recipe_class(cls) -> type[Recipe] | None:

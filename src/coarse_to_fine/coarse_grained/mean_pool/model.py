@@ -25,7 +25,7 @@ class MeanPool(CoarseModel):
 
     def __init__(self, config: MeanPoolConfig | None = None) -> None:
         super().__init__()
-        self.config = config or MeanPoolConfig()
+        self.config = MeanPoolConfig() if config is None else self.checked_config(config)
         self.num_frames = self.config.num_frames
 
     @torch.no_grad()

@@ -74,7 +74,7 @@ class TMass(CoarseModel):
 
     def __init__(self, config: TMassConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config = self.checked_config(config)
         self.num_frames = config.num_frames
         self.pooling = FramePooling(config.embed_dim, config.num_heads)
         self.radius = Radius(config.num_frames, config.embed_dim)

@@ -43,7 +43,7 @@ class TMassV2(CoarseModel):
 
     def __init__(self, config: TMassV2Config) -> None:
         super().__init__()
-        self.config = config
+        self.config = self.checked_config(config)
         self.num_frames = config.num_frames
         self.t_mass = TMass(config.t_mass)
         self.alignment = SampleAlignment(

@@ -62,6 +62,9 @@ class Mesm(MesmNetwork, FineModel):
     config_class = MesmConfig
     config: MesmConfig
 
+    def __init__(self, config: MesmConfig) -> None:
+        super().__init__(self.checked_config(config))
+
     @classmethod
     def recipe_class(cls) -> type[Recipe]:
         from coarse_to_fine.fine_grained.mesm.recipe import MesmRecipe

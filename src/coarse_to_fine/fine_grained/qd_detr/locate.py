@@ -53,6 +53,9 @@ class QdDetr(QdDetrNetwork, FineModel):
     config_class = QdDetrConfig
     config: QdDetrConfig
 
+    def __init__(self, config: QdDetrConfig) -> None:
+        super().__init__(self.checked_config(config))
+
     @classmethod
     def recipe_class(cls) -> type[Recipe]:
         from coarse_to_fine.fine_grained.qd_detr.recipe import QdDetrRecipe

@@ -44,7 +44,7 @@ class Similarity(FineModel):
 
     def __init__(self, config: SimilarityConfig | None = None) -> None:
         super().__init__()
-        self.config = config or SimilarityConfig()
+        self.config = SimilarityConfig() if config is None else self.checked_config(config)
 
     def video_cache(self, segment: SegmentFeatures) -> SimilarityVideo:
         if not len(segment.clips):
