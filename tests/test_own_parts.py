@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -172,3 +174,44 @@ def test_a_model_is_built_from_its_own_config(model_class, given):
         rf"^the architecture of '{model_class.name}' is .*; expected a {wanted}; "
         rf"make one: {model_class.__name__}\({wanted}\(\.\.\.\)\)$",
     )
+
+
+@pytest.mark.parametrize("score", [torch.nan, torch.inf, -torch.inf])
+def test_scores_of_a_coarse_model_are_finite(library, score):
+    pipeline = Pipeline(
+        library, giving(OwnCoarse(), lambda t, f: torch.full((len(t), len(f)), score)), load_fine("similarity")
+    )
+    message = f"^the coarse model 'own-coarse' gave the segment 'v0#0' the score {score}; expected a finite number; "
+    refused(lambda: pipeline.search(SENTENCE), message)
+    refused(lambda: pipeline.rank_videos(SENTENCE), message)
+    refused(lambda: pipeline.search(SENTENCE, among=["v0"]), message)
+    refused(lambda: pipeline.score_videos_many([SENTENCE]), message)
+    assert pipeline.search(SENTENCE, among=[]) == []
+
+
+def test_one_score_that_is_no_number_is_enough(library):
+    half = giving(OwnCoarse(), lambda t, f: torch.tensor([[0.5, torch.nan]]).expand(len(t), -1)[:, : len(f)])
+    pipeline = Pipeline(library, half, load_fine("similarity"))
+    refused(lambda: pipeline.search(SENTENCE), "gave the segment 'v1#0' the score nan")
+    assert {hit.video_id for hit in pipeline.search(SENTENCE, among=["v0"])} == {"v0"}
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+@pytest.mark.parametrize("part", ["windows_s", "scores"])
+def test_windows_and_scores_of_a_fine_model_are_finite(library, part, number):
+    windows, scores = torch.tensor([[0.0, 1.0]]), torch.tensor([0.5])
+    {"windows_s": windows, "scores": scores}[part][..., -1] = number
+    wrong = MomentOutput(windows, scores, torch.zeros(2))
+    pipeline = Pipeline(library, load_coarse("mean-pool"), giving(OwnFine(), lambda pairs: [wrong] * len(pairs)))
+    message = f"^`locate` of the fine model 'own-fine' gave {part} with inf or NaN; expected finite numbers; mend the"
+    refused(lambda: pipeline.search(SENTENCE), message)
+    refused(lambda: pipeline.moments(SENTENCE, "v0"), message)
+
+
+def test_text_embeddings_of_an_encoder_are_finite(library):
+    encoder = SmallEncoder()
+    plain = encoder.encode_text
+    encoder.encode_text = lambda sentences: [replace(text, tokens=text.tokens * torch.nan) for text in plain(sentences)]
+    with Library.open(library.path, encoder=encoder) as opened:
+        pipeline = Pipeline(opened, load_coarse("mean-pool"), load_fine("similarity"))
+        refused(lambda: pipeline.search(SENTENCE), "`encode_text` of the encoder 'small-0' gave inf or NaN; expected")

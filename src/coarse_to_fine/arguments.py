@@ -44,12 +44,12 @@ def described(given: object) -> str:
 
 
 def require_kind(given: object, kind: type | UnionType, name: str, expected: str, step: str) -> None:
-    """Raise unless an argument is of a type.
+    """Raise unless an argument is an object of a type; a class that has all of a protocol is none.
 
     Raises:
         UserError: it is not.
     """
-    if not isinstance(given, kind):
+    if isinstance(given, type) or not isinstance(given, kind):
         raise UserError(f"{name} is {shown(given)}; expected {expected}; {step}")
 
 

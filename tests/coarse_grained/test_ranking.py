@@ -42,3 +42,10 @@ def test_a_video_has_the_score_of_its_best_segment(rows: list[list[int]], owners
         for video, score in enumerate(found):
             own = [value for value, owner in zip(row, owners) if owner == video]
             assert score == (max(own) if own else -torch.inf)
+
+
+def test_a_row_with_scores_that_are_no_numbers_keeps_its_length():
+    scores = torch.tensor([[1.0, torch.nan, 1.0, 1.0], [2.0, 2.0, 1.0, 3.0]])
+    best = stable_top(scores, 3)
+    assert best.indices[0, 0] == 1
+    assert best.indices[1].tolist() == [3, 0, 1]

@@ -131,3 +131,12 @@ def test_a_closed_library_says_so(made):
     for ask in (library.videos, library.info, library.compact, library.check):
         with pytest.raises(LibraryError, match=r"own.ctf was closed; expected an open library; open it again"):
             ask()
+
+
+@pytest.mark.parametrize("given", ["v9", "", 5, ["v0"]])
+def test_segments_are_those_of_a_video_that_is_there(made, given):
+    with Library.open(made) as library:
+        for way in (library.video, library.segments):
+            with pytest.raises(UserError, match=r"^no video .* in .*; expected an id of `ctf library list`; check it"):
+                way(given)
+        assert library.segments() == []

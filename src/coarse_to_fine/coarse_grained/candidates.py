@@ -11,13 +11,14 @@ Axes: T texts, V segments, C candidates, F frames, D width, K shortened width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Int8, Shaped
 from pydantic import Field
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_kind
 from coarse_to_fine.coarse_grained.base import blocks, unit
 from coarse_to_fine.cores import cores_for
 from coarse_to_fine.frozen_config import FrozenConfig
@@ -48,6 +49,7 @@ class CandidateConfig(FrozenConfig):
         return min(segments, max(self.kept, round(self.fraction * segments), 4 * wanted))
 
 
+@runtime_checkable
 class CandidateEngine(Protocol):
     """Finds the segments one of whose frames is near a text; columns are numbered in the order they were given."""
 
@@ -59,6 +61,17 @@ class CandidateEngine(Protocol):
 
     def search(self, text: Float[Tensor, "T D"], count: int) -> Int[Tensor, "T C"]:
         """The columns whose frames are nearest to each text, in any order; all where there are fewer."""
+
+
+def require_engine(given: object) -> None:
+    """Raise unless this finds candidates, or is None.
+
+    Raises:
+        UserError: it is something else.
+    """
+    step = "give one, or leave it out"
+    expected = "what has clear, extend and search, such as coarse_grained.milvus.MilvusFrames"
+    require_kind(given, CandidateEngine | None, "engine", expected, step)
 
 
 class FrameCosines:

@@ -5,6 +5,7 @@ Axes: T texts, V segments, N videos, K kept.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -27,7 +28,7 @@ class Top(NamedTuple):
 def stable_top(scores: Float[Tensor, "T V"], k: int) -> Top:
     """The K best columns of each row; of equal scores the earlier column comes first, at the border too.
 
-    K above V gives all V; K of 0 gives none.
+    K above V gives all V; K of 0 gives none. NaN comes first.
     """
     kept = min(max(k, 0), scores.shape[1])
     if kept == 0 or not len(scores):
@@ -35,7 +36,7 @@ def stable_top(scores: Float[Tensor, "T V"], k: int) -> Top:
     best = torch.topk(scores, min(kept + 1, scores.shape[1]), dim=1)
     indices = best.indices[:, :kept].contiguous()
     for row, values in enumerate(best.values.tolist()):
-        if len(set(values)) < len(values):  # the order of equal scores is not known
+        if len(set(values)) < len(values) and not math.isnan(values[0]):  # the order of equal scores is not known
             indices[row] = _best_columns(scores[row], values[kept - 1], kept)
     return Top(indices, best.values[:, :kept])
 

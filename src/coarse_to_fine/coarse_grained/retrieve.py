@@ -5,16 +5,31 @@ Axes: T texts, V segments, C candidates, N videos, F frames, D width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coarse_to_fine.arguments import require_kind, several, shown
+from coarse_to_fine.arguments import (
+    described,
+    require_kind,
+    require_positive,
+    require_seed,
+    require_whole,
+    several,
+    shown,
+)
 from coarse_to_fine.coarse_grained.base import CoarseModel, VideoCache, blocks, checked_scores
-from coarse_to_fine.coarse_grained.candidates import CandidateConfig, CandidateEngine, Candidates, FrameCosines
+from coarse_to_fine.coarse_grained.candidates import (
+    CandidateConfig,
+    CandidateEngine,
+    Candidates,
+    FrameCosines,
+    require_engine,
+)
 from coarse_to_fine.coarse_grained.content import Block, Content
 from coarse_to_fine.coarse_grained.ranking import best_per_video, stable_top
 from coarse_to_fine.coarse_grained.rescoring import rescore
@@ -35,6 +50,7 @@ class SegmentBlock(Protocol):
     def frames(self) -> Tensor: ...
 
 
+@runtime_checkable
 class Gallery(Protocol):
     """What is searched; a library is one. Equal generations mean equal content."""
 
@@ -69,6 +85,9 @@ class CoarseRetriever:
         compact: keep smaller caches (see `CoarseModel.compact`).
         candidates: from which size on, and how many segments are chosen before exact scores.
         engine: chooses them; None compares all frames in this process.
+
+    Raises:
+        UserError: one of these is of another kind.
     """
 
     def __init__(
@@ -80,6 +99,13 @@ class CoarseRetriever:
         candidates: CandidateConfig | None = None,
         engine: CandidateEngine | None = None,
     ) -> None:
+        require_kind(model, CoarseModel, "model", "a coarse model", "load one: load_coarse(NAME) of coarse_grained")
+        expected = "a library, or what has generation and frames_matrix"
+        require_kind(gallery, Gallery, "gallery", expected, "open one: Library.open(PATH)")
+        step = "make one: CandidateConfig(kept=1000) of coarse_grained.candidates"
+        require_kind(candidates, CandidateConfig | None, "candidates", "a CandidateConfig", step)
+        require_engine(engine)
+        require_whole(memory_bytes=memory_bytes)
         self.model, self.gallery = model, gallery
         self._ranker = model.ranker
         self._memory_bytes, self._compact = memory_bytes, compact
@@ -106,22 +132,25 @@ class CoarseRetriever:
             among: ids of the videos that may be ranked; None: all.
 
         Raises:
-            UserError: a count below 1, or ids that the gallery does not hold.
+            UserError: no (T, D) tensor, a count below 1, ids that the gallery does not hold, or scores that are no
+                finite numbers.
         """
-        if top_videos < 1 or segments_a_video < 1:
-            raise UserError(
-                f"top_videos is {top_videos}, segments_a_video {segments_a_video}; expected 1 or more; raise them"
-            )
+        _require_embeddings(text)
+        require_positive(top_videos=top_videos, segments_a_video=segments_a_video)
+        require_seed(seed)
         content = self._refresh()
         wanted = _wanted(content, among)
-        if not content.video_ids:
+        if not content.video_ids or wanted == frozenset():
             return [[] for _ in text]
         hidden = _hidden(content, wanted)
         segments = len(content.segment_ids)
         kept = self._count(segments, top_videos * segments_a_video) if hidden is None else segments
         ranked: list[list[RankedVideo]] = []
         for scores in self._searched(content, text, seed, kept, hidden):
-            ranked += _best_videos(content, scores, top_videos, segments_a_video)
+            best = _best_videos(content, scores, top_videos, segments_a_video)
+            if not all(videos and math.isfinite(videos[0].score) for videos in best):
+                raise self._no_number(content, text, scores)
+            ranked += best
         return ranked
 
     def score_videos(self, text: Float[Tensor, "T D"], seed: int = 0) -> tuple[list[str], Float[Tensor, "T N"]]:
@@ -130,13 +159,19 @@ class CoarseRetriever:
         Args:
             text: sentence embeddings of the gallery's encoder, not normalised.
             seed: of the model's noise.
+
+        Raises:
+            UserError: no (T, D) tensor, or scores that are no finite numbers.
         """
+        _require_embeddings(text)
+        require_seed(seed)
         content = self._refresh()
         videos = len(content.video_ids)
-        found = [
-            best_per_video(scores, content.video_of_segment, videos)
-            for scores in (self._searched(content, text, seed, len(content.segment_ids), None) if videos else ())
-        ]
+        found = []
+        for scores in self._searched(content, text, seed, len(content.segment_ids), None) if videos else ():
+            if not bool(scores.amax(dim=1).isfinite().all()):
+                raise self._no_number(content, text, scores)
+            found.append(best_per_video(scores, content.video_of_segment, videos))
         return content.video_ids, torch.cat(found) if found else torch.zeros(len(text), videos)
 
     def _searched(
@@ -170,6 +205,25 @@ class CoarseRetriever:
             row[own] = self._ranker.score_once(one.unsqueeze(0), content.frames_of(own), seed)[0].cpu()
         return scores
 
+    def _no_number(self, content: Content, text: Float[Tensor, "T D"], scores: Float[Tensor, "P V"]) -> UserError:
+        """What to say about scores that are no finite numbers: whether the text, the features or the model is wrong."""
+        row = int(scores.amax(dim=1).isfinite().logical_not().nonzero()[0])
+        column = int(scores[row].argmax())
+        segment, score = content.segment_ids[column], float(scores[row, column])
+        if not bool(text.isfinite().all()):
+            return UserError(
+                "the embedding of a query holds inf or NaN; expected finite numbers; mend the encoder that made it"
+            )
+        if not bool(content.frames_of(torch.tensor([column])).isfinite().all()):
+            return UserError(
+                f"the features of the segment {segment!r} hold inf or NaN; expected finite numbers; remove its video "
+                "from the library, and add it again with an encoder that gives such"
+            )
+        return UserError(
+            f"the coarse model {self.model.name!r} gave the segment {segment!r} the score {score}; expected a finite "
+            "number; mend the model"
+        )
+
     def _count(self, segments: int, wanted: int) -> int:
         return segments if self._ranker.cheap else self._candidates.config.count(segments, wanted)
 
@@ -202,6 +256,14 @@ class CoarseRetriever:
         return self._content
 
 
+def _require_embeddings(text: object) -> None:
+    if not isinstance(text, Tensor) or text.ndim != 2:
+        raise UserError(
+            f"the text is {described(text)}; expected embeddings of sentences, a tensor of shape (T, D); encode them "
+            "with the library's encoder, or search with a Pipeline"
+        )
+
+
 def _best_videos(
     content: Content, scores: Float[Tensor, "T V"], top_videos: int, segments_a_video: int
 ) -> list[list[RankedVideo]]:
@@ -212,7 +274,7 @@ def _best_videos(
         [
             RankedVideo(ids[video], value, rank, best_segments(row, video, segments_a_video))
             for rank, (video, value) in enumerate(zip(columns, values), start=1)
-            if value > hidden
+            if value != hidden
         ]
         for row, columns, values in zip(scores, best.indices.tolist(), best.scores.tolist())
     ]

@@ -46,6 +46,8 @@ def encoded_sentences(encoder: ImageTextEncoder, sentences: Sequence[str]) -> li
             got = f"a list with a value {shown(wrong)}"
         expected = f"a TextFeatures a sentence, with embedding ({encoder.embed_dim},) and tokens (T, W)"
         raise _broken(encoder, "encode_text", got, expected)
+    if not all(bool(text.embedding.isfinite().all()) and bool(text.tokens.isfinite().all()) for text in found):
+        raise _broken(encoder, "encode_text", "inf or NaN", "finite numbers")
     return found
 
 

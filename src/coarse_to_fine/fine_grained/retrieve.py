@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from coarse_to_fine.arguments import shown
+from coarse_to_fine.arguments import require_kind, require_positive, require_whole, several, shown
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.types import MomentOutput, SegmentFeatures, TextFeatures
@@ -28,9 +30,15 @@ class FineRetriever:
         model: the fine model, in eval mode.
         keep: number of segments whose cache is kept for later calls.
         batch_size: pairs that are run together; about 8 is fastest on a CPU.
+
+    Raises:
+        UserError: one of these is of another kind.
     """
 
     def __init__(self, model: FineModel, keep: int = 1000, batch_size: int = 8) -> None:
+        require_kind(model, FineModel, "model", "a fine model", "load one: load_fine(NAME) of fine_grained")
+        require_whole(keep=keep)
+        require_positive(batch_size=batch_size)
         if keep < 0:
             raise UserError(f"keep is {keep}, expected 0 or more segments; leave it out for the default")
         self.model, self.keep, self.batch_size = model, keep, batch_size
@@ -49,8 +57,10 @@ class FineRetriever:
             features: gives the features of a segment by id.
 
         Raises:
-            UserError: not one list a sentence, or a model that does not keep its contract.
+            UserError: no encoded sentences, not one list a sentence, a segment without features, or a model that does
+                not keep its contract.
         """
+        _require_asked(texts, candidates)
         if len(texts) != len(candidates):
             lists = counted(len(candidates), "candidate list")
             raise UserError(f"{counted(len(texts), 'sentence')} with {lists}; give one list a sentence")
@@ -68,18 +78,36 @@ class FineRetriever:
         prepared: dict[str, Any] = {}
         for segment in dict.fromkeys(segments):
             cache = self._caches.pop(segment, None)
-            prepared[segment] = self.model.video_cache(features[segment]) if cache is None else cache
+            prepared[segment] = self.model.video_cache(_features_of(segment, features)) if cache is None else cache
         self._caches.update(prepared)
         for segment in list(self._caches)[: max(0, len(self._caches) - self.keep)]:
             del self._caches[segment]
         return prepared
 
 
+def _require_asked(texts: Iterable[object], candidates: Iterable[Iterable[object]]) -> None:
+    step = "encode them with the library's encoder, or search with a Pipeline"
+    for text in several(texts, "texts", "encoded sentences"):
+        require_kind(text, TextFeatures, "one of the texts", "the TextFeatures of a sentence", step)
+    for own in several(candidates, "candidates", "one list of segment ids a sentence"):
+        several(own, "the candidates of a sentence", "ids of segments")
+
+
+def _features_of(segment: str, features: FeatureSource) -> SegmentFeatures:
+    try:
+        return features[segment]
+    except KeyError as error:
+        raise UserError(
+            f"no features of the segment {shown(segment)}; expected those of all candidates; read them with "
+            "`segment_features` of the library"
+        ) from error
+
+
 def _checked(found: object, count: int, name: str) -> list[MomentOutput]:
     """What a model gave for so many pairs, which may be a model of the caller's own.
 
     Raises:
-        UserError: no `MomentOutput` a pair, or one of other shapes.
+        UserError: no `MomentOutput` a pair, one of other shapes, or windows and scores that are no finite numbers.
     """
     outputs = list(found) if isinstance(found, Iterable) else None
     wrong = next((one for one in outputs or () if not _is_output(one)), None)
@@ -90,7 +118,18 @@ def _checked(found: object, count: int, name: str) -> list[MomentOutput]:
             f"`locate` of the fine model {name!r} gave {got} for {counted(count, 'pair')}; expected a MomentOutput a "
             "pair, with windows_s (Q, 2), scores (Q,) and saliency (L,); mend the model"
         )
+    if outputs:
+        for part in ("windows_s", "scores"):
+            _require_finite([getattr(one, part) for one in outputs], part, name)
     return outputs
+
+
+def _require_finite(parts: Sequence[Tensor], part: str, name: str) -> None:
+    joined = torch.cat(list(parts))
+    if not math.isfinite(float(joined.sum())) and not bool(joined.isfinite().all()):  # a sum alone may overflow
+        raise UserError(
+            f"`locate` of the fine model {name!r} gave {part} with inf or NaN; expected finite numbers; mend the model"
+        )
 
 
 def _is_output(given: object) -> bool:

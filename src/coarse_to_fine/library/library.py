@@ -235,8 +235,15 @@ class Library:
         return video
 
     def segments(self, video_id: str | None = None) -> list[StoredSegment]:
-        """Segments of one video or of all, in the order of video id and time."""
-        return self._catalogue.segments(video_id)
+        """Segments of one video or of all, in the order of video id and time.
+
+        Raises:
+            UserError: there is no video of this id.
+        """
+        found = self._catalogue.segments(video_id) if isinstance(video_id, str | None) else []
+        if video_id is not None and not found:
+            self.video(video_id)  # refuses an id that is not there
+        return found
 
     def segment_features(self, segment_ids: Sequence[str]) -> list[SegmentFeatures]:
         """Features of segments in the order asked for, float32 copies.

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from coarse_to_fine.arguments import require_kind, shown
 from coarse_to_fine.coarse_grained.base import CoarseModel
+from coarse_to_fine.coarse_grained.candidates import require_engine
 from coarse_to_fine.errors import UserError
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fusion import FusionConfig
@@ -49,12 +50,7 @@ def require_parts(library: object, coarse: object, fine: object, fusion: object,
     _require_model("fine", fine)
     step = "make one, coarse_to_fine.fusion.FusionConfig(alpha=0.5), or read a file with read_fusion of that module"
     require_kind(fusion, FusionConfig | None, "fusion", "a FusionConfig", step)
-    methods = ("clear", "extend", "search")
-    if engine is not None and not all(callable(getattr(engine, name, None)) for name in methods):
-        raise UserError(
-            f"engine is {shown(engine)}; expected what has clear, extend and search, such as "
-            "coarse_grained.milvus.MilvusFrames; give one, or leave it out"
-        )
+    require_engine(engine)
 
 
 def _require_model(stage: str, given: object) -> None:
