@@ -118,18 +118,22 @@ def _checked(found: object, count: int, name: str) -> list[MomentOutput]:
             f"`locate` of the fine model {name!r} gave {got} for {counted(count, 'pair')}; expected a MomentOutput a "
             "pair, with windows_s (Q, 2), scores (Q,) and saliency (L,); mend the model"
         )
-    if outputs:
-        for part in ("windows_s", "scores"):
-            _require_finite([getattr(one, part) for one in outputs], part, name)
+    _require_finite(outputs, name)
     return outputs
 
 
-def _require_finite(parts: Sequence[Tensor], part: str, name: str) -> None:
-    joined = torch.cat(list(parts))
-    if not math.isfinite(float(joined.sum())) and not bool(joined.isfinite().all()):  # a sum alone may overflow
-        raise UserError(
-            f"`locate` of the fine model {name!r} gave {part} with inf or NaN; expected finite numbers; mend the model"
-        )
+def _require_finite(outputs: Sequence[MomentOutput], name: str) -> None:
+    if not outputs:
+        return
+    windows, scores = torch.cat([one.windows_s for one in outputs]), torch.cat([one.scores for one in outputs])
+    if math.isfinite((windows.sum() + scores.sum()).item()):  # sooner known than of each number
+        return
+    for part, numbers in (("windows_s", windows), ("scores", scores)):
+        if not bool(numbers.isfinite().all()):
+            raise UserError(
+                f"`locate` of the fine model {name!r} gave {part} with inf or NaN; expected finite numbers; mend the "
+                "model"
+            )
 
 
 def _is_output(given: object) -> bool:
