@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
@@ -32,6 +33,16 @@ from coarse_to_fine.main_pipeline.run_config import SplitFile, Stage
     [
         (lambda: Sampling(clip_second=1), "Sampling: unknown key 'clip_second', did you mean 'clip_seconds'?"),
         (lambda: Sampling(clip_seconds=-1), "Sampling: clip_seconds is -1: input should be greater than 0"),
+        (
+            lambda: Sampling(segment_seconds=5),
+            "Sampling: segment_seconds is 5; expected a multiple of clip_seconds (2); take 4",
+        ),
+        (
+            lambda: Sampling(segment_seconds=10),
+            "Sampling: segment_overlap_seconds is 30; expected less than segment_seconds 10; lower it",
+        ),
+        (lambda: Sampling(segment_seconds=inf), "Sampling: segment_seconds is inf: input should be a finite number"),
+        (lambda: FusionConfig(temperature=inf), "FusionConfig: temperature is inf: input should be a finite number"),
         (lambda: FusionConfig(alpha=zeros(3)), "FusionConfig: alpha is of type Tensor: input should be a valid number"),
         (
             lambda: CandidateConfig(kept=0, fraction=2),

@@ -11,13 +11,13 @@ from coarse_to_fine.errors import ConfigError
 
 
 class FrozenConfig(BaseModel):
-    """Values that are validated once and never change; unknown keys are refused.
+    """Values that are validated once and never change; unknown keys, inf and NaN are refused.
 
     Validation of a mapping (`model_validate`, a section inside another configuration) raises what pydantic raises, so
     that a reader of files can name the file and the place in it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, /, **values: Any) -> None:
         """Validate what Python code gives.

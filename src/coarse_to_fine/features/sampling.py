@@ -6,10 +6,13 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from coarse_to_fine.clip_grid import segment_grid
+from coarse_to_fine.config import parse_config
 from coarse_to_fine.encoders.base import ImageTextEncoder
 from coarse_to_fine.encoders.preprocessing import Preprocessing
+from coarse_to_fine.errors import ConfigError
 from coarse_to_fine.frozen_config import FrozenConfig
 
 SAMPLING_RULES = "clip-middle, t-mass-uniform, 1"
@@ -35,6 +38,14 @@ class Sampling(FrozenConfig):
         "resize to a square, or the encoder's processor from full size",
     )
 
+    @model_validator(mode="after")
+    def _on_clip_grid(self) -> Sampling:
+        try:
+            segment_grid(self.clip_seconds, self.segment_seconds, self.segment_overlap_seconds)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over the values and the version of the rules; pictures scaled by the processor add nothing."""
@@ -53,7 +64,7 @@ class Sampling(FrozenConfig):
     @classmethod
     def from_stored(cls, text: str) -> Sampling:
         """From stored JSON; what was stored before `scaling` was a choice is the processor's."""
-        return cls.model_validate({"scaling": "processor", **json.loads(text)})
+        return parse_config(cls, {"scaling": "processor", **json.loads(text)}, "the stored sampling")
 
 
 def plain_square(encoder: ImageTextEncoder) -> int | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coarse_to_fine.arguments import require_kind
+from coarse_to_fine.clip_grid import segment_grid
 from coarse_to_fine.errors import ConfigError, VideoError
 from coarse_to_fine.video.video_file import Integers, Times, VideoFile
 
@@ -80,12 +81,7 @@ def segment_clips(
     Raises:
         ConfigError: a length that is not a multiple of `clip_seconds`, or an overlap that leaves no step.
     """
-    length = _whole_clips("segment_seconds", segment_seconds, clip_seconds)
-    step = length - _whole_clips("overlap_seconds", overlap_seconds, clip_seconds)
-    if step < 1:
-        raise ConfigError(
-            f"overlap_seconds is {overlap_seconds:g}; expected less than segment_seconds {segment_seconds:g}; lower it"
-        )
+    length, step = segment_grid(clip_seconds, segment_seconds, overlap_seconds)
     total = clip_count(duration_s, clip_seconds)
     if total <= length:
         return [slice(0, total)]
@@ -186,13 +182,3 @@ def _segment_frames(frame_times_s: Times, start_s: float, end_s: float, frames: 
 def _middles(edges: Times) -> Integers:
     whole = np.floor(edges).astype(np.int64)
     return np.asarray((whole[:-1] + whole[1:] - 1) // 2, np.int64)
-
-
-def _whole_clips(name: str, seconds: float, clip_seconds: float) -> int:
-    clips = round(seconds / clip_seconds)
-    if abs(clips * clip_seconds - seconds) > 1e-6:
-        raise ConfigError(
-            f"{name} is {seconds:g}; expected a multiple of clip_seconds ({clip_seconds:g}); "
-            f"take {max(1, clips) * clip_seconds:g}"
-        )
-    return clips
