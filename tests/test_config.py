@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coarse_to_fine.config import load_config, parse_value
-from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.errors import ConfigError, UserError
 from coarse_to_fine.spelling import nearest
 
 
@@ -137,3 +137,18 @@ def test_empty_file_is_all_defaults(tmp_path: Path) -> None:
 
 def test_nearest_lists_all_names_if_none_is_near() -> None:
     assert nearest("qqq", ["beta", "alpha"]) == "known: alpha, beta"
+
+
+@pytest.mark.parametrize(
+    ("model_class", "overrides", "message"),
+    [
+        (Outer, "low=1", r"overrides is the text 'low=1'; expected .*; put it into a list: \['low=1'\]"),
+        (Outer, [5], "an override is 5; expected a text `key=value`"),
+        (Outer, 5, "overrides is 5; expected texts `key=value`; give a list"),
+        ("Outer", [], "model_class is 'Outer'; expected the class of a configuration"),
+        (Outer(), [], "model_class is of type Outer; expected the class of a configuration"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(model_class: Any, overrides: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_config(model_class, None, overrides)

@@ -215,3 +215,41 @@ def test_text_embeddings_of_an_encoder_are_finite(library):
     with Library.open(library.path, encoder=encoder) as opened:
         pipeline = Pipeline(opened, load_coarse("mean-pool"), load_fine("similarity"))
         refused(lambda: pipeline.search(SENTENCE), "`encode_text` of the encoder 'small-0' gave inf or NaN; expected")
+
+
+def test_a_model_that_is_stored_has_a_configuration(tmp_path):
+    for config in (None, {"width": 3}):
+        model = OwnCoarse()
+        model.config = config
+        refused(
+            lambda: model.save_pretrained(tmp_path / "own"),  # noqa: B023
+            "the model 'own-coarse' has the config_class None and the config .*; expected a configuration "
+            "and an object of it, from which it is built again; set both in its class",
+        )
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_model_calls_the_constructor_of_its_contract(library):
+    class Unmade(OwnCoarse):
+        def __init__(self):
+            self.width = 3
+
+    refused(lambda: Pipeline(library, Unmade(), load_fine("similarity")), "coarse is of type Unmade that is not set up")
+
+
+@pytest.mark.parametrize("load", [load_coarse, load_fine])
+@pytest.mark.parametrize("given", [None, 5, OwnCoarse, ["t-mass"]])
+def test_models_are_loaded_by_name_or_folder(load, given):
+    refused(
+        lambda: load(given), r"^the (coarse|fine) model is .*; expected a path; give a name or the path of a folder"
+    )
+    refused(lambda: load("mean-pool", weights=given or 5), "^the folder of weights is .*; expected a path; give its")
+
+
+@pytest.mark.parametrize("name", ["mean-pool", "t-mass"])
+@pytest.mark.parametrize("given", [[SENTENCE], SENTENCE, [torch.zeros(2, 2)]])
+def test_coarse_models_score_tensors(name, given):
+    model, frames, text = load_coarse(name), torch.rand(2, 12, 160), torch.rand(1, 160)
+    refused(lambda: model.score(given, frames), "^text embeddings are a value .*; expected a tensor; encode with")
+    refused(lambda: model.score(text, given), "^frame embeddings are a value .*; expected a tensor; encode with")
+    refused(lambda: model.score_cached(given, model.video_cache(frames)), "^text embeddings are a value ")

@@ -27,8 +27,10 @@ def shown(value: object) -> str:
         return f"the class {value.__name__}"
     if not isinstance(value, WRITTEN):
         return f"of type {type(value).__name__}"
-    text = repr(value)
-    return text if isinstance(value, str) or len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if isinstance(value, str):
+        return repr(value)
+    text = " ".join(repr(value).split())  # of what is inside, some have many lines
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def described(given: object) -> str:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from coarse_to_fine.arguments import require_path
+from coarse_to_fine.arguments import require_kind, require_path, several, shown
 from coarse_to_fine.config_problems import one_line
-from coarse_to_fine.errors import ConfigError
+from coarse_to_fine.errors import ConfigError, UserError
 from coarse_to_fine.shipped_configs import find_config
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,11 +33,15 @@ def load_config(model_class: type[Model], path: Path | str | None = None, overri
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value is out of range; one line.
+        UserError: an argument of another kind.
     """
+    if not (isinstance(model_class, type) and issubclass(model_class, BaseModel)):
+        raise UserError(f"model_class is {shown(model_class)}; expected the class of a configuration; give one")
     if path is not None:
         require_path(path, "the configuration")
     values = {} if path is None else read_yaml(find_config(path))
-    for override in overrides:
+    for override in several(overrides, "overrides", "texts `key=value`"):
+        require_kind(override, str, "an override", "a text `key=value`", "give it as a string")
         apply_override(values, override)
     source = str(path) if path is not None else "the configuration"
     return parse_config(model_class, _on_defaults(model_class, values), source)

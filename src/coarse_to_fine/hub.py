@@ -18,6 +18,7 @@ from coarse_to_fine.model_folders import (
     StoredModel,
     build,
     read_document,
+    require_config,
     save_model,
 )
 from coarse_to_fine.wording import counted
@@ -63,8 +64,12 @@ def save_pretrained(model: StoredModel, folder: str | Path, *, half: bool = Fals
         model: any model of either stage.
         folder: made where absent.
         half: store float16.
+
+    Raises:
+        UserError: the folder is no path, or the model has no configuration.
     """
     require_path(folder, "the folder")
+    require_config(model)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CARD_FILE).exists():

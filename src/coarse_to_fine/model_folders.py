@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coarse_to_fine import __version__
-from coarse_to_fine.arguments import require_kind
+from coarse_to_fine.arguments import require_kind, require_path, shown
 from coarse_to_fine.atomic_files import replacing, write_text_atomically
 from coarse_to_fine.devices import resolve_device
 from coarse_to_fine.errors import UserError, WeightsError
@@ -111,6 +111,9 @@ def load_by_name(
         UserError: an unknown name.
         WeightsError: no weights for this model and encoder, or a folder that holds something else.
     """
+    require_path(name_or_folder, f"the {stage} model", "give a name or the path of a folder")
+    if weights is not None:
+        require_path(weights, "the folder of weights")
     place = resolve_device(device)
     name, known = str(name_or_folder), ", ".join(models)
     if name in models and weights is None and models[name].training_free:
@@ -174,7 +177,11 @@ def save_model(
         folder: made where absent.
         half: store float16, which loading widens again.
         origin: JSON values about how the weights came to be (encoder, run, source file).
+
+    Raises:
+        UserError: the model has no configuration.
     """
+    require_config(model)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
@@ -192,6 +199,20 @@ def save_model(
         "created_by": f"coarse-to-fine {__version__}",
     }
     write_text_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
+
+
+def require_config(model: StoredModel) -> None:
+    """Raise unless a model, which may be one of the caller's own, has what it is built from when it is read again.
+
+    Raises:
+        UserError: its `config` is no object of its `config_class`.
+    """
+    wanted, config = getattr(model, "config_class", None), getattr(model, "config", None)
+    if wanted is None or not isinstance(config, wanted):
+        raise UserError(
+            f"the model {model.name!r} has the config_class {shown(wanted)} and the config {shown(config)}; expected "
+            "a configuration and an object of it, from which it is built again; set both in its class"
+        )
 
 
 def save_trained(model: StoredModel, folder: str | Path, origin: Mapping[str, Any], report: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from coarse_to_fine.data_generation.world.render import render_frame
 from coarse_to_fine.data_generation.world.sampling import sample_scene
 from coarse_to_fine.data_generation.world.vocabulary import PLACES
 from coarse_to_fine.encoders import ImageTextEncoder, encoder_folder, load_encoder
-from coarse_to_fine.errors import WeightsError
+from coarse_to_fine.errors import UserError, WeightsError
 
 SENTENCES = ["a red ball", "", "a small blue car leaves to the left", "a green cube", "two trees " * 30]
 
@@ -228,3 +228,19 @@ def test_the_bundled_encoder_knows_the_places(tiny: ImageTextEncoder) -> None:
     texts = torch.nn.functional.normalize(torch.stack([prompt.embedding for prompt in prompts]), dim=-1)
     found = [PLACES[int(index)] for index in (images @ texts.T).argmax(1)]
     assert sum(place == scene.place for place, scene in zip(found, scenes)) >= 10
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "a red ball",
+            r"sentences is the text 'a red ball'; expected several sentences; put it into a list: ",
+        ),
+        ([5], "the sentence is 5; expected text; give it as a string"),
+        (None, "sentences is None; expected several sentences; give a list"),
+    ],
+)
+def test_what_is_encoded_are_several_sentences(given, message):
+    with pytest.raises(UserError, match=message):
+        load_encoder("tiny-world").encode_text(given)

@@ -104,8 +104,11 @@ def check_features(text: Tensor | None, frames: Tensor | None, num_frames: int |
     """Check what enters a coarse model; None leaves an argument or an axis unchecked.
 
     Raises:
-        DataError: an array of another shape than (T, D) or (V, F, D).
+        DataError: no tensor, or one of another shape than (T, D) or (V, F, D).
     """
+    for given, name in ((text, "text embeddings"), (frames, "frame embeddings")):
+        if given is not None and not isinstance(given, Tensor):
+            raise DataError(f"{name} are {described(given)}; expected a tensor; encode with the encoder of the model")
     wanted_dim = "D" if embed_dim is None else str(embed_dim)
     if text is not None and (text.ndim != 2 or embed_dim not in (None, text.shape[1])):
         raise DataError(

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_kind, several
 from coarse_to_fine.encoders.precision import Precision, computing_in
 from coarse_to_fine.encoders.sentences import TokenizedSentence
 from coarse_to_fine.modes import undisturbed
@@ -75,8 +76,15 @@ class TwoTowers(ABC):
 
     @undisturbed()
     def encode_text(self, sentences: Sequence[str]) -> list[TextFeatures]:
-        """Embed sentences; over-long ones are cut at a word and marked `truncated`."""
-        read = self._tokenize(sentences)
+        """Embed sentences; over-long ones are cut at a word and marked `truncated`.
+
+        Raises:
+            UserError: one text, or something else than texts.
+        """
+        texts = several(sentences, "sentences", "several sentences")
+        for text in texts:
+            require_kind(text, str, "the sentence", "text", "give it as a string")
+        read = self._tokenize(texts)
         features: dict[int, TextFeatures] = {}
         for part in _equally_long(read):
             ids = torch.tensor([read[index].ids for index in part], device=self.device)

@@ -59,6 +59,8 @@ def _require_model(stage: str, given: object) -> None:
     if isinstance(given, type):
         step = f"give an object of such a class, for instance {given.__name__}.from_pretrained(FOLDER)"
     require_kind(given, contract, stage, f"a {stage} model, a {contract.__name__}", step)
+    if "_modules" not in vars(given):
+        raise UserError(f"{stage} is {shown(given)} that is not set up; call super().__init__() in its __init__ first")
     if not isinstance(getattr(given, "name", None), str):
         raise UserError(f"{stage} is {shown(given)} without a name; expected one as text; set `name` in the class")
 

@@ -40,6 +40,7 @@ class MeanPool(CoarseModel):
     def score_blocks(
         self, text: Float[Tensor, "T D"], caches: Iterable[VideoCache], seed: int = 0
     ) -> Float[Tensor, "T V"]:
+        check_features(text, None, None, None)
         asked = unit(text.float())
         return torch.cat([_cosines(asked, cache["mean"].float()) for cache in caches], dim=1)
 
@@ -49,7 +50,7 @@ class MeanPool(CoarseModel):
 
 
 def _cosines(text: Float[Tensor, "T D"], mean: Float[Tensor, "V D"]) -> Float[Tensor, "T V"]:
-    if text.ndim != 2 or text.shape[1] != mean.shape[1]:
+    if text.shape[1] != mean.shape[1]:
         raise DataError(
             f"text embeddings have shape {tuple(text.shape)}, the segments {mean.shape[1]} channels; expected one "
             "width, encode the sentence with the encoder of the library"

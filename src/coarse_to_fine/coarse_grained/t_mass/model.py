@@ -104,8 +104,8 @@ class TMass(CoarseModel):
 
     @torch.no_grad()
     def score(self, text: Float[Tensor, "T D"], frames: Float[Tensor, "V F D"], seed: int = 0) -> Float[Tensor, "T V"]:
-        text = text.to(self.device).float()
         self._check(text, frames)
+        text = text.to(self.device).float()
         noise = self.noise_bank(seed)
         scores = text.new_empty(len(text), len(frames))
         for part in blocks(len(frames), PLAIN_BLOCK_FLOATS // max(1, text.numel())):
