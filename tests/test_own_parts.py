@@ -253,3 +253,10 @@ def test_coarse_models_score_tensors(name, given):
     refused(lambda: model.score(given, frames), "^text embeddings are a value .*; expected a tensor; encode with")
     refused(lambda: model.score(text, given), "^frame embeddings are a value .*; expected a tensor; encode with")
     refused(lambda: model.score_cached(given, model.video_cache(frames)), "^text embeddings are a value ")
+
+
+@pytest.mark.parametrize("name", FINE_MODELS)
+@pytest.mark.parametrize("given", [torch.rand(4, 160), "v0#0", None])
+def test_fine_models_look_into_the_features_of_a_segment(name, given):
+    message = "^the segment is .*; expected its SegmentFeatures; read them with `segment_features` of a library"
+    refused(lambda: load_fine(name).video_cache(given), message)

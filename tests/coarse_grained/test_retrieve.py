@@ -138,3 +138,10 @@ def test_counts_below_one_are_refused(model: CoarseModel):
     searched, text, _ = gallery(7)
     with pytest.raises(UserError, match="top_videos is 0"):
         CoarseRetriever(model, searched).rank(text, top_videos=0)
+
+
+def test_features_that_are_no_numbers_are_named_by_their_segment(model: CoarseModel):
+    searched, text, frames = gallery(2, 5)
+    frames[3, 0, 0] = float("nan")
+    with pytest.raises(UserError, match=f"the features of the segment '{SEGMENTS[3]}' hold inf or NaN; expected finit"):
+        CoarseRetriever(model, searched).rank(text)

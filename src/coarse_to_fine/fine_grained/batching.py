@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from coarse_to_fine.errors import UserError
+from coarse_to_fine.arguments import require_positive
 from coarse_to_fine.modes import undisturbed
 
 Item = TypeVar("Item")
@@ -21,8 +21,7 @@ POOL = 8
 
 def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Indices in batches of at most `batch_size`, neighbours of similar length together."""
-    if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}, expected at least 1; leave it out for the default")
+    require_positive(batch_size=batch_size)
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 

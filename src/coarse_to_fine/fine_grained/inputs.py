@@ -11,6 +11,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coarse_to_fine.arguments import require_kind
+from coarse_to_fine.types import SegmentFeatures
+
+
+def require_segment(given: object) -> None:
+    """Raise unless these are the features of a segment.
+
+    Raises:
+        UserError: they are something else, such as its clips alone.
+    """
+    step = "read them with `segment_features` of a library"
+    require_kind(given, SegmentFeatures, "the segment", "its SegmentFeatures", step)
+
 
 def unit_rows(x: Float[Tensor, "L C"]) -> Float[Tensor, "L C"]:
     """x / (||x|| + 1e-5) on the last axis."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.batching import evaluating, run_by_length
-from coarse_to_fine.fine_grained.inputs import pad_rows
+from coarse_to_fine.fine_grained.inputs import pad_rows, require_segment
 from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
 from coarse_to_fine.fine_grained.layers.decoder_parts import DecoderParts
@@ -72,6 +72,7 @@ class Mesm(MesmNetwork, FineModel):
         return MesmRecipe
 
     def video_cache(self, segment: SegmentFeatures) -> MesmVideo:
+        require_segment(segment)
         with evaluating(self):
             rows = clip_rows(segment.clips, self.config).to(self.global_rep_token.device)
             clips = self.input_vid_proj(rows)

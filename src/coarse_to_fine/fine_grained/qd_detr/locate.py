@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coarse_to_fine.fine_grained.base import FineModel
 from coarse_to_fine.fine_grained.batching import evaluating, run_by_length
-from coarse_to_fine.fine_grained.inputs import pad_rows
+from coarse_to_fine.fine_grained.inputs import pad_rows, require_segment
 from coarse_to_fine.fine_grained.layers.attention import key_padding
 from coarse_to_fine.fine_grained.layers.decoder import DecoderOutput
 from coarse_to_fine.fine_grained.layers.shared_parts import SharedParts
@@ -63,6 +63,7 @@ class QdDetr(QdDetrNetwork, FineModel):
         return QdDetrRecipe
 
     def video_cache(self, segment: SegmentFeatures) -> QdDetrVideo:
+        require_segment(segment)
         with evaluating(self):
             rows = clip_rows(segment.clips, self.config).to(self.global_rep_token.device)
             clips = self.input_vid_proj(rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.fine_grained.base import FineModel
+from coarse_to_fine.fine_grained.inputs import require_segment
 from coarse_to_fine.fine_grained.similarity.config import SimilarityConfig
 from coarse_to_fine.fine_grained.similarity.curve import all_windows, cosine_curve, explained_share, smooth
 from coarse_to_fine.modes import undisturbed
@@ -47,6 +48,7 @@ class Similarity(FineModel):
         self.config = SimilarityConfig() if config is None else self.checked_config(config)
 
     def video_cache(self, segment: SegmentFeatures) -> SimilarityVideo:
+        require_segment(segment)
         if not len(segment.clips):
             raise DataError("a segment without clips, expected at least one; extract its features again")
         return SimilarityVideo(segment.clips.float().cpu(), segment.clip_seconds, segment.duration_s)
