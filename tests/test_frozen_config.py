@@ -87,3 +87,11 @@ def test_a_section_in_a_file_is_named_by_its_place_in_the_file() -> None:
         parse_config(TMassRecipe, values, "a.yaml")
     with pytest.raises(ValidationError, match=r"architecture\.trials"):
         TMassRecipe.model_validate(values)
+
+
+@pytest.mark.parametrize("name", ["clip_seconds", "clip_second"])
+def test_a_value_that_is_set_afterwards_is_refused(name: str) -> None:
+    sampling = Sampling()
+    with pytest.raises(ConfigError, match=rf"^Sampling.{name} cannot be set; .*model_copy"):
+        setattr(sampling, name, 1.0)
+    assert sampling == Sampling()

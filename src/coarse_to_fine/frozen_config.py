@@ -31,4 +31,13 @@ class FrozenConfig(BaseModel):
             problems = one_line(type(self), values, error, section="an object of its class, or a dict")
             raise ConfigError(f"{type(self).__name__}: {problems}") from None
 
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError:
+            raise ConfigError(
+                f"{type(self).__name__}.{name} cannot be set; expected values that are given when it is made; make "
+                f"another: model_copy(update={{{name!r}: ...}})"
+            ) from None
+
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # else nested sections are made through it

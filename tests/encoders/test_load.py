@@ -244,3 +244,19 @@ def test_the_bundled_encoder_knows_the_places(tiny: ImageTextEncoder) -> None:
 def test_what_is_encoded_are_several_sentences(given, message):
     with pytest.raises(UserError, match=message):
         load_encoder("tiny-world").encode_text(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        (torch.rand(1, 32, 32, 3), r"a tensor of shape \(1, 32, 32, 3\) of torch.float32"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), r"a tensor of shape \(1, 3, 32, 32\) of torch.uint8"),
+        (torch.zeros(32, 32, 3, dtype=torch.uint8), r"a tensor of shape \(32, 32, 3\)"),
+        (["dog.jpg"], r"a value \['dog.jpg'\]"),
+    ],
+)
+def test_what_is_encoded_are_prepared_pictures(given, got):
+    with pytest.raises(
+        UserError, match=rf"the pictures are {got}.*; expected \(N, S, S, 3\) of torch.uint8; stack wha"
+    ):
+        load_encoder("tiny-world").encode_images(given)

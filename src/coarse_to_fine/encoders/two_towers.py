@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from coarse_to_fine.arguments import require_kind, several
+from coarse_to_fine.arguments import described, require_kind, several
 from coarse_to_fine.encoders.precision import Precision, computing_in
 from coarse_to_fine.encoders.sentences import TokenizedSentence
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.modes import undisturbed
 from coarse_to_fine.types import TextFeatures
 
@@ -65,7 +66,12 @@ class TwoTowers(ABC):
 
     @undisturbed()
     def encode_images(self, pictures: UInt8[Tensor, "N S S 3"]) -> Float[Tensor, "N D"]:
-        """Embed prepared pictures; in the shared space, not normalised, float32 on the CPU. N may be 0."""
+        """Embed prepared pictures; in the shared space, not normalised, float32 on the CPU. N may be 0.
+
+        Raises:
+            UserError: they are not as `prepare` gives them.
+        """
+        _require_pictures(pictures)
         embedded = torch.zeros(len(pictures), self.embed_dim)
         with computing_in(self.precision, self.device):
             for start in range(0, len(pictures), IMAGE_BATCH):
@@ -111,3 +117,12 @@ def _equally_long(read: Sequence[TokenizedSentence]) -> Iterator[list[int]]:
     for members in by_length.values():
         for start in range(0, len(members), TEXT_BATCH):
             yield members[start : start + TEXT_BATCH]
+
+
+def _require_pictures(given: object) -> None:
+    if not isinstance(given, Tensor) or given.ndim != 4 or given.shape[-1] != 3 or given.dtype != torch.uint8:
+        kind = f" of {given.dtype}" if isinstance(given, Tensor) else ""
+        raise UserError(
+            f"the pictures are {described(given)}{kind}; expected (N, S, S, 3) of torch.uint8; stack what `prepare` "
+            "gives of each"
+        )
