@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from coarse_to_fine.coarse_grained.mean_pool.model import MeanPool
-from coarse_to_fine.coarse_grained.train import train_coarse
+from coarse_to_fine.coarse_grained.train import CoarseTraining, train_coarse
 from coarse_to_fine.errors import DataError, FingerprintError, UserError
+from coarse_to_fine.features.training_set import extract_annotated
 from coarse_to_fine.fine_grained import load_fine
 from coarse_to_fine.fine_grained.train import FineTraining, train_fine
 from coarse_to_fine.stage_evaluation import evaluate_coarse, evaluate_fine
@@ -15,6 +16,7 @@ from tests.cli.conftest import ctf
 from tests.features.random_set import write_random_set
 from tests.fine_grained.conftest import SMALL
 from tests.fine_grained.learnable import examples
+from tests.library.small_encoder import SmallEncoder
 
 __all__ = ["ctf"]
 WIDTH = 16
@@ -79,3 +81,23 @@ def test_a_training_takes_its_configuration_read(tmp_path, train, kind):
         with pytest.raises(UserError, match=f"config is .*; expected a {kind}; read it: load_config"):
             train(given, [], [], tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("given", ["feats/train", 5, None, [1]])
+def test_a_training_takes_examples_read(tmp_path, given):
+    recipes = (
+        {"name": "qd-detr", "architecture": SMALL["qd-detr"]},
+        {"name": "t-mass", "architecture": {"embed_dim": 512}},
+    )
+    for train, kind, recipe in zip((train_fine, train_coarse), (FineTraining, CoarseTraining), recipes):
+        config = kind.model_validate({"recipe": recipe, "run": {"epochs": 1, "device": "cpu"}})
+        with pytest.raises(UserError, match=r"^a split is .*; expected a list of training examples; read"):
+            train(config, given, examples(4, 1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("given", ["own.jsonl", ["a"], None])
+def test_what_is_extracted_are_annotations_read(tmp_path, given):
+    with pytest.raises(UserError, match=r"^found is .*; expected annotations; read them: load_annotations"):
+        extract_annotated(given, tmp_path, SmallEncoder(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from coarse_to_fine.arguments import shown
+from coarse_to_fine.errors import UserError
 from coarse_to_fine.features.examples import ExampleSet, TrainingExample, examples_sha256
 from coarse_to_fine.features.store import require_one_encoder
 from coarse_to_fine.model_folders import MODEL_FOLDER, StoredModel, save_trained
@@ -18,7 +21,14 @@ def refuse_other_encoders(*splits: Sequence[TrainingExample]) -> None:
 
     Raises:
         FingerprintError: it did not.
+        UserError: a split is no list of examples.
     """
+    for split in splits:
+        if not isinstance(split, Sequence) or not all(isinstance(one, TrainingExample) for one in islice(split, 1)):
+            raise UserError(
+                f"a split is {shown(split)}; expected a list of training examples; read them: training_examples(FOLDER)"
+                " of features.training_set"
+            )
     folders = [examples for examples in splits if isinstance(examples, ExampleSet)]
     require_one_encoder(reader for examples in folders for reader in (examples.videos, examples.texts))
 

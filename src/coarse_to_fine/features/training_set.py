@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from coarse_to_fine.arguments import require_path
+from coarse_to_fine.arguments import require_kind, require_path
 from coarse_to_fine.datasets.layout import (
     DATASET,
     AnnotationSet,
@@ -165,6 +165,7 @@ class PlacedAnnotations:
 
 def with_files(found: Annotations, videos: str | Path, missing: Missing = "refuse") -> PlacedAnnotations:
     """Find the file of every video of annotations; arguments and errors as for `extract_annotated`."""
+    require_kind(found, Annotations, "found", "annotations", "read them: load_annotations(FILE) of datasets.formats")
     wanted = named_videos(found.queries)
     located = locate_videos(videos, wanted)
     if missing == "refuse" or not located.paths:

@@ -76,8 +76,8 @@ def train_fine(
     require_kind(config, FineTraining, "config", "a FineTraining", "read it: load_config(FineTraining, FILE)")
     require_path(out, "out")
     out = Path(out)
-    refuse_shared_videos({"training": video_ids(train), "validation": video_ids(validation)})
     refuse_other_encoders(train, validation)
+    refuse_shared_videos({"training": video_ids(train), "validation": video_ids(validation)})
     for name, examples in (("training", train), ("validation", validation)):
         _check_streams(config.recipe.architecture, examples)
         _check_widths(config.recipe.architecture, examples, name)
