@@ -54,6 +54,7 @@ def test_mistakes_get_one_line_and_exit_code_two(ctf, small_library, tmp_path, m
         (("a dog", "--hit", "1000"), "hit 1000"),
         (("--queries", "two.txt"), "one for a plot"),
         (("a dog", "--out", "plot.nothing"), "plot.png"),
+        (("a dog", "--width", "1000000000"), "16000"),
     ):
         result = ctf("plot", *arguments, "--library", small_library, *FREE)
         assert result.code == 2, arguments

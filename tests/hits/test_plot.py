@@ -85,8 +85,9 @@ def test_what_the_pipeline_finds_can_be_drawn_and_saved(hits_pipeline, tmp_path)
 
 
 def test_mistakes_are_said_in_words(path, tmp_path):
-    with pytest.raises(UserError, match="400 or more"):
-        plot_moments(moments(0.0), path, width=100)
+    for width in (-1, 100, 16_001, 10**9):
+        with pytest.raises(UserError, match="expected 400 to 16000"):
+            plot_moments(moments(0.0), path, width=width)
     with pytest.raises(UserError, match=r"plot\.png"):
         save_plot(plot_moments(moments(0.0), path, width=400), tmp_path / "plot.nothing")
     (tmp_path / "bad.mp4").write_bytes(b"nothing")

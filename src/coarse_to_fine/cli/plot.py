@@ -32,7 +32,7 @@ def plot(
         str | None, typer.Option(metavar="ID", help="This video, by id or path, instead of the one that is found.")
     ] = None,
     hit: Annotated[int, typer.Option(min=1, help="The video of which hit; 1 is the best.")] = 1,
-    width: Annotated[int, typer.Option(min=400, metavar="PIXELS", help="Width of the picture.")] = 1600,
+    width: Annotated[int, typer.Option(min=400, max=16_000, metavar="PIXELS", help="Width of the picture.")] = 1600,
     as_json: JsonOption = False,
 ) -> None:
     """Draw frames, saliency curve and moments of a video along its time.

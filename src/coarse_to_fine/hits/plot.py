@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-WIDTH, NARROWEST = 1600, 400
+WIDTH, NARROWEST, WIDEST = 1600, 400, 16_000
+"""Pixels; every format of pictures takes that many, and they are drawn in half a gigabyte of memory."""
 MARGIN, TITLE, CURVE, AXIS = 24, 56, 260, 44
 FRAME_HEIGHT = 120
 LETTERS, SMALL_LETTERS, SMALLEST_LETTERS = 24, 18, 14
@@ -59,10 +60,10 @@ def plot_moments(
         path: the video file.
         title: stands above, before the name of the file; usually the sentence.
         shown: the moment to mark strongest; None: the best of `found`.
-        width: of the picture in pixels, 400 or more.
+        width: of the picture in pixels, 400 to 16000.
 
     Raises:
-        UserError: the width is too small, or something is of another kind.
+        UserError: the width is too small or too large, or something is of another kind.
         VideoError: the file cannot be read; it is named.
 
     Example:
@@ -78,8 +79,8 @@ def plot_moments(
     if shown is not None:
         require_hit(shown, "shown")
     require_whole(width=width)
-    if width < NARROWEST:
-        raise UserError(f"the width is {width} pixels; expected {NARROWEST} or more; leave it out for {WIDTH}")
+    if not NARROWEST <= width <= WIDEST:
+        raise UserError(f"the width is {width} pixels; expected {NARROWEST} to {WIDEST}; leave it out for {WIDTH}")
     with naming_video(path):
         require_file(path)
         video = probe(path)
