@@ -149,6 +149,19 @@ def test_a_caption_that_is_too_long_loses_its_middle():
     assert shortened("short", font, 100) == "short"
 
 
+def test_a_caption_of_a_hundred_thousand_letters_is_shortened_with_few_measurements():
+    class Font:
+        measured = 0
+
+        def getlength(self, text):
+            self.measured += 1
+            return float(len(text))
+
+    font = Font()
+    assert len(shortened("many words " * 10_000, font, 100)) == 100
+    assert font.measured < 50
+
+
 def test_letters_lie_inside_the_picture():
     made = caption("x" * 500, 64, 48)
     assert made.letters.shape[1] == 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,11 @@ def load_font(size: int) -> FreeTypeFont | ImageFont:
 
 def shortened(text: str, font: FreeTypeFont | ImageFont, width: float) -> str:
     """The text, without as much of its middle as makes it fit into `width` pixels."""
-    kept = len(text)
-    shown = text
-    while kept > 0 and font.getlength(shown) > width:
-        kept -= 1
-        shown = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-    return shown
+
+    def with_kept(letters: int) -> str:
+        return f"{text[: (letters + 1) // 2]}…{text[len(text) - letters // 2 :]}"
+
+    if font.getlength(text) <= width:
+        return text
+    too_long = bisect_left(range(1, len(text)), True, key=lambda letters: font.getlength(with_kept(letters)) > width)
+    return with_kept(too_long)
