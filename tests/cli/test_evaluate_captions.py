@@ -69,6 +69,23 @@ def test_a_folder_stands_for_its_files_of_captions(ctf, here):
     assert by_folder["splits"]["test"]["left_out"] == 1
 
 
+def test_a_split_of_a_folder_is_chosen_and_its_training_split_weighs_words(ctf, here):
+    options = "--captions", "coarse.test.jsonl", "--variants", 1, "--json"
+    by_files = ctf("evaluate", "captions", "queries.test.jsonl", *TRAIN, *options)
+    by_folder = ctf("evaluate", "captions", ".", "--split", "test", "--train", ".", *options)
+    assert (by_folder.code, by_folder.err) == (0, "")
+    assert by_folder.out == by_files.out
+    for verb in (("evaluate", *options[:2]), ("generate", "--out", "made.jsonl")):
+        result = ctf(verb[0], "captions", ".", "--train", ".", *verb[1:])
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "queries.test.jsonl, queries.train.jsonl; expected one file of queries" in result.err
+        assert "--split" in result.err
+    made = ctf("generate", "captions", ".", "--split", "test", "--train", ".", "--out", "made.jsonl", "--variants", 1)
+    assert made.code == 0, made.err
+    (here / "queries.train.jsonl").rename(here / "queries.other.jsonl")
+    assert "name the file itself" in ctf("evaluate", "captions", "queries.test.jsonl", "--train", ".", *options).err
+
+
 def test_each_split_of_a_file_of_all_has_its_column(ctf, here):
     files = "queries.train.jsonl", "queries.test.jsonl"
     result = ctf("evaluate", "captions", *files, "--captions", "published.json", *TRAIN, "--groups", "[ab]|c")

@@ -15,7 +15,8 @@ from coarse_to_fine.data_generation.tacos_cg.endpoint import Endpoint, EndpointC
 from coarse_to_fine.data_generation.tacos_cg.passes import by_video, odd_and_even
 from coarse_to_fine.data_generation.tacos_cg.progress import Progress
 from coarse_to_fine.data_generation.tacos_cg.quality import Embed, Quality, cells_of
-from coarse_to_fine.datasets.formats import COARSE_CAPTIONS, guess_split, load_annotations
+from coarse_to_fine.datasets.formats import COARSE_CAPTIONS, load_annotations
+from coarse_to_fine.datasets.records import MomentQuery
 from coarse_to_fine.datasets.repair import Annotations
 from coarse_to_fine.errors import DataError
 from coarse_to_fine.wording import counted, first_of
@@ -30,6 +31,7 @@ TEXTS_A_BATCH = 256
 
 def generate_captions(
     annotations: Path,
+    split: str | None,
     train: Path,
     out: Path,
     variants: int,
@@ -42,15 +44,16 @@ def generate_captions(
     as_json: bool,
 ) -> None:
     """Build and write the captions of one split; exit code 1 where a video has too few."""
-    queries = read_sentences(annotations, "ANNOTATIONS").queries
-    tf_idf = fit_tf_idf(read_sentences(train, "--train").queries)
+    read = read_sentences(annotations, "ANNOTATIONS", split)
+    queries = read.queries
+    tf_idf = fit_tf_idf(read_training(train))
     endpoint = Endpoint(read_endpoint(endpoint_file, max_cost), cache) if endpoint_file else None
     if dry_run:
         groups = by_video(queries).values()
-        read = [list(group) if all_passes else odd_and_even(group)[0] for group in groups]
+        passes = [list(group) if all_passes else odd_and_even(group)[0] for group in groups]
         bodies = [
             endpoint.body([query.text for query in group], variants, endpoint.config.max_tokens)
-            for group in read
+            for group in passes
             if endpoint
         ]
         tokens, cost = endpoint.estimate(bodies) if endpoint else (0, 0.0)
@@ -59,7 +62,7 @@ def generate_captions(
     with output.progress_bar("captions", quiet=as_json) as advance:
         built = build_captions(queries, tf_idf, variants, sentences, endpoint, all_passes, advance)
     write_captions(built, out)
-    report(built, guess_split(annotations), endpoint, out, as_json)
+    report(built, read.report.split, endpoint, out, as_json)
     if built.incomplete:
         raise typer.Exit(1)
 
@@ -101,6 +104,7 @@ def report(built: Built, split: str, endpoint: Endpoint | None, out: Path, as_js
 
 def evaluate_captions(
     annotations: Sequence[Path],
+    split: str | None,
     captions: Sequence[Path],
     train: Path,
     variants: int,
@@ -111,13 +115,13 @@ def evaluate_captions(
     as_json: bool,
 ) -> None:
     """Measure captions of files in each split."""
-    read = [read_sentences(path, "ANNOTATIONS", captions) for path in annotations]
+    read = [read_sentences(path, "ANNOTATIONS", split, captions) for path in annotations]
     names = [one.report.split for one in read]
     splits = {
         name if names.count(name) == 1 else str(path): one.queries for name, path, one in zip(names, annotations, read)
     }
     given = read_captions(captions)
-    tf_idf = fit_tf_idf(read_sentences(train, "--train").queries)
+    tf_idf = fit_tf_idf(read_training(train))
     cut: set[str] = set()
     with output.progress_bar("comparing", quiet=as_json) as advance:
         embed = _embed_by(encoder, device, cut, advance) if encoder else None
@@ -137,18 +141,25 @@ def evaluate_captions(
         output.warn(f"{counted(len(cut), 'text')} longer than {encoder} takes; the beginning is compared")
 
 
-def read_sentences(path: Path, place: str, captions: Sequence[Path] = ()) -> Annotations:
+def read_training(path: Path) -> tuple[MomentQuery, ...]:
+    """The fine sentences of a training split: of a file, or of a folder in our layout."""
+    split = "train" if (path / "queries.train.jsonl").is_file() else None
+    return tuple(read_sentences(path, "--train", split).queries)
+
+
+def read_sentences(path: Path, place: str, split: str | None, captions: Sequence[Path] = ()) -> Annotations:
     """The fine sentences of a file.
 
     Args:
         path: the file, or a folder.
         place: the argument that it was given as.
+        split: which of a folder; None: the only one.
         captions: what was given as captions, to tell files that were given in each other's place.
 
     Raises:
         DataError: it holds captions of whole videos.
     """
-    found = load_annotations(path)
+    found = load_annotations(path, split=split)
     if found.report.format not in COARSE_CAPTIONS:
         return found
     sentences = next((one for one in captions if not one.is_dir() and _holds_moments(one)), None)

@@ -349,6 +349,9 @@ def captions(
         ),
     ],
     train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],
+    split: Annotated[
+        str | None, typer.Option(help="Which split of a folder; default: the only one, or what the file says.")
+    ] = None,
     variants: Annotated[int, typer.Option(min=1, help="Captions that a video should have.")] = 5,
     groups: Annotated[
         str | None,
@@ -372,10 +375,12 @@ def captions(
       ctf evaluate captions tacos/test.json --captions coarse.test.jsonl --train tacos/train.json --json
 
       ctf evaluate captions tacos/val.json tacos/test.json --captions tacos_cg.json --train tacos/train.json
+
+      ctf evaluate captions world --split test --captions world --train world --all-passes
     """
     from coarse_to_fine.cli.captions import evaluate_captions
 
-    evaluate_captions(annotations, captions, train, variants, groups, encoder, device, all_passes, as_json)
+    evaluate_captions(annotations, split, captions, train, variants, groups, encoder, device, all_passes, as_json)
 
 
 def write_and_print(

@@ -61,11 +61,16 @@ def world(
 
 @app.command("captions")
 def captions(
-    annotations: Annotated[Path, typer.Argument(help="Fine sentences of the split: any supported annotation file.")],
+    annotations: Annotated[
+        Path, typer.Argument(help="Fine sentences of the split: any supported format, or a folder in our layout.")
+    ],
     train: Annotated[Path, typer.Option(metavar="FILE", help="Training split, which the word weights come from.")],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The captions, one JSON line each.", callback=file_to_write)
     ],
+    split: Annotated[
+        str | None, typer.Option(help="Which split of a folder; default: the only one, or what the file says.")
+    ] = None,
     variants: Annotated[int, typer.Option(min=1, help="Captions a video.")] = 5,
     sentences: Annotated[int, typer.Option(min=2, help="Fine sentences that an extracted caption joins.")] = 2,
     endpoint: Annotated[
@@ -94,7 +99,7 @@ def captions(
     from coarse_to_fine.cli.captions import generate_captions
 
     generate_captions(
-        annotations, train, out, variants, sentences, endpoint, cache, max_cost, dry_run, all_passes, as_json
+        annotations, split, train, out, variants, sentences, endpoint, cache, max_cost, dry_run, all_passes, as_json
     )
 
 
