@@ -29,7 +29,7 @@ from coarse_to_fine.main_pipeline.steps.searching import (
     pipeline_of,
     trained_steps,
 )
-from coarse_to_fine.main_pipeline.video_lengths import queries_by_split
+from coarse_to_fine.main_pipeline.video_lengths import asked_queries
 from coarse_to_fine.stage_evaluation import evaluate_fine
 
 QUERY_SECONDS = 0.03
@@ -72,7 +72,7 @@ class Evaluate(Step):
         }
 
     def cost(self) -> Cost:
-        queries = queries_by_split(self.config)[self.config.tested] * len(self.config.evaluation.queries)
+        queries = sum(asked_queries(self.config, kind) for kind in self.config.evaluation.queries)
         return Cost(queries * QUERY_SECONDS, queries * BYTES_A_QUERY)
 
     def _both(self, kind: str, work: Work) -> tuple[list[QueryPrediction], Report]:

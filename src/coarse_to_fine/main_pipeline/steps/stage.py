@@ -24,7 +24,7 @@ from coarse_to_fine.main_pipeline.steps.training import (
     train_by_command,
     training_cost,
 )
-from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, queries_by_split
+from coarse_to_fine.main_pipeline.video_lengths import WORLD_WORDINGS, captions_by_split, queries_by_split
 from coarse_to_fine.model_folders import StoredModel
 
 
@@ -72,8 +72,9 @@ class TrainStage(Step):
     def cost(self) -> Cost:
         sentences = queries_by_split(self.config)["train"]
         if isinstance(self.config.data, WorldData):
-            captions = 2 * self.config.data.train if self.reads_captions else 0
-            sentences = WORLD_WORDINGS * sentences + captions
+            sentences *= WORLD_WORDINGS
+        if self.reads_captions:
+            sentences += captions_by_split(self.config)["train"]
         settings: Any = self._settings()
         parameters = self._parameters(settings.recipe)
         return training_cost(settings.run, sentences, self.sample_seconds * parameters, 4 * parameters)
