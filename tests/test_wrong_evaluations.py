@@ -147,3 +147,12 @@ def test_models_and_encoders_refuse_devices_that_are_not_here(given):
 def test_models_and_encoders_take_any_device_of_the_pipeline():
     assert load_coarse("mean-pool", device="auto") is not None
     assert load_encoder("tiny-world", device="auto").embed_dim == 160
+
+
+@pytest.mark.parametrize("missing", ["refuse", "drop"])
+def test_a_library_without_any_of_the_videos_is_told_as_such(pipeline, files, missing):
+    refused(
+        lambda: evaluate_pipeline(pipeline, read_truth(files[1]), missing=missing),
+        r"none of 1 true video is in the library \(v\); .*; index them, or name the library",
+        CtfError,
+    )

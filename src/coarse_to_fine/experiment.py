@@ -141,7 +141,12 @@ def _of_stored(
         return truth, ()
     shown = first_of(absent, SHOWN)
     kept = tuple(query for query in truth.queries if query.video_id is None or query.video_id in stored)
-    if missing == "refuse" or not kept:
+    if not kept:
+        raise DataError(
+            f"none of {counted(len(absent), 'true video')} is in the library ({shown}); expected the split's videos; "
+            "index them, or name the library that holds them"
+        )
+    if missing == "refuse":
         raise DataError(
             f"{counted(len(absent), 'true video is', 'true videos are')} not in the library ({shown}); expected all; "
             "index the split's videos, or leave their queries out with --missing-video drop"

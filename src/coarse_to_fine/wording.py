@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -23,6 +24,16 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
         ('a, b', 'a, b, ...')
     """
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def as_folder(path: Path) -> str:
+    """A path as commands take a folder: a bare name such as `world` could mean something else.
+
+    Example:
+        >>> as_folder(Path("world")), as_folder(Path("sets/world"))
+        ('./world', 'sets/world')
+    """
+    return f"./{path}" if len(path.parts) == 1 and not path.is_absolute() else str(path)
 
 
 def why(error: Exception) -> str:

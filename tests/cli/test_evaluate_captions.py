@@ -79,7 +79,6 @@ def test_a_split_of_a_folder_is_chosen_and_its_training_split_weighs_words(ctf, 
         result = ctf(verb[0], "captions", ".", "--train", ".", *verb[1:])
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert "queries.test.jsonl, queries.train.jsonl; expected one file of queries" in result.err
-        assert "--split" in result.err
     made = ctf("generate", "captions", ".", "--split", "test", "--train", ".", "--out", "made.jsonl", "--variants", 1)
     assert made.code == 0, made.err
     (here / "queries.train.jsonl").rename(here / "queries.other.jsonl")

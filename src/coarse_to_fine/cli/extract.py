@@ -18,7 +18,7 @@ from coarse_to_fine.cli.options import (
 )
 from coarse_to_fine.cli.out_paths import folder_to_write
 from coarse_to_fine.errors import UserError
-from coarse_to_fine.wording import counted
+from coarse_to_fine.wording import as_folder, counted
 
 if TYPE_CHECKING:
     from coarse_to_fine.encoders.base import ImageTextEncoder
@@ -102,6 +102,8 @@ def _extract(
     with output.progress_bar("extracting", quiet=as_json) as advance:
         if source == "world":
             count = _world_videos(videos)
+            if Path(source).is_dir():
+                output.warn("`world` is the drawn world, not the folder of that name; give that as ./world")
             return extract_world(
                 out, tower, split=split or "train", videos=count, seed=seed, processes=workers, progress=advance
             )
@@ -157,7 +159,7 @@ def _without_videos(source: str) -> str:
             "queries.<split>.jsonl); check the path"
         )
     own = part_of(path)
-    or_folder = f", or give its folder: ctf extract {path.parent} --split {own[1]}" if own else ""
+    or_folder = f", or give its folder: ctf extract {as_folder(path.parent)} --split {own[1]}" if own else ""
     return f"{source} is an annotation file; expected the folder of its videos too; add --videos DIR{or_folder}"
 
 

@@ -108,7 +108,9 @@ def queries_file(folder: str | Path, split: str, kind: str = "fine") -> Path:
     if not Path(folder).is_dir():
         raise DataError(f"{folder} is no folder; expected one with videos.jsonl and {path.name}; check the path")
     if not path.is_file():
-        there = ", ".join(sorted(each.name for each in Path(folder).glob("*.jsonl"))) or "no annotations"
+        there = ", ".join(sorted(each.name for each in Path(folder).glob("*.jsonl")))
+        if not there:
+            raise DataError(f"{folder} holds no annotations; expected {VIDEOS} and {path.name}; check the path")
         raise DataError(f"no {path.name} in {folder}, which holds {there}; check --split and --queries")
     return path
 

@@ -76,7 +76,7 @@ def queries_file(folder: Path, split: str | None = None) -> Path:
     files = [path for path in layout_files(folder, split) if path.name.startswith("queries.")]
     if len(files) != 1:
         names = ", ".join(sorted(path.name for path in files)) or "captions alone"
-        raise DataError(f"{folder} holds {names}; expected one file of queries; name the file itself, or its --split")
+        raise DataError(f"{folder} holds {names}; expected one file of queries; name the file itself")
     return files[0]
 
 

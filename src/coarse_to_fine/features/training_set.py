@@ -34,6 +34,7 @@ from coarse_to_fine.features.set_annotations import (
 from coarse_to_fine.features.store import FeatureReader
 from coarse_to_fine.features.video_lookup import locate_videos, refuse_absent
 from coarse_to_fine.video.probe import probe
+from coarse_to_fine.wording import as_folder
 
 Missing = Literal["refuse", "drop"]
 
@@ -74,7 +75,8 @@ def only_split(folder: Path) -> str:
             "its own, or evaluate one by --split"
         )
     if splits(folder):
-        got, advice = "holds annotations without features", f"make them: ctf extract {folder} --split NAME --out DIR"
+        got = "holds annotations without features"
+        advice = f"make them: ctf extract {as_folder(folder)} --split NAME --out DIR"
     else:
         got = "holds no annotations/queries.<split>.jsonl" if folder.is_dir() else "is no folder"
         advice = "check the path"
