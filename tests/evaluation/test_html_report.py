@@ -6,11 +6,14 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from coarse_to_fine.evaluation.bootstrap import Interval
 from coarse_to_fine.evaluation.columns import Metric
 from coarse_to_fine.evaluation.compare import compare
 from coarse_to_fine.evaluation.evaluate import evaluate
@@ -118,6 +121,17 @@ def test_a_column_for_chance_is_there_where_it_has_an_entry():
         columns = [str(column.header) for column in report.to_table().columns]
         assert ("chance" in columns) == ("<th>chance</th>" in to_html(report)) == (chance is not None)
         assert len(columns) == 5 - (chance is None)
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_a_narrow_terminal_cuts_no_number(width):
+    metric = Metric("videos a sentence ranks", 100.0, "%", 15, Interval(100.0, 100.0), 50.0)
+    table = Report("videos", "default", "val", "t", "p", 10, 4, (Section("s", (metric,)),)).to_table()
+    console = Console(width=width, file=StringIO())
+    console.print(table)
+    printed = console.file.getvalue()
+    assert "…" not in printed
+    assert printed.count("100.00") == 3 and "50.00" in printed
 
 
 def test_table_and_page_say_the_rules_in_words():

@@ -114,7 +114,7 @@ class Report:
         table.add_column("metric", overflow="fold")
         chance = has_chance(self.metrics)
         for name in ("value", "95 % over videos", *(("chance",) if chance else ()), "N"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=name != "95 % over videos", min_width=min(len(name), 6))
         for section in self.sections:
             table.add_section()
             table.add_row(f"[bold]{section.title}[/bold]" + (f"\n{section.note}" if section.note else ""))
