@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import subprocess
 import sys
 
@@ -99,26 +98,3 @@ def test_a_stop_by_hand_says_how_to_go_on(ctf, monkeypatch):
 def test_the_command_runs_as_a_module(module):
     done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.startswith("coarse-to-fine 0."), done.stderr
-
-
-PROGRAMS = {
-    "coarse_grained.train": "train coarse",
-    "fine_grained.train": "train fine",
-    "encoders.train": "train encoder",
-    "features.extract": "extract",
-    "main_pipeline": "run",
-    "main_pipeline.run": "run",
-    **{f"cli.{name}": name for name in COMMAND.commands},
-}
-"""Modules that are named after what a command does, and the command."""
-
-
-@pytest.mark.parametrize(("module", "verb"), PROGRAMS.items())
-def test_a_module_named_after_a_verb_runs_it(module, verb, capsys, monkeypatch):
-    name = f"coarse_to_fine.{module}"
-    monkeypatch.setattr(sys, "argv", [name, "--help"])
-    monkeypatch.delitem(sys.modules, name, raising=False)  # as in a process of its own, where it was not imported yet
-    with pytest.raises(SystemExit) as left:
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
-    assert left.value.code == 0
-    assert f"Usage: ctf {verb} " in capsys.readouterr().out

@@ -128,9 +128,3 @@ def report_as_json(report: CutReport, hits: list[MomentHit]) -> dict[str, Any]:
         for place, clip in report.written
     ]
     return {"clips": clips, "failed": [{"path": path, "reason": reason} for path, reason in report.failed]}
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("clip")

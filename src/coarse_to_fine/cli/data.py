@@ -171,9 +171,3 @@ def _set_of(found: Annotations) -> str:
     path = Path(found.report.file)
     part = part_of(path)
     return found.report.file if part is None else f"{path.parent} ({part[1]})"
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("data")

@@ -114,9 +114,3 @@ def verdict(kind: str, right_video: bool, iou: float) -> str:
     if not right_video:
         return "another video"
     return "right video" if kind == "coarse" else f"IoU {iou:.2f}"
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("demo")

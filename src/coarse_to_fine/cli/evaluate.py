@@ -392,9 +392,3 @@ def write_and_print(
     if predictions is not None:
         write_predictions(predictions, answers)
     output.print_report(report, as_json, html)
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("evaluate")

@@ -207,9 +207,3 @@ def _print(made: ExtractReport, out: Path, tower: ImageTextEncoder, npz: Path | 
     typer.echo(f"encoder {tower.name}, fingerprint of weights and preprocessing {tower.fingerprint}")
     if npz is not None:
         typer.echo(f"{counted(files or 0, 'npz file')} in {npz}")
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("extract")

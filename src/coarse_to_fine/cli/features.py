@@ -276,9 +276,3 @@ def _as_json(report: ImportReport) -> dict[str, Any]:
         "absent": list(report.absent),
         "notes": dict(report.notes),
     }
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("features")

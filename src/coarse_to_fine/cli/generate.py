@@ -101,9 +101,3 @@ def captions(
     generate_captions(
         annotations, split, train, out, variants, sentences, endpoint, cache, max_cost, dry_run, all_passes, as_json
     )
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("generate")

@@ -145,9 +145,3 @@ def print_report(report: AddReport, total: int, library: Path) -> None:
         f"{len(report.added)} added, {len(report.skipped)} unchanged, {failed} failed; {library} holds "
         f"{counted(total, 'video')}"
     )
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("index")

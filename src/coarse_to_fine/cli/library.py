@@ -228,9 +228,3 @@ def print_copied(report: MergeReport, target: Path, total: int, as_json: bool) -
         output.warn(f"{output.one_line(path)}: {reason}")
     holds = f"{target} holds {counted(total, 'video')}"
     typer.echo(f"{len(report.added)} copied, {len(report.skipped)} left out; {holds}")
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("library")

@@ -102,18 +102,12 @@ def command() -> Callable[..., Any]:
     return typer.main.get_command(app)
 
 
-def run(*verb: str) -> None:
-    """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input.
-
-    Args:
-        verb: what a module that is run as a program stands for, such as `train`, `fine`; the shell gives the rest.
-    """
+def run() -> None:
+    """Entry point: exit code 0 done, 1 part of the work failed, 2 the user's mistake or unusable input."""
     output.write_any_letter()
     wait_asleep(os.environ)
     try:
-        code = command()(
-            args=[*verb, *sys.argv[1:]], prog_name="ctf", standalone_mode=False
-        )  # errors of the parser come here too
+        code = command()(prog_name="ctf", standalone_mode=False)  # errors of the parser come here too
         sys.stdout.flush()  # a full disk is noticed here, where it gets its line
     except CtfError as error:
         if os.environ.get("CTF_VERBOSE"):

@@ -105,9 +105,3 @@ def moments_as_json(pipeline: Pipeline, query: Query, video_id: str, found: Vide
         "saliency": [round(value, output.SALIENCY_DIGITS) for value in found.saliency.tolist()],
         "hits": [output.hit_as_json(hit) for hit in found.hits],
     }
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("plot")

@@ -157,9 +157,3 @@ def _launcher(given: str | None) -> tuple[str, ...]:
 
 def _for_ray(words: tuple[str, ...]) -> bool:
     return len(words) <= 1 or (len(words) == 2 and words[1].isdigit() and int(words[1]) > 0)
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run as ctf
-
-    ctf("run")

@@ -172,9 +172,3 @@ def play_hit(hit: MomentHit, player: str | None) -> None:
 
     if not open_hit(hit, player):
         output.warn(f"this player starts at the beginning; the moment is at {output.clock(hit.start_s)}")
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("search")

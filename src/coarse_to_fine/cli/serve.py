@@ -77,9 +77,3 @@ def listening(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}, port {port} ({error.strerror}); expected an address of this machine and a free "
             "port; choose another --host or --port, 0 for any free one"
         ) from error
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("serve")

@@ -205,9 +205,3 @@ def report(result: FitResult, folder: Path, as_json: bool) -> None:
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in result.best_metrics.items())
         steps = counted(result.steps, "step")
         typer.echo(f"{folder}: best of {steps} is {result.best_step}" + (f": {metrics}" if metrics else ""))
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("train")

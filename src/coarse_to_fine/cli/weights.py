@@ -219,9 +219,3 @@ def _lines(about: dict[str, Any], indent: str = "") -> list[str]:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             lines.append(f"{indent}{name}: {shown}")
     return lines
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("weights")

@@ -130,9 +130,3 @@ def _check_features(recipe: CoarseRecipe, pairs: CoarsePairs, name: str) -> None
             f"{recipe.frames[0]} of {recipe.frames[1]}; expected the same; set recipe.architecture.num_frames and "
             "recipe.architecture.embed_dim"
         )
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("train", "coarse")

@@ -101,9 +101,3 @@ def _model_weights(checkpoint: Path) -> dict[str, Tensor]:
     weights = load_file(checkpoint)
     whole = {name.removeprefix("model/"): value for name, value in weights.items() if name.startswith("model/")}
     return whole or weights
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("train", "encoder")

@@ -192,9 +192,3 @@ def _about(encoder: ImageTextEncoder) -> dict[str, object]:
         "width": encoder.embed_dim,
         "normalised": False,
     }
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("extract")

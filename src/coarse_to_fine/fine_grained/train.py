@@ -106,9 +106,3 @@ def _check_widths(blocks: FeatureBlocks, examples: Sequence[TrainingExample], na
                 "recipe.architecture.video_feature_dims and recipe.architecture.text_feature_dim, or extract with the "
                 "encoder that the configuration is for"
             )
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("train", "fine")

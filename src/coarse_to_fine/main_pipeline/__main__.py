@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from coarse_to_fine.cli.main import run
 
 if __name__ == "__main__":
-    run("run")
+    sys.argv[1:1] = ["run"]
+    run()

@@ -146,9 +146,3 @@ def _require_needs(steps: Sequence[Step], step: Step, root: Path, any_code: bool
                 f"the step {step.name} needs {name}, whose state is {state}{why}; expected its result; run the step "
                 f"{name} first, or all by leaving --step out"
             )
-
-
-if __name__ == "__main__":
-    from coarse_to_fine.cli.main import run
-
-    run("run")
