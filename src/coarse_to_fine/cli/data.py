@@ -30,7 +30,7 @@ def known_encoding(name: str) -> str:
     return name
 
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

@@ -53,7 +53,7 @@ LengthsOption = Annotated[
     str, typer.Option(help="Ranges of window length: qvhighlights, or tacos with 150 to 600 s added.")
 ]
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

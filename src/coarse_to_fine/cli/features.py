@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coarse_to_fine.features.published.config import PublishedFeatures
     from coarse_to_fine.features.published.importing import ImportReport
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Value = TypeVar("Value")
 
 OutOption = Annotated[

@@ -12,7 +12,7 @@ from coarse_to_fine.cli.options import JsonOption
 from coarse_to_fine.cli.out_paths import file_to_write, folder_to_write
 from coarse_to_fine.wording import counted
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

@@ -16,7 +16,7 @@ from coarse_to_fine.wording import counted
 if TYPE_CHECKING:
     from coarse_to_fine.library import MergeReport
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings", bound="BaseModel")
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
 OutOption = Annotated[

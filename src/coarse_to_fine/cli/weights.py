@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from coarse_to_fine.foreign_weights.importing import ImportedWeights
     from coarse_to_fine.foreign_weights.published import PublishedWeights
 
-app: typer.Typer = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 HOW_TO_CHECK = """
