@@ -17,7 +17,7 @@ from coarse_to_fine.library import Library
 from coarse_to_fine.main_pipeline import Pipeline
 from coarse_to_fine.types import MomentOutput, TextFeatures
 from tests.library.small_encoder import SmallEncoder
-from tests.library.small_videos import write_video
+from tests.library.small_videos import write_videos
 
 SENTENCE = "a red square moves"
 
@@ -25,8 +25,7 @@ SENTENCE = "a red square moves"
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
-    for number in range(2):
-        write_video(folder / f"v{number}.mp4", 4, number)
+    write_videos(folder, 2)
     return folder
 
 
@@ -181,10 +180,10 @@ def test_scores_of_a_coarse_model_are_finite(library, score):
     pipeline = Pipeline(
         library, giving(OwnCoarse(), lambda t, f: torch.full((len(t), len(f)), score)), load_fine("similarity")
     )
-    message = f"^the coarse model 'own-coarse' gave the segment 'v0#0' the score {score}; expected a finite number; "
+    message = f"^the coarse model 'own-coarse' gave the segment 'v000#0' the score {score}; expected a finite number; "
     refused(lambda: pipeline.search(SENTENCE), message)
     refused(lambda: pipeline.rank_videos(SENTENCE), message)
-    refused(lambda: pipeline.search(SENTENCE, among=["v0"]), message)
+    refused(lambda: pipeline.search(SENTENCE, among=["v000"]), message)
     refused(lambda: pipeline.score_videos_many([SENTENCE]), message)
     assert pipeline.search(SENTENCE, among=[]) == []
 
@@ -192,8 +191,8 @@ def test_scores_of_a_coarse_model_are_finite(library, score):
 def test_one_score_that_is_no_number_is_enough(library):
     half = giving(OwnCoarse(), lambda t, f: torch.tensor([[0.5, torch.nan]]).expand(len(t), -1)[:, : len(f)])
     pipeline = Pipeline(library, half, load_fine("similarity"))
-    refused(lambda: pipeline.search(SENTENCE), "gave the segment 'v1#0' the score nan")
-    assert {hit.video_id for hit in pipeline.search(SENTENCE, among=["v0"])} == {"v0"}
+    refused(lambda: pipeline.search(SENTENCE), "gave the segment 'v001#0' the score nan")
+    assert {hit.video_id for hit in pipeline.search(SENTENCE, among=["v000"])} == {"v000"}
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf])
@@ -205,7 +204,7 @@ def test_windows_and_scores_of_a_fine_model_are_finite(library, part, number):
     pipeline = Pipeline(library, load_coarse("mean-pool"), giving(OwnFine(), lambda pairs: [wrong] * len(pairs)))
     message = f"^`locate` of the fine model 'own-fine' gave {part} with inf or NaN; expected finite numbers; mend the"
     refused(lambda: pipeline.search(SENTENCE), message)
-    refused(lambda: pipeline.moments(SENTENCE, "v0"), message)
+    refused(lambda: pipeline.moments(SENTENCE, "v000"), message)
 
 
 def test_text_embeddings_of_an_encoder_are_finite(library):
@@ -256,7 +255,7 @@ def test_coarse_models_score_tensors(name, given):
 
 
 @pytest.mark.parametrize("name", FINE_MODELS)
-@pytest.mark.parametrize("given", [torch.rand(4, 160), "v0#0", None])
+@pytest.mark.parametrize("given", [torch.rand(4, 160), "v000#0", None])
 def test_fine_models_look_into_the_features_of_a_segment(name, given):
     message = "^the segment is .*; expected its SegmentFeatures; read them with `segment_features` of a library"
     refused(lambda: load_fine(name).video_cache(given), message)

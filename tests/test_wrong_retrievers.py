@@ -13,7 +13,7 @@ from coarse_to_fine.fine_grained.retrieve import FineRetriever
 from coarse_to_fine.library import Library
 from coarse_to_fine.types import SegmentFeatures
 from tests.library.small_encoder import SmallEncoder
-from tests.library.small_videos import write_video
+from tests.library.small_videos import write_videos
 
 SENTENCE = "a red square moves"
 
@@ -21,8 +21,7 @@ SENTENCE = "a red square moves"
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("retrievers")
-    for number in range(2):
-        write_video(folder / f"v{number}.mp4", 4, number)
+    write_videos(folder, 2)
     with Library.create(folder / "own.ctf", encoder=SmallEncoder()) as made:
         made.add(folder)
         yield made
